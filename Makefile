@@ -1,0 +1,39 @@
+# `make run` and `make test` need Python 3.11 or newer and nothing else: each sets itself up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: setup run test test-all lint format clean
+
+setup: $(STAMP)
+
+# The stamp is as new as the last install; pyproject.toml is the only file that changes what is installed.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+run: setup
+	$(BIN)/eyeriss-sim run alexnet --layer CONV1 --layer CONV2 --layer CONV3 --layer CONV4 --layer CONV5
+
+test: setup lint
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
+
+test-all: setup lint
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
