@@ -1,0 +1,1 @@
+"""Layer shapes and networks. Knows no hardware."""

@@ -1,0 +1,321 @@
+"""Networks: named lists of layers, shipped with the package or read from a user's YAML file.
+
+The file format is the pydantic models below: `_NetworkFile` is the top level, `_LayerEntry` one
+item of `layers`. `workloads/data/*.yaml` are examples of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from workloads.document import (
+    Document,
+    DocumentPath,
+    Fault,
+    InputError,
+    parse_document,
+    read_document,
+    shown,
+    unknown_name,
+    validate,
+)
+from workloads.layer import (
+    MAX_SIZE,
+    Kind,
+    Layer,
+    ShapeError,
+    ZeroFractionSource,
+    layer_from_dict,
+    layer_to_dict,
+)
+
+__all__ = [
+    "Network",
+    "layer_from_dict",
+    "layer_to_dict",
+    "load_network",
+    "network_from_document",
+    "network_to_dict",
+    "shipped_networks",
+]
+
+MAX_LAYERS: Final = 10_000
+"""Most layers of one network: a bound for hostile files, far above the deepest published ones."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in the order they run.
+
+    Attributes:
+        name: Name of the network.
+        batch: Images run at once where the user asks for no other number.
+        layers: At least one; names differ by more than case.
+        source: Where the shapes come from; empty where the user's file does not say.
+    """
+
+    name: str
+    batch: int
+    layers: tuple[Layer, ...]
+    source: str = ""
+
+    def layer(self, name: str) -> Layer:
+        """The layer called `name`, in any case. Raises `InputError` with the nearest name."""
+        return self.select([name])[0]
+
+    def select(self, names: Sequence[str]) -> tuple[Layer, ...]:
+        """The layers called `names`, in any case: in the network's order, each once.
+
+        Raises `InputError` with one fault for each name that does not exist.
+        """
+        known = {layer.name.casefold(): layer.name for layer in self.layers}
+        unknown = [name for name in dict.fromkeys(names) if name.casefold() not in known]
+        if unknown:
+            listed = known.values()
+            raise InputError(
+                *(Fault(self.name, None, "", unknown_name("layer", n, listed)) for n in unknown)
+            )
+        wanted = {name.casefold() for name in names}
+        return tuple(layer for layer in self.layers if layer.name.casefold() in wanted)
+
+
+def shipped_networks() -> tuple[str, ...]:
+    """Names of the networks that come with the package, sorted."""
+    files = (resources.files("workloads") / "data").iterdir()
+    names = (file.name for file in files)
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def load_network(name_or_path: str) -> Network:
+    """A shipped network by name (in any case), or the network in a user's YAML file.
+
+    A shipped name comes first; what has a path separator, ends in `.yaml` or `.yml`, or is an
+    existing file is a path. Raises `InputError` for an unknown name and for every fault of a file.
+    """
+    shipped = shipped_networks()
+    if name_or_path.casefold() in shipped:
+        file = f"{name_or_path.casefold()}.yaml"
+        text = (resources.files("workloads") / "data" / file).read_text(encoding="utf-8")
+        return network_from_document(parse_document(text, file))
+    if _is_path(name_or_path):
+        return network_from_document(read_document(name_or_path))
+    raise InputError(Fault("", None, "", unknown_name("network", name_or_path, shipped)))
+
+
+def _is_path(text: str) -> bool:
+    if "/" in text or "\\" in text or text.casefold().endswith((".yaml", ".yml")):
+        return True
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long, or with a null byte: no file, and no shipped name
+        return False
+
+
+def network_to_dict(network: Network) -> dict[str, Any]:
+    """`network` as plain values that JSON can hold; `layers` as `layer_to_dict` writes them."""
+    return {
+        "name": network.name,
+        "batch": network.batch,
+        "source": network.source,
+        "layers": [layer_to_dict(layer) for layer in network.layers],
+    }
+
+
+def _numbers(*lengths: int) -> BeforeValidator:
+    """One whole number, or a list of as many as `lengths` allows; returns the list as a tuple."""
+    several = " or ".join(str(length) for length in lengths)
+
+    def check(value: object) -> tuple[int, ...]:
+        items = value if isinstance(value, list) else [value]
+        fits = not isinstance(value, list) or len(items) in lengths
+        if not fits or any(isinstance(i, bool) or not isinstance(i, int) for i in items):
+            got = f"[{', '.join(map(shown, items))}]" if isinstance(value, list) else shown(value)
+            raise ValueError(
+                f"must be a whole number or a list of {several} whole numbers, got {got:.60}"
+            )
+        return tuple(items)
+
+    return BeforeValidator(check)
+
+
+_Pair: TypeAlias = Annotated[tuple[int, ...], _numbers(2)]
+_Padding: TypeAlias = Annotated[tuple[int, ...], _numbers(2, 4)]
+_Size: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SIZE)]
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    if not line.isprintable():  # escape sequences would reach the user's terminal
+        raise ValueError(f"must be printable text, got {shown(text)}")
+    return line
+
+
+_Text: TypeAlias = Annotated[str, AfterValidator(_one_line)]
+
+
+class _LayerEntry(BaseModel):
+    """One item of `layers`. Sizes that `Layer` checks are not checked here a second time."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(description="name of the layer")
+    type: Kind = "conv"
+    ifmap: _Pair = Field(description="[rows, columns] of the ifmap before padding, or one number")
+    channels: _Size = Field(description="number of input channels, over all groups")
+    filters: _Size | None = None
+    filter: _Pair | None = None
+    stride: _Pair = (1,)
+    padding: _Padding = (0,)
+    groups: _Size | None = None
+    ifmap_zero_fraction: float | None = None
+    ofmap_zero_fraction: float | None = None
+    zero_fraction_source: ZeroFractionSource | None = None
+
+
+class _NetworkFile(BaseModel):
+    """The top level of a network file; its layers are checked one by one, to find all faults."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    network: _Text = Field(description="name of the network", min_length=1, max_length=200)
+    source: _Text = ""
+    batch: int = Field(default=1, ge=1, le=MAX_SIZE)
+    layers: list[Any] = Field(description="list of the layers", min_length=1, max_length=MAX_LAYERS)
+
+
+def network_from_document(document: Document) -> Network:
+    """The network that `document` describes. Raises `InputError` with all of its faults."""
+    faults: list[Fault] = []
+    try:
+        top = validate(_NetworkFile, document)
+    except InputError as error:
+        faults += error.faults
+    data = document.data
+    entries = data.get("layers") if isinstance(data, dict) else None
+    layers: list[Layer] = []
+    lines: dict[str, int | None] = {}
+    for index in range(min(len(entries), MAX_LAYERS) if isinstance(entries, list) else 0):
+        at: DocumentPath = ("layers", index)
+        try:
+            layer = _layer(document, at)
+        except InputError as error:
+            faults += error.faults
+            continue
+        name = layer.name.casefold()
+        if name in lines:
+            message = f"{layer.name!r} is taken by the layer in line {lines[name]}"
+            faults.append(document.fault((*at, "name"), message))
+        lines.setdefault(name, document.line((*at, "name")))
+        layers.append(layer)
+    if faults:
+        raise InputError(*sorted(faults, key=lambda fault: fault.line or 0))
+    return Network(top.network, top.batch, tuple(layers), top.source)
+
+
+def _layer(document: Document, at: DocumentPath) -> Layer:
+    entry = validate(_LayerEntry, document, at)
+    faults: list[Fault] = []
+
+    def refuse(key: str, message: str) -> None:
+        faults.append(document.fault((*at, key), message))
+
+    groups = entry.groups
+    if groups is None:
+        groups = entry.channels if entry.type == "depthwise" else 1
+    if entry.type == "depthwise" and groups != entry.channels:
+        refuse("groups", f"must be the {entry.channels} channels in depthwise, got {groups}")
+    elif entry.channels % groups:
+        refuse("channels", f"must be a multiple of the {groups} groups, got {entry.channels}")
+    filters = entry.filters
+    if filters is None and entry.type == "depthwise":
+        filters = entry.channels
+    if filters is None:
+        refuse("filters", "missing; number of filters, over all groups")
+    H, W = _two(entry.ifmap)
+    top, bottom, left, right = _four(entry.padding)
+    if entry.filter is None and entry.type != "fc":
+        refuse("filter", "missing; [rows, columns] of a filter, or one number")
+    if faults or filters is None:
+        raise InputError(*faults)
+    covering = (H + top + bottom, W + left + right)
+    R, S = covering if entry.filter is None else _two(entry.filter)
+    fractions = (entry.ifmap_zero_fraction, entry.ofmap_zero_fraction)
+    # A number without a source is somebody's assumption.
+    default_source: ZeroFractionSource | None = "assumed" if fractions != (None, None) else None
+    try:
+        return Layer(
+            name=entry.name,
+            kind=entry.type,
+            G=groups,
+            M=filters,
+            C=entry.channels // groups,
+            H=H,
+            W=W,
+            R=R,
+            S=S,
+            U=_two(entry.stride)[0],
+            V=_two(entry.stride)[1],
+            pad_top=top,
+            pad_bottom=bottom,
+            pad_left=left,
+            pad_right=right,
+            ifmap_zero_fraction=entry.ifmap_zero_fraction,
+            ofmap_zero_fraction=entry.ofmap_zero_fraction,
+            zero_fraction_source=entry.zero_fraction_source or default_source,
+        )
+    except ShapeError as error:
+        problems = error.problems
+        if entry.filter is None:  # R and S were derived: their faults are those of the ifmap
+            problems = tuple(p for p in problems if p[0] not in ("R", "S")) or problems
+        for symbol, message in problems:
+            if symbol == "macs_per_image":  # a product of all sizes, so the layer as a whole
+                fault = document.fault(at, f"{symbol}: {message}")
+            else:
+                fault = document.fault((*at, *_place(symbol, entry)), message)
+            if fault not in faults:  # one number of the file may stand for several symbols
+                faults.append(fault)
+        raise InputError(*faults) from None
+
+
+def _two(numbers: tuple[int, ...]) -> tuple[int, int]:
+    return (numbers[0], numbers[-1])
+
+
+def _four(numbers: tuple[int, ...]) -> tuple[int, int, int, int]:
+    if len(numbers) == 4:
+        return (numbers[0], numbers[1], numbers[2], numbers[3])
+    vertical, horizontal = _two(numbers)
+    return (vertical, vertical, horizontal, horizontal)
+
+
+_PLACES: Final = {
+    "kind": ("type", 0, 0),
+    "G": ("groups", 0, 0),
+    "M": ("filters", 0, 0),
+    "C": ("channels", 0, 0),
+    "H": ("ifmap", 0, 0),
+    "W": ("ifmap", 1, 1),
+    "R": ("filter", 0, 0),
+    "S": ("filter", 1, 1),
+    "U": ("stride", 0, 0),
+    "V": ("stride", 1, 1),
+    "pad_top": ("padding", 0, 0),
+    "pad_bottom": ("padding", 0, 1),
+    "pad_left": ("padding", 1, 2),
+    "pad_right": ("padding", 1, 3),
+}
+"""Where the file has each symbol of `Layer`: the key, its index in a list of two and of four."""
+
+
+def _place(symbol: str, entry: _LayerEntry) -> DocumentPath:
+    key, of_two, of_four = _PLACES.get(symbol, (symbol, 0, 0))
+    written = getattr(entry, key)
+    if not isinstance(written, tuple) or len(written) == 1:
+        return (key,)
+    return (key, of_two if len(written) == 2 else of_four)
