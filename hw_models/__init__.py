@@ -1,0 +1,1 @@
+"""Hardware descriptions and energy tables: no behaviour, no time, no counts."""

@@ -1,0 +1,382 @@
+"""The description of a chip: every number of docs/machine.md as a named, checked field.
+
+No field holds behaviour. Capacities and widths have no default here, so that the chip's numbers
+stand in one place, `data/eyeriss_v1.yaml`; only the switches whose neutral setting is the chip's
+own have one. Upper bounds are far above any chip that was built: they are there so that a
+mistyped or hostile file is refused instead of asking for terabytes of simulated memory.
+
+Source marks in the descriptions are those of docs/machine.md: [P] published, [R] reproduced by
+arithmetic, [I] inferred, [F] free.
+"""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from workloads.document import shown
+
+__all__ = [
+    "DRAM",
+    "GLB",
+    "PE",
+    "Arithmetic",
+    "Array",
+    "Clock",
+    "Hardware",
+    "Limits",
+    "NoC",
+    "Schedule",
+]
+
+_MAX_SIDE = 1024
+_MAX_FIFO_WORDS = 65536
+_MAX_SPAD_WORDS = 65536
+_MAX_BANKS = 65536
+_MAX_BANK_BYTES = 1 << 20
+_MAX_BUS_WORDS = 256
+_MAX_CYCLES = 1_000_000
+_MAX_BITS = 4096
+_MAX_LIMIT = 65536
+
+
+def _as_tuple(value: object) -> object:
+    """YAML and JSON know no tuple; a strict model would refuse their lists."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_range(value: object) -> object:
+    # Pydantic's own words for a pair that is too short or long speak of missing items.
+    value = _as_tuple(value)
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise ValueError(f"must be a pair [lowest, highest], got {shown(value)}")
+    return value
+
+
+def _ordered(value: tuple[int, int]) -> tuple[int, int]:
+    low, high = value
+    if low > high:
+        raise ValueError(f"the range [{low}, {high}] is empty: its first number is the higher")
+    return value
+
+
+def _ascending(values: tuple[int, ...]) -> tuple[int, ...]:
+    if list(values) != sorted(set(values)):
+        raise ValueError("values must stand in ascending order, each given once")
+    return values
+
+
+_Bound = Annotated[int, Field(ge=1, le=_MAX_LIMIT)]
+_Range = Annotated[tuple[_Bound, _Bound], BeforeValidator(_as_range), AfterValidator(_ordered)]
+_Choice = Annotated[
+    tuple[_Bound, ...],
+    Field(min_length=1, max_length=64),
+    BeforeValidator(_as_tuple),
+    AfterValidator(_ascending),
+]
+_Mhz = Annotated[float, Field(ge=0.001, le=100_000)]
+_FifoWords = Annotated[int, Field(ge=1, le=_MAX_FIFO_WORDS)]
+_SpadWords = Annotated[int, Field(ge=1, le=_MAX_SPAD_WORDS)]
+_BusWords = Annotated[int, Field(ge=1, le=_MAX_BUS_WORDS)]
+_Side = Annotated[int, Field(ge=1, le=_MAX_SIDE)]
+_Banks = Annotated[int, Field(ge=1, le=_MAX_BANKS)]
+
+
+class _Conflict(NamedTuple):
+    """Two fields that are each legal but not together; it is shown at the field `at`."""
+
+    at: tuple[str, ...]
+    value: object
+    message: str
+
+
+def _refuse(model: str, conflicts: Iterable[_Conflict]) -> None:
+    """Raise all conflicts at once, each at its own field.
+
+    A plain ValueError of a model validator would stand at the whole section, and only the first
+    one would be seen.
+    """
+    details = [
+        InitErrorDetails(
+            type="value_error",
+            loc=conflict.at,
+            input=conflict.value,
+            ctx={"error": ValueError(conflict.message)},
+        )
+        for conflict in conflicts
+    ]
+    if details:
+        raise ValidationError.from_exception_data(model, details)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Clock(_Section):
+    """The two clock domains (docs/machine.md section 3, DRAM link)."""
+
+    core_mhz: _Mhz = Field(description="core clock, MHz [P]")
+    link_mhz: _Mhz = Field(description="clock of the DRAM link, MHz [P]")
+
+    @property
+    def link_beat_cycles(self) -> Fraction:
+        """Core cycles per beat of the DRAM link, exact (10/3 for 200 and 60 MHz)."""
+        return _exact(self.core_mhz) / _exact(self.link_mhz)
+
+
+class Array(_Section):
+    """The PE array (docs/machine.md section 3)."""
+
+    rows: _Side = Field(description="PEs in a column [P]")
+    columns: _Side = Field(description="PEs in a row [P]")
+
+
+class PE(_Section):
+    """One processing element: scratch pads, pipeline and port FIFOs (docs/machine.md section 3)."""
+
+    pipeline_stages: int = Field(
+        ge=1,
+        le=64,
+        description="stages from spad read to accumulate [P]; a window of p filters stands still "
+        "max(0, stages - p) cycles",
+    )
+    ifmap_spad_words: _SpadWords = Field(description="ifmap spad, words: q*S must fit [P]")
+    filter_spad_words: _SpadWords = Field(description="filter spad, words: p*q*S must fit [P]")
+    psum_spad_words: _SpadWords = Field(description="psum spad, words: p must fit [P]")
+    ifmap_fifo_words: _FifoWords = Field(description="FIFO of the ifmap port, words [F]")
+    filter_fifo_words: _FifoWords = Field(description="FIFO of the filter port, words [F]")
+    psum_in_fifo_words: _FifoWords = Field(description="FIFO of the psum input, words [F]")
+    psum_out_fifo_words: _FifoWords = Field(description="FIFO of the psum output, words [F]")
+    ifmap_spad: Literal["addressed", "shift"] = Field(
+        default="addressed",
+        description="'shift': one word moves per cycle, so a window costs q*U cycles more and the "
+        "ifmap FIFO is not drained meanwhile [F]",
+    )
+
+
+class NoC(_Section):
+    """The networks GIN and GON and the links between PEs (docs/machine.md section 3)."""
+
+    gin_filter_words_per_cycle: _BusWords = Field(description="filter GIN, words per cycle [P]")
+    gin_ifmap_words_per_cycle: _BusWords = Field(description="ifmap GIN, words per cycle [P]")
+    psum_words_per_cycle: _BusWords = Field(
+        description="psum GIN, local links and GON, words per cycle each; also the words of a full "
+        "psum beat [P]"
+    )
+    local_hop_cycles: int = Field(
+        default=1,
+        ge=1,
+        le=_MAX_CYCLES,
+        description="cycles of one hop of a psum beat to the PE above [F]",
+    )
+    bus_fifo_entries: int = Field(
+        default=2,
+        ge=1,
+        le=_MAX_FIFO_WORDS,
+        description="entries between a GLB port and its bus [F]; 2 is the least that sustains one "
+        "per cycle, since a slot freed in cycle c is filled in c+1",
+    )
+
+
+class GLB(_Section):
+    """The global buffer (docs/machine.md section 3)."""
+
+    banks: _Banks = Field(description="banks for ifmaps and psums, each wholly one of them [P]")
+    bank_bytes: int = Field(ge=1, le=_MAX_BANK_BYTES, description="capacity of a bank, bytes [P]")
+    filter_banks: _Banks = Field(description="banks that prefetch the next pass's filters [P]")
+    port_bits: int = Field(
+        ge=1, le=_MAX_BITS, description="width of each GLB port, bits per core cycle [I]"
+    )
+    filter_load: Literal["exposed", "streamed"] = Field(
+        default="exposed",
+        description="'exposed': the array computes nothing while the filters of a pass load [I]; "
+        "'streamed': a MAC waits only for its own filter word [F]",
+    )
+
+
+class DRAM(_Section):
+    """The off-chip link (docs/machine.md sections 3 and 4)."""
+
+    link_bits: int = Field(ge=1, le=_MAX_BITS, description="bits per beat of the link [P]")
+    first_access_latency_cycles: int = Field(
+        default=0, ge=0, le=_MAX_CYCLES, description="core cycles before the first beat [F]"
+    )
+    overlap: Literal["none", "ifmap", "full"] = Field(
+        default="none",
+        description="DRAM traffic that runs while the array computes: none, the ifmap loads, or "
+        "ifmap loads and ofmap dumps. Read by the total latency only [F]",
+    )
+    rlc: bool = Field(
+        default=True,
+        description="run-length code ofmaps and all ifmaps but the first layer's [P]",
+    )
+
+
+class Arithmetic(_Section):
+    """Widths of the numbers, where they differ from exact integers."""
+
+    psum_bits: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="bits a psum is truncated to; null keeps exact integers, 16 is the chip [P]",
+    )
+
+
+class Schedule(_Section):
+    """Choices in the order of passes (docs/machine.md section 2)."""
+
+    charge_full_strip: bool = Field(
+        default=False,
+        description="a short last strip still takes the time of e columns [F]",
+    )
+
+
+class Limits(_Section):
+    """Shapes the chip can be configured for (docs/machine.md section 6); ranges are inclusive."""
+
+    filter_rows: _Range = Field(description="R, lowest and highest [P]")
+    filter_columns: _Range = Field(description="S, lowest and highest [P]")
+    filters: _Range = Field(description="M per configuration of the chip, lowest and highest [P]")
+    channels: _Range = Field(description="C per configuration of the chip, lowest and highest [P]")
+    vertical_strides: _Choice = Field(description="every vertical stride the chip knows [P]")
+    horizontal_strides: _Range = Field(description="horizontal stride, lowest and highest [P]")
+
+
+class Hardware(_Section):
+    """A whole chip. Immutable and hashable; two equal descriptions compare equal.
+
+    Load one with `hw_models.load.load_hardware`, whose errors name file and line; building one
+    here raises `pydantic.ValidationError`.
+    """
+
+    name: str = Field(min_length=1, max_length=100, description="short name for tables")
+    description: str = Field(default="", max_length=10_000, description="what this chip is")
+    sources: Annotated[
+        tuple[Annotated[str, Field(max_length=1000)], ...],
+        Field(max_length=100),
+        BeforeValidator(_as_tuple),
+    ] = Field(default=(), description="publications the numbers come from")
+    word_bits: int = Field(
+        default=16, ge=1, le=64, description="bits of an ifmap, filter or psum word [P]"
+    )
+    clock: Clock = Field(description="core and link clocks")
+    array: Array = Field(description="rows and columns of PEs")
+    pe: PE = Field(description="spads, pipeline and FIFOs of a PE")
+    noc: NoC = Field(description="widths of GIN, GON and local links")
+    glb: GLB = Field(description="banks and ports of the global buffer")
+    dram: DRAM = Field(description="link to the off-chip memory")
+    arithmetic: Arithmetic = Field(default=Arithmetic(), description="widths of numbers")
+    schedule: Schedule = Field(default=Schedule(), description="choices in the order of passes")
+    limits: Limits = Field(description="shapes the chip can be configured for")
+
+    @model_validator(mode="after")
+    def _sections_fit_each_other(self) -> Self:
+        _refuse("Hardware", [*self._width_conflicts(), *self._fifo_conflicts()])
+        return self
+
+    def _width_conflicts(self) -> Iterable[_Conflict]:
+        for at, bits in (
+            (("glb", "port_bits"), self.glb.port_bits),
+            (("dram", "link_bits"), self.dram.link_bits),
+        ):
+            if bits % self.word_bits:
+                yield _Conflict(
+                    at, bits, f"{bits} bits hold no whole number of words of {self.word_bits} bits"
+                )
+        if self.glb.bank_bytes * 8 % self.glb.port_bits:
+            yield _Conflict(
+                ("glb", "bank_bytes"),
+                self.glb.bank_bytes,
+                f"{self.glb.bank_bytes} bytes are no whole number of lines: a bank is read "
+                f"glb.port_bits = {self.glb.port_bits} bits at a time",
+            )
+        for field in (
+            "gin_filter_words_per_cycle",
+            "gin_ifmap_words_per_cycle",
+            "psum_words_per_cycle",
+        ):
+            words: int = getattr(self.noc, field)
+            if words * self.word_bits > self.glb.port_bits:
+                yield _Conflict(
+                    ("noc", field),
+                    words,
+                    f"{words} words of {self.word_bits} bits per cycle are more than the GLB port "
+                    f"delivers: glb.port_bits = {self.glb.port_bits}",
+                )
+
+    def _fifo_conflicts(self) -> Iterable[_Conflict]:
+        # A bus waits until every receiver has room for all it carries: below that it waits forever.
+        beat_words = min(self.noc.psum_words_per_cycle, self.pe.psum_spad_words)
+        for field, least, reason in (
+            (
+                "ifmap_fifo_words",
+                self.noc.gin_ifmap_words_per_cycle,
+                "what the bus sends in a cycle (noc.gin_ifmap_words_per_cycle)",
+            ),
+            (
+                "filter_fifo_words",
+                self.noc.gin_filter_words_per_cycle,
+                "what the bus sends in a cycle (noc.gin_filter_words_per_cycle)",
+            ),
+            (
+                "psum_in_fifo_words",
+                beat_words,
+                "a psum beat (the lesser of noc.psum_words_per_cycle and pe.psum_spad_words)",
+            ),
+            (
+                "psum_out_fifo_words",
+                beat_words,
+                "a psum beat (the lesser of noc.psum_words_per_cycle and pe.psum_spad_words)",
+            ),
+        ):
+            words: int = getattr(self.pe, field)
+            if words < least:
+                yield _Conflict(
+                    ("pe", field),
+                    words,
+                    f"{words} words are too few: the FIFO must hold {reason}, {least} words",
+                )
+
+    @property
+    def pes(self) -> int:
+        """PEs of the array (168 on the chip, JSSC 2017)."""
+        return self.array.rows * self.array.columns
+
+    @property
+    def glb_words_per_bank(self) -> int:
+        """Words of `word_bits` that one GLB bank holds."""
+        return self.glb.bank_bytes * 8 // self.word_bits
+
+    @property
+    def core_hz(self) -> float:
+        """Core clock in Hz."""
+        return float(_exact(self.clock.core_mhz) * 1_000_000)
+
+    @property
+    def link_beat_cycles(self) -> Fraction:
+        """Core cycles per beat of the DRAM link, exact (10/3 for 200 and 60 MHz)."""
+        return self.clock.link_beat_cycles
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field, defaults included, as plain JSON-able data.
+
+        `Hardware.model_validate(hardware.to_dict())` gives an equal object.
+        """
+        return self.model_dump(mode="json")
+
+
+def _exact(mhz: float) -> Fraction:
+    """The number as it is written: 66.7 is 667/10, not the nearest binary fraction."""
+    return Fraction(str(mhz))
