@@ -1,0 +1,1 @@
+"""A cycle-level discrete-event simulator of the Eyeriss v1 CNN accelerator."""

@@ -1,0 +1,1 @@
+"""Mapping and its rules, the mapper, placement, the schedule of passes: data, no clock."""

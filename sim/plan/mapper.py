@@ -1,0 +1,147 @@
+"""A simple search for a legal mapping: every candidate is ranked by a bound on its cycles.
+
+The rank is the bound of docs/machine.md section 5 with the blocks' average sizes. It decides which
+mapping is taken, never what is reported of it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.errors import Fault, MappingError
+from sim.plan.mapping import (
+    Mapping,
+    ceil_div,
+    filter_sets_that_fit,
+    layer_violations,
+    mapping_violations,
+)
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from workloads.layer import Layer
+
+MOST_STRIPS = 24
+MOST_IMAGE_BLOCKS = 4
+RAMP_CYCLES_PER_PE = 5
+
+
+@lru_cache(maxsize=4096)
+def _useful(total: int, most: int) -> tuple[int, ...]:
+    """Block sizes up to `most` that are the smallest for the number of blocks they give."""
+    return tuple(sorted({ceil_div(total, ceil_div(total, size)) for size in range(1, most + 1)}))
+
+
+def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
+    """The best mapping that a search over all useful block sizes finds.
+
+    Raises:
+        MappingError: the layer breaks limits of the chip, or no mapping of it is legal; names the
+            rules.
+
+    """
+    found = layer_violations(layer, hw)
+    if found:
+        raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
+    best: tuple[float, Mapping] | None = None
+    for e in _strip_candidates(layer, hw):
+        for r in _useful(layer.C, max(1, hw.array.rows // layer.R)):
+            room = filter_sets_that_fit(e, layer.R * r, hw)
+            if room == 0:
+                continue
+            for n in (*_useful(batch, batch)[-MOST_IMAGE_BLOCKS:], 1):
+                candidate = _best_inside(layer, batch, hw, (e, r, n, room))
+                if candidate is not None and (best is None or candidate < best):
+                    best = candidate
+    if best is None:
+        smallest = Mapping(m=1, n=1, e=1, p=1, q=1, r=1, t=1)
+        broken = mapping_violations(layer, smallest, hw)
+        raise MappingError(
+            *(
+                Fault("", None, f"{layer.name} on {hw.name}", f"no legal mapping: {v}")
+                for v in broken
+            )
+        )
+    return best[1].fitted(layer, batch)
+
+
+def _strip_candidates(layer: Layer, hw: Hardware) -> tuple[int, ...]:
+    """Strip heights that the array can hold, the most promising ones where there are many."""
+    most = hw.array.columns * (hw.array.rows // layer.R) if layer.R <= hw.array.rows else 0
+    found = _useful(layer.E, min(layer.E, most)) if most else ()
+    whole = [e for e in found if e <= hw.array.columns][-MOST_STRIPS:]
+    folded = [e for e in found if e > hw.array.columns][-MOST_STRIPS:]
+    return tuple(whole + folded)
+
+
+def _best_inside(
+    layer: Layer, batch: int, hw: Hardware, fixed: tuple[int, int, int, int]
+) -> tuple[float, Mapping] | None:
+    """The best p, q, t and m for given e, r, n and the room for filter sets."""
+    e, r, n, room = fixed
+    pe, noc, glb = hw.pe, hw.noc, hw.glb
+    most_q = min(layer.C, pe.ifmap_spad_words // layer.S, pe.filter_spad_words // layer.S)
+    most_p = min(layer.Mg, pe.psum_spad_words, pe.filter_spad_words // layer.S)
+    if most_q < 1 or most_p < 1:
+        return None
+    sizes_t = sorted({1, *_useful(layer.Mg, min(room, layer.Mg))})
+    q, p, t = (
+        axis.ravel()
+        for axis in np.meshgrid(
+            np.array(_useful(layer.C, most_q)),
+            np.arange(1, most_p + 1),
+            np.array(sizes_t),
+            indexing="ij",
+        )
+    )
+    fits = (p * q * layer.S <= pe.filter_spad_words) & ((t - 1) * p < layer.Mg)
+    q, p, t = q[fits], p[fits], t[fits]
+    if not q.size:
+        return None
+    rows, columns = layer.ifmap_rows(e), layer.ifmap_columns
+    ifmap_words = n * np.minimum(q * r, layer.C) * rows * columns
+    free_banks = glb.banks - -(-ifmap_words // hw.glb_words_per_bank)
+    psum_words = n * e * layer.F
+    block = np.minimum(p * t, layer.Mg)
+    most_m = np.minimum(
+        np.minimum(free_banks * hw.glb_words_per_bank // psum_words, layer.Mg),
+        hw.limits.filters[1],
+    )
+    legal = most_m >= block
+    q, p, t, block, most_m = (values[legal] for values in (q, p, t, block, most_m))
+    if not q.size:
+        return None
+    m = np.where(most_m >= layer.Mg, layer.Mg, most_m // block * block)
+    image_blocks, strips = ceil_div(batch, n), ceil_div(layer.E, e)
+    m_blocks = -(-layer.Mg // m)
+    channel_blocks = -(-layer.C // (q * r))
+    filter_blocks = -(-layer.Mg // block)
+    passes = layer.G * image_blocks * strips * channel_blocks * filter_blocks
+    # Average block sizes make a mapping with ragged edges pay for its passes, not for full blocks.
+    images, strip = batch / image_blocks, layer.E / strips
+    channels, filters = layer.C / channel_blocks, layer.Mg / filter_blocks
+    windows = images * layer.F
+    q_now = np.minimum(q, channels)
+    p_now = np.minimum(p, filters)
+    array_cycles = windows * p_now * (q_now * layer.S + 1)
+    psum_cycles = windows * filters * strip / noc.psum_words_per_cycle
+    ifmap_cycles = images * channels * rows * columns / noc.gin_ifmap_words_per_cycle
+    filter_words = filters * channels * layer.R * layer.S
+    load_cycles = filter_words / noc.gin_filter_words_per_cycle
+    link_words = hw.dram.link_bits / hw.word_bits / float(hw.link_beat_cycles)
+    cycles = np.maximum(np.maximum(array_cycles, psum_cycles), ifmap_cycles) + load_cycles
+    cycles = np.maximum(cycles, filter_words / link_words)
+    # Filling and draining a chain costs about this much; it also makes few large passes win a tie.
+    cycles = passes * (cycles + RAMP_CYCLES_PER_PE * layer.R * r)
+    # DRAM traffic breaks ties, and counts a little: at most a tenth of its time on the link.
+    dram_words = passes * filter_words + m_blocks * layer.G * image_blocks * strips * (
+        images * layer.C * rows * columns
+    )
+    cost = cycles + 0.1 * dram_words / link_words
+    place = int(np.argmin(cost))
+    return float(cost[place]), Mapping(
+        m=int(m[place]), n=n, e=e, p=int(p[place]), q=int(q[place]), r=r, t=int(t[place])
+    )

@@ -1,0 +1,280 @@
+"""A mapping of row stationary, and the rules that it must keep (docs/machine.md 1, 3, 6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as MappingABC
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from sim.errors import Fault, InputError, MappingError
+from workloads.document import closest
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from workloads.layer import Layer
+
+LARGEST_FACTOR = 1 << 20
+
+
+def ceil_div(value: int, by: int) -> int:
+    """The smallest whole number of blocks of `by` that hold `value`."""
+    return -(-value // by)
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Mapping:
+    """How a layer is cut into processing passes (JSSC 2017, Table II).
+
+    `m` filters whose psums live in the GLB at once; `n` images a pass; `e` ofmap rows a pass;
+    `p` filters and `q` channels interleaved in one PE; `r` PE sets on different channels;
+    `t` PE sets on different filters. All are counts, 1 or more.
+    """
+
+    m: int
+    n: int
+    e: int
+    p: int
+    q: int
+    r: int
+    t: int
+
+    def __post_init__(self) -> None:
+        for name in FACTORS:
+            value = getattr(self, name)
+            if not 1 <= value <= LARGEST_FACTOR:
+                raise ValueError(f"{name}={value}: must be 1 to {LARGEST_FACTOR}")
+
+    def to_dict(self) -> dict[str, int]:
+        """The seven factors by name."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return ",".join(f"{name}={getattr(self, name)}" for name in FACTORS)
+
+    def fitted(self, layer: Layer, batch: int) -> Mapping:
+        """The same mapping with no block larger than what the layer holds.
+
+        A mapping may be written for another batch or a larger layer; the part of a block that the
+        layer does not fill is never simulated, so it must not be held against the chip's limits.
+        """
+        m = min(self.m, layer.Mg)
+        p = min(self.p, m)
+        q = min(self.q, layer.C)
+        return Mapping(
+            m=m,
+            n=min(self.n, batch),
+            e=min(self.e, layer.E),
+            p=p,
+            q=q,
+            r=min(self.r, ceil_div(layer.C, q)),
+            t=min(self.t, ceil_div(m, p)),
+        )
+
+
+FACTORS = tuple(field.name for field in fields(Mapping))
+
+
+def parse_mapping(text: str) -> Mapping:
+    """Read `m=64,n=4,e=13,p=16,q=3,r=2,t=2`.
+
+    Raises:
+        InputError: one fault for every missing, unknown, repeated or malformed factor.
+
+    """
+    faults: list[Fault] = []
+    found: dict[str, int] = {}
+
+    def fault(field: str, message: str) -> None:
+        faults.append(Fault("--mapping", None, field, message))
+
+    for part in (piece.strip() for piece in text.split(",")):
+        match = re.fullmatch(r"(\w+)\s*=\s*(\S+)", part)
+        if match is None:
+            fault(part, "is not of the form factor=value, as in m=64")
+            continue
+        name, value = match.groups()
+        if name not in FACTORS:
+            near = closest(name, FACTORS)
+            hint = f"; did you mean '{near}'?" if near else ""
+            fault(name, f"unknown factor{hint} known: {', '.join(FACTORS)}")
+        elif name in found:
+            fault(name, "given twice")
+        elif not (re.fullmatch(r"\d{1,9}", value) and 1 <= int(value) <= LARGEST_FACTOR):
+            fault(name, f"must be a whole number from 1 to {LARGEST_FACTOR}, got '{value}'")
+            found[name] = 1
+        else:
+            found[name] = int(value)
+    missing = [name for name in FACTORS if name not in found]
+    if missing:
+        fault(", ".join(missing), "missing; a mapping gives all of " + ", ".join(FACTORS))
+    if faults:
+        raise InputError(*faults)
+    return Mapping(**found)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule: which, by what value, against which limit."""
+
+    rule: str
+    value: int
+    limit: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} = {self.value}, limit {self.limit}: {self.why}"
+
+
+def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
+    """Rules that the layer breaks whatever the mapping (docs/machine.md section 6).
+
+    `M` and `C` beyond the limit do not forbid a layer: the limit is per configuration of the chip,
+    and `configurations` says how many a layer takes.
+    """
+    limits = hw.limits
+    found: list[Violation] = []
+
+    def inside(rule: str, value: int, allowed: tuple[int, int], why: str) -> None:
+        low, high = allowed
+        if not low <= value <= high:
+            found.append(Violation(rule, value, f"{low} to {high}", why))
+
+    inside("filter rows R", layer.R, limits.filter_rows, "rows the configuration can name")
+    inside("filter columns S", layer.S, limits.filter_columns, "columns a spad row can hold")
+    if layer.U not in limits.vertical_strides:
+        allowed = ", ".join(str(stride) for stride in limits.vertical_strides)
+        found.append(Violation("vertical stride", layer.U, allowed, "diagonals the NoC can form"))
+    inside(
+        "horizontal stride",
+        layer.V,
+        limits.horizontal_strides,
+        "columns a window can move by",
+    )
+    return found
+
+
+def ifmap_strip_words(layer: Layer, mapping: Mapping) -> int:
+    """Words of the largest ifmap strip of one channel block (docs/machine.md section 2)."""
+    return mapping.n * mapping.q * mapping.r * layer.ifmap_rows(mapping.e) * layer.ifmap_columns
+
+
+def resident_psum_words(layer: Layer, mapping: Mapping) -> int:
+    """Words of the psums that stay in the GLB over a channel loop (docs/machine.md section 2)."""
+    return mapping.n * mapping.m * mapping.e * layer.F
+
+
+def banks(words: int, hw: Hardware) -> int:
+    """Whole GLB banks that hold `words`."""
+    return ceil_div(words, hw.glb_words_per_bank)
+
+
+def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware) -> list[Violation]:
+    """Every rule that the (fitted) mapping breaks, none left out for another one's sake."""
+    found: list[Violation] = []
+
+    def at_most(rule: str, value: int, limit: int, why: str) -> None:
+        if value > limit:
+            found.append(Violation(rule, value, str(limit), why))
+
+    pe, array = hw.pe, hw.array
+    p, q = mapping.p, mapping.q
+    at_most("q*S", q * layer.S, pe.ifmap_spad_words, "words of the ifmap spad")
+    at_most("p*q*S", p * q * layer.S, pe.filter_spad_words, "words of the filter spad")
+    at_most("p", p, pe.psum_spad_words, "words of the psum spad")
+    chain = layer.R * mapping.r
+    at_most("r*R", chain, array.rows, "rows of the array: a chain of PE sets stands in one column")
+    if chain <= array.rows:
+        room = filter_sets_that_fit(mapping.e, chain, hw)
+        if room == 0:
+            segments = ceil_div(mapping.e, array.columns)
+            at_most(
+                "rows of a folded PE set",
+                segments * chain,
+                array.rows,
+                f"e={mapping.e} folds into {segments} segments of {chain} rows, stacked",
+            )
+        else:
+            at_most(
+                "t",
+                mapping.t,
+                room,
+                f"filter sets of {chain} x {mapping.e} PEs that the "
+                f"{array.rows} x {array.columns} array holds",
+            )
+    ifmap_banks = banks(ifmap_strip_words(layer, mapping), hw)
+    psum_banks = banks(resident_psum_words(layer, mapping), hw)
+    at_most(
+        "GLB banks",
+        ifmap_banks + psum_banks,
+        hw.glb.banks,
+        f"{ifmap_banks} for the ifmap strip (n*q*r*rows*Wp words) and "
+        f"{psum_banks} for resident psums (n*m*e*F words)",
+    )
+    at_most("m", mapping.m, hw.limits.filters[1], "filters of one configuration")
+    return found
+
+
+def filter_sets_that_fit(strip_rows: int, chain: int, hw: Hardware) -> int:
+    """How many filter sets of `chain` x `strip_rows` PEs the array holds (docs/machine.md 3).
+
+    A set wider than the array folds into segments that are stacked; narrower ones stand side by
+    side and stacked.
+    """
+    rows, columns = hw.array.rows, hw.array.columns
+    if strip_rows > columns:
+        return rows // (ceil_div(strip_rows, columns) * chain)
+    return (columns // strip_rows) * (rows // chain)
+
+
+def checked_mapping(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> Mapping:
+    """The fitted mapping, if layer and mapping keep every rule.
+
+    Raises:
+        MappingError: one fault for each broken rule.
+
+    """
+    fitted = mapping.fitted(layer, batch)
+    found = layer_violations(layer, hw) + mapping_violations(layer, fitted, hw)
+    if found:
+        raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
+    return fitted
+
+
+def with_largest_m(
+    layer: Layer, factors: MappingABC[str, int], batch: int, hw: Hardware
+) -> Mapping | None:
+    """Complete a mapping without `m` by the largest multiple of `p*t` whose psums fit the GLB.
+
+    `None` where not even one block of `p*t` filters fits.
+    """
+    base = Mapping(m=layer.Mg, **factors).fitted(layer, batch)
+    free = hw.glb.banks - banks(ifmap_strip_words(layer, base), hw)
+    words_per_filter = base.n * base.e * layer.F
+    most = min(free * hw.glb_words_per_bank // words_per_filter, hw.limits.filters[1])
+    block = base.p * base.t
+    if most >= layer.Mg:
+        return base
+    if most < block:
+        return None
+    return replace(base, m=most // block * block)
+
+
+def configurations(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> int:
+    """How often the scan chain configures the chip for this layer.
+
+    `M` and `C` are limited per configuration (docs/machine.md section 6). More filters take one
+    configuration for each share of them; more channels one for each share of every psum block,
+    whose psums stay in the GLB between the two.
+    """
+    most_filters = hw.limits.filters[1]
+    most_channels = hw.limits.channels[1]
+    if layer.C <= most_channels:
+        return ceil_div(layer.M, most_filters)
+    blocks = (
+        layer.G
+        * ceil_div(batch, mapping.n)
+        * ceil_div(layer.E, mapping.e)
+        * ceil_div(layer.Mg, mapping.m)
+    )
+    return blocks * ceil_div(layer.C, most_channels)

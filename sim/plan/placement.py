@@ -1,0 +1,75 @@
+"""Where the PE sets of a mapping stand on the physical array (docs/machine.md section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim.plan.mapping import ceil_div
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One PE of a set: its place on the array and its part in the convolution."""
+
+    row: int
+    column: int
+    channel_set: int
+    filter_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """PE sets on the array; positions are derived, so two equal placements are one key.
+
+    `set_rows` is R, `set_columns` is e, `channel_sets` is r, `filter_sets` is t.
+    Row 0 is the top of the array; psums travel up, towards row 0.
+    """
+
+    array_rows: int
+    array_columns: int
+    set_rows: int
+    set_columns: int
+    channel_sets: int
+    filter_sets: int
+
+    @property
+    def chain_length(self) -> int:
+        """PEs that one psum passes: R*r."""
+        return self.set_rows * self.channel_sets
+
+    @property
+    def segments(self) -> int:
+        """Pieces into which a set wider than the array folds."""
+        return ceil_div(self.set_columns, self.array_columns)
+
+    @property
+    def active_pes(self) -> int:
+        """PEs that belong to some set in a full pass."""
+        return self.chain_length * self.set_columns * self.filter_sets
+
+    def chain(self, filter_set: int, ofmap_row: int, channel_sets: int) -> tuple[Site, ...]:
+        """The PEs that compute ofmap row `ofmap_row` of the strip, from the bottom to the top.
+
+        `channel_sets` may be fewer than the placement has, in a pass at the edge of the channel
+        loop; the chain then ends lower. Filter row 0 is the uppermost of each set.
+        """
+        length = self.chain_length
+        segment, offset = divmod(ofmap_row, self.array_columns)
+        if self.segments > 1:
+            top = (filter_set * self.segments + segment) * length
+            column = offset
+        else:
+            side_by_side = self.array_columns // self.set_columns
+            shelf, place = divmod(filter_set, side_by_side)
+            top = shelf * length
+            column = place * self.set_columns + ofmap_row
+        bottom = top + length - 1
+        return tuple(
+            Site(
+                row=bottom - step,
+                column=column,
+                channel_set=step // self.set_rows,
+                filter_row=self.set_rows - 1 - step % self.set_rows,
+            )
+            for step in range(self.set_rows * channel_sets)
+        )

@@ -1,0 +1,296 @@
+"""The passes of a layer in their order, with the exact blocks at every edge (docs/machine.md 2).
+
+Data only: no clock and no counts of accesses. Engine and closed form both start from here, and
+share nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sim.errors import Fault, MappingError, SimulationError
+from sim.plan.mapping import Mapping, ceil_div, checked_mapping, configurations
+from sim.plan.placement import Placement
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from workloads.layer import Layer
+
+MOST_PASSES = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PassShape:
+    """All that decides what happens inside a pass; equal shapes are the same pass.
+
+    `filters[k]` is the number of filters that each PE of filter set `k` interleaves (p), and
+    `channels[k]` that of channels in channel set `k` (q): sets at an edge hold what is left.
+    `row_step` and `column_step` are the touched ifmap rows and columns from one ofmap row or
+    column to the next: the stride, or the filter's size where the stride jumps over words that no
+    window touches.
+    """
+
+    placement: Placement
+    images: int
+    strip_rows: int
+    filters: tuple[int, ...]
+    channels: tuple[int, ...]
+    ofmap_columns: int
+    filter_columns: int
+    row_step: int
+    column_step: int
+    first_channels: bool
+
+    @property
+    def filter_rows(self) -> int:
+        """R."""
+        return self.placement.set_rows
+
+    @property
+    def ifmap_rows(self) -> int:
+        """Touched rows of the padded ifmap under the strip."""
+        return (self.strip_rows - 1) * self.row_step + self.filter_rows
+
+    @property
+    def ifmap_columns(self) -> int:
+        """Touched columns of the padded ifmap (Wp)."""
+        return (self.ofmap_columns - 1) * self.column_step + self.filter_columns
+
+    @property
+    def windows(self) -> int:
+        """Windows that each PE computes: one per image and ofmap column."""
+        return self.images * self.ofmap_columns
+
+    @property
+    def filter_words(self) -> int:
+        """Filter words that the pass needs."""
+        return sum(self.filters) * sum(self.channels) * self.filter_rows * self.filter_columns
+
+    @property
+    def ifmap_words(self) -> int:
+        """Ifmap words of the pass's strip in the GLB."""
+        return self.images * sum(self.channels) * self.ifmap_rows * self.ifmap_columns
+
+    @property
+    def psum_words(self) -> int:
+        """Psums that the pass accumulates into."""
+        return self.images * sum(self.filters) * self.strip_rows * self.ofmap_columns
+
+    @property
+    def macs(self) -> int:
+        """Products that the pass computes."""
+        return self.psum_words * sum(self.channels) * self.filter_rows * self.filter_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One processing pass and where in the layer it stands.
+
+    `filter_base` and `channel_base` count within the group. `ifmap_load_words` is what is loaded
+    into the GLB before the pass (0 but at the start of a channel block), `ofmap_dump_words` what
+    leaves it for DRAM afterwards (0 but at the end of an m-block).
+    """
+
+    index: int
+    shape: PassShape
+    group: int
+    image_base: int
+    row_base: int
+    filter_base: int
+    channel_base: int
+    ifmap_load_words: int
+    ofmap_dump_words: int
+
+
+def _cut(total: int, block: int) -> tuple[int, ...]:
+    """`total` in blocks of `block`; the last holds what is left."""
+    whole, rest = divmod(total, block)
+    return (block,) * whole + ((rest,) if rest else ())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A layer on a chip under a legal mapping: all that engine and closed form have in common."""
+
+    layer: Layer
+    batch: int
+    hw: Hardware
+    mapping: Mapping
+    placement: Placement
+    mapping_source: str = "given"
+
+    @property
+    def active_pes(self) -> int:
+        """PEs that belong to a set in a full pass (the chip's published "active PEs")."""
+        return self.placement.active_pes
+
+    @property
+    def configurations(self) -> int:
+        """How often the chip is configured for this layer."""
+        return configurations(self.layer, self.mapping, self.batch, self.hw)
+
+    @cached_property
+    def image_blocks(self) -> tuple[int, ...]:
+        """Images of each image block."""
+        return _cut(self.batch, self.mapping.n)
+
+    @cached_property
+    def strips(self) -> tuple[int, ...]:
+        """Ofmap rows of each strip."""
+        return _cut(self.layer.E, self.mapping.e)
+
+    @cached_property
+    def m_blocks(self) -> tuple[int, ...]:
+        """Filters of each m-block of a group."""
+        return _cut(self.layer.Mg, self.mapping.m)
+
+    @cached_property
+    def channel_blocks(self) -> tuple[int, ...]:
+        """Channels of each channel block of a group."""
+        return _cut(self.layer.C, self.mapping.q * self.mapping.r)
+
+    def filter_blocks(self, m_block: int) -> tuple[int, ...]:
+        """Filters of each filter block of an m-block of `m_block` filters."""
+        return _cut(m_block, self.mapping.p * self.mapping.t)
+
+    @property
+    def passes(self) -> int:
+        """Number of passes of the layer."""
+        per_channel_block = sum(
+            ceil_div(block, self.mapping.p * self.mapping.t) for block in self.m_blocks
+        )
+        return (
+            self.layer.G
+            * len(self.image_blocks)
+            * len(self.strips)
+            * len(self.channel_blocks)
+            * per_channel_block
+        )
+
+    def shape(
+        self, images: int, strip: int, filters: int, channels: int, first_channels: bool
+    ) -> PassShape:
+        """The shape of a pass over the given block."""
+        layer, mapping = self.layer, self.mapping
+        return PassShape(
+            placement=self.placement,
+            images=images,
+            strip_rows=strip,
+            filters=_cut(filters, mapping.p),
+            channels=_cut(channels, mapping.q),
+            ofmap_columns=layer.F,
+            filter_columns=layer.S,
+            row_step=min(layer.U, layer.R),
+            column_step=min(layer.V, layer.S),
+            first_channels=first_channels,
+        )
+
+    def __iter__(self) -> Iterator[Pass]:
+        """The passes in the order in which the chip runs them."""
+        layer = self.layer
+        shapes: dict[tuple[int, int, int, int, bool], PassShape] = {}
+        index = 0
+        for group in range(layer.G):
+            image_base = 0
+            for images in self.image_blocks:
+                row_base = 0
+                for strip in self.strips:
+                    m_base = 0
+                    for m_block in self.m_blocks:
+                        filter_blocks = self.filter_blocks(m_block)
+                        channel_base = 0
+                        for block, channels in enumerate(self.channel_blocks):
+                            load = images * channels * layer.ifmap_rows(strip) * layer.ifmap_columns
+                            last_channels = block == len(self.channel_blocks) - 1
+                            filter_base = m_base
+                            for place, filters in enumerate(filter_blocks):
+                                last = last_channels and place == len(filter_blocks) - 1
+                                key = (images, strip, filters, channels, block == 0)
+                                shape = shapes.get(key)
+                                if shape is None:
+                                    shape = shapes[key] = self.shape(*key)
+                                yield Pass(
+                                    index=index,
+                                    shape=shape,
+                                    group=group,
+                                    image_base=image_base,
+                                    row_base=row_base,
+                                    filter_base=filter_base,
+                                    channel_base=channel_base,
+                                    ifmap_load_words=0 if place else load,
+                                    ofmap_dump_words=images * m_block * strip * layer.F
+                                    if last
+                                    else 0,
+                                )
+                                index += 1
+                                filter_base += filters
+                            channel_base += channels
+                        m_base += m_block
+                    row_base += strip
+                image_base += images
+
+    @cached_property
+    def classes(self) -> dict[PassShape, int]:
+        """Each distinct pass shape with the number of passes that have it.
+
+        A dimension is cut into at most two sizes of block, so the classes are few however many
+        passes there are.
+        """
+        blocks: Counter[int] = Counter()
+        for m_block, times in Counter(self.m_blocks).items():
+            for filters, count in Counter(self.filter_blocks(m_block)).items():
+                blocks[filters] += times * count
+        channel_kinds = Counter(
+            (channels, place == 0) for place, channels in enumerate(self.channel_blocks)
+        )
+        found: Counter[PassShape] = Counter()
+        for images, a in Counter(self.image_blocks).items():
+            for strip, b in Counter(self.strips).items():
+                for filters, c in blocks.items():
+                    for (channels, first), d in channel_kinds.items():
+                        shape = self.shape(images, strip, filters, channels, first)
+                        found[shape] += self.layer.G * a * b * c * d
+        return dict(found)
+
+
+def make_plan(
+    layer: Layer, batch: int, hw: Hardware, mapping: Mapping, mapping_source: str = "given"
+) -> Plan:
+    """Check layer and mapping against the chip and lay out the passes.
+
+    Raises:
+        MappingError: rules of the chip that the layer or the mapping breaks, all at once.
+        SimulationError: the schedule does not compute the layer's MACs exactly.
+
+    """
+    fitted = checked_mapping(layer, mapping, batch, hw)
+    placement = Placement(
+        array_rows=hw.array.rows,
+        array_columns=hw.array.columns,
+        set_rows=layer.R,
+        set_columns=fitted.e,
+        channel_sets=fitted.r,
+        filter_sets=fitted.t,
+    )
+    plan = Plan(layer, batch, hw, fitted, placement, mapping_source)
+    if plan.passes > MOST_PASSES:
+        raise MappingError(
+            Fault(
+                "",
+                None,
+                f"{layer.name} on {hw.name}",
+                f"passes = {plan.passes}, limit {MOST_PASSES}: the mapping {fitted} cuts the "
+                "layer too finely to simulate; raise m, n, e, p, q, r or t",
+            )
+        )
+    scheduled = sum(shape.macs * times for shape, times in plan.classes.items())
+    if scheduled != layer.macs(batch):
+        raise SimulationError(
+            f"{layer.name}: the schedule computes {scheduled} MACs, the layer has "
+            f"{layer.macs(batch)}; this is a defect of the simulator, please report it"
+        )
+    return plan
