@@ -1,0 +1,1 @@
+"""The machine in SimPy: one hardware block a file, wired by `top`."""

@@ -1,0 +1,118 @@
+"""The channel between two blocks of the machine: a registered FIFO kept as two logs.
+
+Every block of the machine follows a static order, so a FIFO need not hold its entries: it is
+described by the cycle from which each entry can be read (`ready`) and the cycle from which the
+place of each entry can be written again (`freed`). Writer and reader look at each other's log by
+index. A log only grows, and an entry never changes once written, so no outcome can depend on which
+process runs first within a cycle; a test shuffles that order.
+
+A process waits only for an entry that is not in the log yet. An entry may be dated later than the
+clock: a process commits what it has decided, and both sides go by the dates, not by the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simpy import Environment, Event
+
+
+class Fifo:
+    """A FIFO of `depth_words`, written and read by one process each, in one order.
+
+    `sizes` are the words of the entries that will pass, in order. `room[b]` is the entry that must
+    have left before entry `b` fits, or -1 where `b` fits from the start.
+    """
+
+    __slots__ = (
+        "_env",
+        "_reader",
+        "_writer",
+        "_writer_index",
+        "data",
+        "depth_words",
+        "freed",
+        "name",
+        "ready",
+        "room",
+    )
+
+    def __init__(self, env: Environment, name: str, depth_words: int, room: Sequence[int]) -> None:
+        self._env = env
+        self._reader: Event | None = None
+        self._writer: Event | None = None
+        self._writer_index = 0
+        self.name = name
+        self.depth_words = depth_words
+        self.room = room
+        self.ready: list[int] = []
+        self.freed: list[int] = []
+        self.data: list[Any] = []
+
+    def put(self, ready_cycle: int) -> None:
+        """Write the next entry; it can be read from `ready_cycle` on."""
+        self.ready.append(ready_cycle)
+        if self._reader is not None:
+            waiting, self._reader = self._reader, None
+            waiting.succeed()
+
+    def take(self, refill_cycle: int) -> None:
+        """Read the next entry; its place can be written again from `refill_cycle` on."""
+        self.freed.append(refill_cycle)
+        if self._writer is not None and len(self.freed) > self._writer_index:
+            waiting, self._writer = self._writer, None
+            waiting.succeed()
+
+    def entry(self) -> Event:
+        """An event that comes with the next entry: for a reader that has read all there are."""
+        self._reader = self._env.event()
+        return self._reader
+
+    def place(self, index: int) -> Event:
+        """An event that comes when entry `index` has left: for a writer that needs its place."""
+        self._writer_index = index
+        self._writer = self._env.event()
+        return self._writer
+
+    @property
+    def waiting(self) -> str:
+        """Who waits here for what, or an empty string: for the report of a deadlock."""
+        found = []
+        if self._reader is not None:
+            found.append(f"the reader of {self.name} waits for entry {len(self.ready)}")
+        if self._writer is not None:
+            found.append(
+                f"the writer of {self.name} waits until entry {self._writer_index} has left "
+                f"({len(self.freed)} have)"
+            )
+        return "; ".join(found)
+
+
+def room_table(window_sizes: Sequence[int], windows: int, depth_words: int) -> list[int]:
+    """For each entry the one whose leaving makes room for it, or -1.
+
+    `window_sizes` are the words of the entries of one window; the pattern repeats `windows` times.
+    """
+    per_window = len(window_sizes)
+    if len(set(window_sizes)) == 1:
+        lag = depth_words // window_sizes[0]
+        return [max(-1, b - lag) for b in range(per_window * windows)]
+    sizes = list(window_sizes) * windows
+    table: list[int] = []
+    held = 0
+    oldest = 0
+    for size in sizes:
+        held += size
+        while held > depth_words:
+            held -= sizes[oldest]
+            oldest += 1
+        table.append(oldest - 1)
+    return table
+
+
+def beat_sizes(words: int, beat_words: int) -> list[int]:
+    """Words of the beats that carry `words`; the last may be short."""
+    whole, rest = divmod(words, beat_words)
+    return [beat_words] * whole + ([rest] if rest else [])

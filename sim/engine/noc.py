@@ -1,0 +1,286 @@
+"""The on-chip networks: three multicast GINs, the GON, and the local psum links.
+
+docs/machine.md section 3. Each bus follows a static order and never overtakes; it moves one beat a
+cycle and waits for the slowest of its destinations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING
+
+from sim.engine.pe import FilterRow, IfmapPort
+
+if TYPE_CHECKING:
+    from simpy import Environment, Event
+
+    from sim.engine.fifo import Fifo
+
+
+class FilterGin:
+    """Multicasts filter words to PE rows: by PE row, then filter, channel, column.
+
+    The array computes nothing until the last word is there (`exposed`), or each MAC waits for its
+    own word only (`streamed`).
+    """
+
+    def __init__(
+        self, env: Environment, rows: Sequence[FilterRow], lines: Fifo, line_words: int,
+        streamed: bool,
+    ) -> None:  # fmt: skip
+        self.env = env
+        self.rows = rows
+        self.lines = lines
+        self.line_words = line_words
+        self.streamed = streamed
+        self.sent_words = 0
+        self.deliveries = 0
+        self.y_bus_words = 0
+        self.x_bus_words = 0
+
+    def run(self) -> Generator[Event, None, None]:
+        """The bus's process: one beat of one PE row at a time."""
+        env, lines, line_words = self.env, self.lines, self.line_words
+        next_cycle = 0
+        line = 0
+        for row in self.rows:
+            left = row.words
+            while left:
+                size = min(left, row.beat_words)
+                last_line = (self.sent_words + size - 1) // line_words
+                if last_line >= len(lines.ready):
+                    # An entry at a time: a line is narrower than a beat only on other chips.
+                    yield lines.entry()
+                    continue
+                cycle = max(next_cycle, lines.ready[last_line])
+                if cycle > env.now:
+                    yield env.timeout(cycle - env.now)
+                row.log.append(cycle + 1)
+                if lines.data:
+                    for word in range(self.sent_words, self.sent_words + size):
+                        row.data.append(lines.data[word // line_words][word % line_words])
+                self.sent_words += size
+                self.deliveries += size * row.site_count
+                self.y_bus_words += size
+                self.x_bus_words += size * len(row.x_buses)
+                left -= size
+                # The bus keeps what is left of a line: no PE row need start on a new one.
+                while line <= last_line:
+                    lines.take(cycle + 1)
+                    line += 1
+                next_cycle = cycle + 1
+            if self.streamed:
+                row.streamed()
+        if not self.streamed:
+            for row in self.rows:
+                row.loaded(next_cycle)
+
+
+class IfmapGin:
+    """Multicasts ifmap words along diagonals: by image, column, channel, row."""
+
+    def __init__(
+        self,
+        env: Environment,
+        column: Sequence[Sequence[IfmapPort]],
+        x_buses: Sequence[int],
+        columns: int,
+        lines: Fifo,
+        *,
+        line_words: int,
+        words_per_cycle: int,
+        fifo_words: int,
+    ) -> None:
+        self.env = env
+        self.column = column
+        self.x_buses = x_buses
+        self.columns = columns
+        self.lines = lines
+        self.line_words = line_words
+        self.words_per_cycle = words_per_cycle
+        self.fifo_words = fifo_words
+        self.log: list[int] = []
+
+    def run(self) -> Generator[Event, None, None]:
+        """The bus's process: `columns` columns, each the same sequence of multicasts."""
+        env, lines, depth = self.env, self.lines, self.fifo_words
+        lines_ready, line_words, log = lines.ready, self.line_words, self.log
+        per_cycle, data = self.words_per_cycle, self.lines.data
+        used = 0
+        cycle = 0
+        word = 0
+        line = 0
+        offset = 0
+        for _ in range(self.columns):
+            for ports in self.column:
+                if offset == 0:
+                    if line >= len(lines_ready):
+                        yield lines.entry()
+                    if lines_ready[line] > cycle:
+                        cycle = lines_ready[line]
+                        used = 0
+                for port in ports:
+                    index = port.sent - depth
+                    if index >= 0:
+                        entered = port.entered
+                        while index >= len(entered):
+                            yield port.place(index)
+                        if entered[index] >= cycle:
+                            cycle = entered[index] + 1
+                            used = 0
+                if cycle > env.now:
+                    yield env.timeout(cycle - env.now)
+                log.append(cycle)
+                for port in ports:
+                    port.deliver(cycle)
+                if data:
+                    value = data[line][offset]
+                    for port in ports:
+                        port.words.append(value)
+                word += 1
+                offset += 1
+                if offset == line_words:
+                    lines.take(cycle + 1)
+                    line += 1
+                    offset = 0
+                used += 1
+                if used == per_cycle:
+                    cycle += 1
+                    used = 0
+        if offset:
+            lines.take(self.log[-1] + 1)
+
+    @property
+    def sent_words(self) -> int:
+        """Words put on the bus."""
+        return len(self.log)
+
+    def multicast(self) -> dict[int, int]:
+        """Words by the number of PEs that each reached."""
+        found: dict[int, int] = {}
+        whole, rest = divmod(len(self.log), len(self.column))
+        for place, ports in enumerate(self.column):
+            times = whole + (place < rest)
+            found[len(ports)] = found.get(len(ports), 0) + times
+        return found
+
+    @property
+    def x_bus_words(self) -> int:
+        """Words times the X-buses that each was driven on."""
+        whole, rest = divmod(len(self.log), len(self.column))
+        return whole * sum(self.x_buses) + sum(self.x_buses[:rest])
+
+
+class PsumGin:
+    """Brings psums to the bottom of each chain: by window, chain, beat."""
+
+    def __init__(
+        self, env: Environment, chains: Sequence[tuple[Fifo, int]], windows: int, lines: Fifo
+    ) -> None:
+        self.env = env
+        self.chains = chains
+        self.windows = windows
+        self.lines = lines
+        self.log: list[int] = []
+
+    def run(self) -> Generator[Event, None, None]:
+        """The bus's process: one beat to one chain at a time."""
+        env, lines, log = self.env, self.lines, self.log
+        lines_ready = lines.ready
+        line = 0
+        cycle = 0
+        for window in range(self.windows):
+            for fifo, beats in self.chains:
+                room, freed = fifo.room, fifo.freed
+                for beat in range(window * beats, (window + 1) * beats):
+                    if line >= len(lines_ready):
+                        yield lines.entry()
+                    cycle = max(cycle, lines_ready[line])
+                    blocker = room[beat]
+                    if blocker >= 0:
+                        if blocker >= len(freed):
+                            yield fifo.place(blocker)
+                        cycle = max(cycle, freed[blocker])
+                    if cycle > env.now:
+                        yield env.timeout(cycle - env.now)
+                    log.append(cycle)
+                    if lines.data:
+                        fifo.data.append(lines.data[line])
+                    lines.take(cycle + 1)
+                    line += 1
+                    cycle += 1
+                    fifo.put(cycle)
+
+
+class Gon:
+    """Carries psums from the top of each chain to the GLB: by window, chain, beat."""
+
+    def __init__(
+        self, env: Environment, chains: Sequence[tuple[Fifo, int]], windows: int, lines: Fifo
+    ) -> None:
+        self.env = env
+        self.chains = chains
+        self.windows = windows
+        self.lines = lines
+        self.log: list[int] = []
+
+    def run(self) -> Generator[Event, None, None]:
+        """The bus's process: one beat from one chain at a time."""
+        env, lines, log = self.env, self.lines, self.log
+        room, freed = lines.room, lines.freed
+        line = 0
+        cycle = 0
+        for window in range(self.windows):
+            for fifo, beats in self.chains:
+                ready = fifo.ready
+                for beat in range(window * beats, (window + 1) * beats):
+                    if beat >= len(ready):
+                        yield fifo.entry()
+                    cycle = max(cycle, ready[beat])
+                    blocker = room[line]
+                    if blocker >= 0:
+                        if blocker >= len(freed):
+                            yield lines.place(blocker)
+                        cycle = max(cycle, freed[blocker])
+                    if cycle > env.now:
+                        yield env.timeout(cycle - env.now)
+                    log.append(cycle)
+                    if fifo.data:
+                        lines.data.append(fifo.data[beat])
+                    cycle += 1
+                    fifo.take(cycle)
+                    line += 1
+                    lines.put(cycle)
+
+
+class LocalLink:
+    """The link from one PE of a chain to the PE above it: a beat a cycle, `hop` cycles long."""
+
+    def __init__(self, below: Fifo, above: Fifo, beats: int, hop_cycles: int) -> None:
+        self.below = below
+        self.above = above
+        self.beats = beats
+        self.hop_cycles = hop_cycles
+        self.log: list[int] = []
+
+    def run(self) -> Generator[Event, None, None]:
+        """The link's process: every beat of the chain."""
+        below, above, hop, log = self.below, self.above, self.hop_cycles, self.log
+        ready, freed, room, data = below.ready, above.freed, above.room, below.data
+        next_cycle = 0
+        for beat in range(self.beats):
+            if beat >= len(ready):
+                yield below.entry()
+            cycle = ready[beat]
+            cycle = max(cycle, next_cycle)
+            blocker = room[beat]
+            if blocker >= 0:
+                if blocker >= len(freed):
+                    yield above.place(blocker)
+                cycle = max(cycle, freed[blocker])
+            log.append(cycle)
+            if data:
+                above.data.append(data[beat])
+            next_cycle = cycle + 1
+            below.take(next_cycle)
+            above.put(cycle + hop)

@@ -1,0 +1,507 @@
+"""One processing pass on the whole machine: builds the blocks, runs them, checks them, counts.
+
+docs/machine.md sections 3 and 4. Time starts at 0 with the pass, which ends when the last psum has
+left through the GON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import simpy
+
+from sim.engine.dram import DramLink, Prefetch, PrefetchState
+from sim.engine.fifo import Fifo, beat_sizes, room_table
+from sim.engine.glb import ReadPort, WritePort
+from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink, PsumGin
+from sim.engine.pe import PE, FilterRow, IfmapPort
+from sim.errors import DeadlockError, SimulationError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hw_models.spec import Hardware
+    from sim.plan.placement import Site
+    from sim.plan.schedule import PassShape
+
+CAUSES = (
+    "computing",
+    "accumulating",
+    "waiting_filter",
+    "waiting_ifmap",
+    "waiting_psum_in",
+    "waiting_psum_out",
+    "idle",
+    "clock_gated",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PassData:
+    """Real words for a pass, for runs that carry values.
+
+    `ifmap` is (images, channels, touched rows, touched columns), `filters` (filters, channels, R,
+    S), `psums` (images, filters, strip rows, ofmap columns) or None in the first channel block.
+    """
+
+    ifmap: NDArray[np.int64]
+    filters: NDArray[np.int64]
+    psums: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassOutcome:
+    """What a pass did; everything that later passes and the ledger need of it.
+
+    `counts` are words or actions by dotted name; `multicast` ifmap words by PEs reached; `macs`
+    (rows, columns) products of each PE; `stalls` (causes, rows, columns) cycles by `CAUSES`.
+    """
+
+    cycles: int
+    prefetch: Prefetch
+    counts: dict[str, int]
+    multicast: dict[int, int]
+    macs: NDArray[np.int64]
+    stalls: NDArray[np.int64]
+    events: int
+    psums: NDArray[np.int64] | None = None
+    gated_macs: int = 0
+
+
+class Machine:
+    """The array, its networks, the GLB ports and the DRAM link, wired for one pass.
+
+    Life: construct, `run()` once, then read.
+    """
+
+    def __init__(
+        self,
+        shape: PassShape,
+        hw: Hardware,
+        start: PrefetchState,
+        data: PassData | None = None,
+        environment: Callable[[], simpy.Environment] = simpy.Environment,
+    ) -> None:
+        self.shape = shape
+        self.hw = hw
+        self.data = data
+        self.env = environment()
+        self.line_words = hw.glb.port_bits // hw.word_bits
+        self.pes: list[PE] = []
+        self.links: list[LocalLink] = []
+        self.fifos: list[Fifo] = []
+        self.filter_rows: dict[tuple[int, int, int], FilterRow] = {}
+        self.chains: list[tuple[int, int, list[PE]]] = []
+        self._sizes = [
+            beat_sizes(filters, hw.noc.psum_words_per_cycle) for filters in shape.filters
+        ]
+        self._rooms: dict[tuple[int, int], list[int]] = {}
+        self._build_chains()
+        self._build_buses(start)
+
+    # ---------------------------------------------------------------- wiring
+
+    def _psum_fifo(self, name: str, filter_set: int, depth: int) -> Fifo:
+        sizes = self._sizes[filter_set]
+        filters = self.shape.filters[filter_set]
+        room = self._rooms.get((filters, depth))
+        if room is None:
+            room = self._rooms[filters, depth] = room_table(sizes, self.shape.windows, depth)
+        fifo = Fifo(self.env, name, depth, room)
+        self.fifos.append(fifo)
+        return fifo
+
+    def _line_fifo(self, name: str, lines: int) -> Fifo:
+        depth = self.hw.noc.bus_fifo_entries
+        fifo = Fifo(self.env, name, depth, room_table([1], lines, depth))
+        self.fifos.append(fifo)
+        return fifo
+
+    def _build_chains(self) -> None:
+        for filter_set in range(len(self.shape.filters)):
+            for ofmap_row in range(self.shape.strip_rows):
+                sites = self.shape.placement.chain(filter_set, ofmap_row, len(self.shape.channels))
+                self.chains.append((filter_set, ofmap_row, self._build_chain(filter_set, sites)))
+
+    def _build_chain(self, filter_set: int, sites: Sequence[Site]) -> list[PE]:
+        shape, pe_hw, env = self.shape, self.hw.pe, self.env
+        sizes = self._sizes[filter_set]
+        beats = len(sizes) * shape.windows
+        shift = pe_hw.ifmap_spad == "shift"
+        chain: list[PE] = []
+        for site in sites:
+            name = f"PE ({site.row}, {site.column})"
+            row = self._filter_row(filter_set, site)
+            psum_in: Fifo | None = None
+            if chain or not shape.first_channels:
+                psum_in = self._psum_fifo(f"{name} psum in", filter_set, pe_hw.psum_in_fifo_words)
+            psum_out = self._psum_fifo(f"{name} psum out", filter_set, pe_hw.psum_out_fifo_words)
+            if chain and psum_in is not None:
+                below = chain[-1].psum_out
+                self.links.append(LocalLink(below, psum_in, beats, self.hw.noc.local_hop_cycles))
+            pe = PE(
+                env,
+                site,
+                filter_row=row,
+                port=IfmapPort(
+                    env,
+                    name,
+                    row.channels * row.filter_columns if shift else pe_hw.ifmap_spad_words,
+                ),
+                psum_in=psum_in,
+                psum_out=psum_out,
+                sizes=sizes,
+                column_step=shape.column_step,
+                image_windows=shape.ofmap_columns,
+                pipeline_stages=pe_hw.pipeline_stages,
+                shift_spad=shift,
+                values=self.data is not None,
+            )
+            pe.psum_bits = self.hw.arithmetic.psum_bits
+            chain.append(pe)
+        self.pes.extend(chain)
+        return chain
+
+    def _filter_row(self, filter_set: int, site: Site) -> FilterRow:
+        key = (filter_set, site.channel_set, site.filter_row)
+        row = self.filter_rows.get(key)
+        if row is None:
+            row = self.filter_rows[key] = FilterRow(
+                self.env,
+                f"filter set {filter_set}, channel set {site.channel_set}, row {site.filter_row}",
+                self.shape.filters[filter_set],
+                self.shape.channels[site.channel_set],
+                self.shape.filter_columns,
+                self.hw.noc.gin_filter_words_per_cycle,
+            )
+            row.place = (site.row, site.column)
+        row.site_count += 1
+        row.x_buses.add(site.row)
+        return row
+
+    def _build_buses(self, start: PrefetchState) -> None:
+        shape, hw, env = self.shape, self.hw, self.env
+        line_words = self.line_words
+
+        filter_lines = -(-shape.filter_words // line_words)
+        buffer_lines = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits
+        self.filter_buffer = Fifo(env, "filter banks", buffer_lines, ())
+        self.fifos.append(self.filter_buffer)
+        self.dram = DramLink(
+            env,
+            self.filter_buffer,
+            beat=hw.link_beat_cycles * hw.glb.port_bits / hw.dram.link_bits,
+            latency_cycles=hw.dram.first_access_latency_cycles,
+            start=start,
+            lines=filter_lines,
+            buffer_lines=buffer_lines,
+        )
+        lines = self._line_fifo("filter lines", filter_lines)
+        self.filter_port = ReadPort(lines, self.filter_buffer, self._filter_data())
+        self.filter_gin = FilterGin(
+            env,
+            sorted(self.filter_rows.values(), key=lambda row: row.place),
+            lines,
+            line_words,
+            hw.glb.filter_load == "streamed",
+        )
+
+        ifmap_lines = -(-shape.ifmap_words // line_words)
+        lines = self._line_fifo("ifmap lines", ifmap_lines)
+        self.ifmap_port = ReadPort(lines, None, self._ifmap_data())
+        column, x_buses = self._ifmap_column()
+        self.ifmap_gin = IfmapGin(
+            env,
+            column,
+            x_buses,
+            shape.images * shape.ifmap_columns,
+            lines,
+            line_words=line_words,
+            words_per_cycle=hw.noc.gin_ifmap_words_per_cycle,
+            fifo_words=hw.pe.ifmap_fifo_words,
+        )
+
+        beats = sum(len(self._sizes[filter_set]) for filter_set, _, _ in self.chains)
+        self.psum_lines = beats * shape.windows
+        lines = self._line_fifo("psum lines out", self.psum_lines)
+        tops = [(chain[-1].psum_out, len(chain[-1].sizes)) for _, _, chain in self.chains]
+        self.gon = Gon(env, tops, shape.windows, lines)
+        self.write_port = WritePort(lines)
+        self.psum_port: ReadPort | None = None
+        self.psum_gin: PsumGin | None = None
+        if not shape.first_channels:
+            lines = self._line_fifo("psum lines in", self.psum_lines)
+            self.psum_port = ReadPort(lines, None, self._psum_data())
+            bottoms = [
+                (chain[0].psum_in, len(chain[0].sizes))
+                for _, _, chain in self.chains
+                if chain[0].psum_in is not None
+            ]
+            self.psum_gin = PsumGin(env, bottoms, shape.windows, lines)
+        self._filter_lines = filter_lines
+        self._ifmap_lines = ifmap_lines
+
+    def _ifmap_column(self) -> tuple[list[list[IfmapPort]], list[int]]:
+        """Destinations of the words of one ifmap column, by channel and row; X-buses of each."""
+        shape = self.shape
+        reach: dict[tuple[int, int], list[PE]] = {}
+        for _, ofmap_row, chain in self.chains:
+            for pe in chain:
+                row = ofmap_row * shape.row_step + pe.site.filter_row
+                reach.setdefault((pe.site.channel_set, row), []).append(pe)
+        column = []
+        x_buses = []
+        for channel_set, channels in enumerate(shape.channels):
+            for _ in range(channels):
+                for row in range(shape.ifmap_rows):
+                    pes = reach[channel_set, row]
+                    column.append([pe.port for pe in pes])
+                    x_buses.append(len({pe.site.row for pe in pes}))
+        return column, x_buses
+
+    # ---------------------------------------------------------------- values
+
+    def _lines(self, words: NDArray[np.int64]) -> list[list[int]]:
+        flat = [int(word) for word in words]
+        step = self.line_words
+        return [flat[place : place + step] for place in range(0, len(flat), step)]
+
+    def _filter_data(self) -> list[list[int]]:
+        if self.data is None:
+            return []
+        shape = self.shape
+        filter_base = np.concatenate([[0], np.cumsum(shape.filters)])
+        channel_base = np.concatenate([[0], np.cumsum(shape.channels)])
+        parts = []
+        ordered = sorted(self.filter_rows.items(), key=lambda item: item[1].place)
+        for (filter_set, channel_set, filter_row), row in ordered:
+            f, c = int(filter_base[filter_set]), int(channel_base[channel_set])
+            parts.append(
+                self.data.filters[f : f + row.filters, c : c + row.channels, filter_row, :].reshape(
+                    -1
+                )
+            )
+        return self._lines(np.concatenate(parts))
+
+    def _ifmap_data(self) -> list[list[int]]:
+        if self.data is None:
+            return []
+        return self._lines(self.data.ifmap.transpose(0, 3, 1, 2).reshape(-1))
+
+    def _psum_order(self) -> Iterator[tuple[int, int, int, slice]]:
+        """(image, column, ofmap row, filters) of every beat, in the order of the psum buses."""
+        bases = np.concatenate([[0], np.cumsum(self.shape.filters)])
+        for image in range(self.shape.images):
+            for column in range(self.shape.ofmap_columns):
+                for filter_set, ofmap_row, _ in self.chains:
+                    first = int(bases[filter_set])
+                    for size in self._sizes[filter_set]:
+                        yield image, column, ofmap_row, slice(first, first + size)
+                        first += size
+
+    def _psum_data(self) -> list[list[int]]:
+        if self.data is None or self.data.psums is None:
+            return []
+        psums = self.data.psums
+        return [
+            [int(v) for v in psums[image, filters, row, column]]
+            for image, column, row, filters in self._psum_order()
+        ]
+
+    def psums(self) -> NDArray[np.int64] | None:
+        """The psums that left through the GON, as (images, filters, strip rows, columns)."""
+        if self.data is None:
+            return None
+        shape = self.shape
+        result = np.zeros(
+            (shape.images, sum(shape.filters), shape.strip_rows, shape.ofmap_columns), np.int64
+        )
+        for beat, (image, column, row, filters) in zip(
+            self.gon.lines.data, self._psum_order(), strict=True
+        ):
+            result[image, filters, row, column] = beat
+        return result
+
+    # ---------------------------------------------------------------- running
+
+    def run(self) -> PassOutcome:
+        """Run the pass to its end.
+
+        Raises:
+            DeadlockError: a process still waits when nothing can happen any more.
+            SimulationError: a conservation law does not hold.
+
+        """
+        env, shape = self.env, self.shape
+        started = [
+            env.process(self.dram.run()),
+            env.process(self.filter_port.run(self._filter_lines)),
+            env.process(self.filter_gin.run()),
+            env.process(self.ifmap_port.run(self._ifmap_lines)),
+            env.process(self.ifmap_gin.run()),
+            env.process(self.gon.run()),
+            env.process(self.write_port.run(self.psum_lines)),
+            *(env.process(link.run()) for link in self.links),
+            *(env.process(pe.run(shape.images)) for pe in self.pes),
+        ]
+        if self.psum_port is not None and self.psum_gin is not None:
+            started.append(env.process(self.psum_port.run(self.psum_lines)))
+            started.append(env.process(self.psum_gin.run()))
+        env.run()
+        if any(process.is_alive for process in started):
+            raise DeadlockError(self._deadlock())
+        cycles = self.gon.log[-1] + 1
+        self._conserve()
+        return self._outcome(cycles)
+
+    def _deadlock(self) -> str:
+        waits = [fifo.waiting for fifo in self.fifos]
+        waits += [pe.port.waiting for pe in self.pes]
+        waits += [row.waiting for row in self.filter_rows.values()]
+        found = [wait for wait in waits if wait]
+        return f"deadlock at cycle {self.env.now} of the pass: " + "; ".join(found[:12])
+
+    # ---------------------------------------------------------------- laws
+
+    def _conserve(self) -> None:
+        """What goes in comes out: checked at the end of every simulated pass."""
+        shape = self.shape
+        for fifo in self.fifos:
+            self._law(len(fifo.ready) == len(fifo.freed), f"{fifo.name}: entries left at the end")
+        for pe in self.pes:
+            port = pe.port
+            self._law(not port.pending, f"{port.name}: words left in the ifmap FIFO")
+            self._law(
+                len(port.entered) == port.sent == port.released,
+                f"{port.name}: {port.sent} ifmap words sent, {len(port.entered)} entered the "
+                f"spad, {port.released} left it",
+            )
+            self._law(pe.windows_done == shape.windows, f"{port.name}: windows not computed")
+            self._law(
+                pe.filter_row.words <= self.hw.pe.filter_spad_words,
+                f"{port.name}: filter spad overflows",
+            )
+            self._spad_keeps_its_size(pe)
+        macs = sum(pe.windows_done * pe.mac_cycles for pe in self.pes)
+        self._law(macs == shape.macs, f"{macs} MACs done, {shape.macs} in the pass")
+        delivered = sum(pe.port.sent for pe in self.pes)
+        reached = sum(fan * words for fan, words in self.ifmap_gin.multicast().items())
+        self._law(delivered == reached, f"{reached} ifmap deliveries, {delivered} received")
+        self._law(
+            self.ifmap_gin.sent_words == shape.ifmap_words, "ifmap words of the strip not sent"
+        )
+        self._law(self.filter_gin.sent_words == shape.filter_words, "filter words not sent")
+
+    def _spad_keeps_its_size(self, pe: PE) -> None:
+        entered, places = pe.port.entered, pe.port.places
+        self._law(
+            all(place <= cycle for place, cycle in zip(places, entered, strict=False)),
+            f"{pe.port.name}: ifmap spad overflows",
+        )
+
+    @staticmethod
+    def _law(holds: bool, message: str) -> None:
+        if not holds:
+            raise SimulationError(f"conservation: {message}; a defect of the simulator")
+
+    # ---------------------------------------------------------------- counting
+
+    def _outcome(self, cycles: int) -> PassOutcome:
+        shape, array = self.shape, self.hw.array
+        macs = np.zeros((array.rows, array.columns), np.int64)
+        stalls = np.zeros((len(CAUSES), array.rows, array.columns), np.int64)
+        stalls[CAUSES.index("clock_gated")] = cycles
+        window_words = sum(shape.filters)
+        psum_hops = 0
+        for pe in self.pes:
+            at = pe.site.row, pe.site.column
+            windows, filters = pe.windows_done, pe.filter_row.filters
+            macs[at] = windows * pe.mac_cycles
+            causes = (
+                windows * (pe.mac_cycles + pe.bubble_cycles),
+                windows * filters,
+                pe.wait_filter,
+                pe.wait_ifmap,
+                pe.wait_psum_in,
+                pe.wait_psum_out,
+                cycles - pe.busy_until,
+                0,
+            )
+            self._law(
+                sum(causes) == cycles and causes[6] >= 0,
+                f"{pe.port.name}: its cycles do not add up to those of the pass",
+            )
+            stalls[(slice(None), *at)] = causes
+        for _, _, chain in self.chains:
+            psum_hops += sum(pe.windows_done * pe.filter_row.filters for pe in chain[1:])
+        chain_words = window_words * shape.strip_rows
+        psum_out = self._words(self.gon.log, chain_words)
+        psum_in = self._words(self.psum_gin.log, chain_words) if self.psum_gin else 0
+        total_macs = int(macs.sum())
+        products = [
+            (pe.windows_done * pe.filter_row.filters, pe.mac_cycles // pe.filter_row.filters)
+            for pe in self.pes
+        ]
+        accumulations = sum(psums * (terms - 1) for psums, terms in products)
+        deliveries = sum(pe.port.sent for pe in self.pes)
+        filter_gin, ifmap_gin = self.filter_gin, self.ifmap_gin
+        counts = {
+            "dram.filter.read": shape.filter_words,
+            "glb.filter.write": shape.filter_words,
+            "glb.filter.read": filter_gin.sent_words,
+            "glb.ifmap.read": ifmap_gin.sent_words,
+            "glb.psum.read": psum_in,
+            "glb.psum.write": psum_out,
+            "noc.gin_filter.words": filter_gin.sent_words,
+            "noc.gin_filter.deliveries": filter_gin.deliveries,
+            "noc.gin_filter.y_bus": filter_gin.y_bus_words,
+            "noc.gin_filter.x_bus": filter_gin.x_bus_words,
+            "noc.gin_ifmap.words": ifmap_gin.sent_words,
+            "noc.gin_ifmap.deliveries": deliveries,
+            "noc.gin_ifmap.y_bus": ifmap_gin.sent_words,
+            "noc.gin_ifmap.x_bus": ifmap_gin.x_bus_words,
+            "noc.gin_psum.words": psum_in,
+            "noc.gin_psum.deliveries": psum_in,
+            "noc.gin_psum.y_bus": psum_in,
+            "noc.gin_psum.x_bus": psum_in,
+            "noc.gon_psum.words": psum_out,
+            "noc.gon_psum.deliveries": psum_out,
+            "noc.local_psum.words": psum_hops,
+            "spad.ifmap.write": sum(len(pe.port.entered) for pe in self.pes),
+            "spad.ifmap.read": total_macs,
+            "spad.ifmap.read_new": sum(pe.windows_done * pe.window_words for pe in self.pes),
+            "spad.filter.write": filter_gin.deliveries,
+            "spad.filter.read": total_macs,
+            "spad.psum.read": accumulations,
+            "spad.psum.write": accumulations,
+            "mac.total": total_macs,
+        }
+        events = (
+            sum(len(pe.starts) + len(pe.takes) for pe in self.pes)
+            + sum(len(link.log) for link in self.links)
+            + len(ifmap_gin.log)
+            + sum(len(row.log) for row in self.filter_rows.values())
+            + len(self.gon.log)
+            + (len(self.psum_gin.log) if self.psum_gin else 0)
+        )
+        return PassOutcome(
+            cycles=cycles,
+            prefetch=self.dram.prefetch,
+            counts=counts,
+            multicast=ifmap_gin.multicast(),
+            macs=macs,
+            stalls=stalls,
+            events=events,
+            psums=self.psums(),
+            gated_macs=sum(pe.gated_macs for pe in self.pes),
+        )
+
+    def _words(self, log: Sequence[int], window_words: int) -> int:
+        """Words of the beats in a psum bus's log."""
+        per_window = self.psum_lines // self.shape.windows
+        whole, rest = divmod(len(log), per_window)
+        self._law(rest == 0, "a psum bus stopped within a window")
+        return whole * window_words

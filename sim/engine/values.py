@@ -1,0 +1,90 @@
+"""Real words for a layer: cut into passes on the way in, gathered into the ofmap on the way out."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.engine.top import PassData
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sim.plan.schedule import Pass, Plan
+
+
+@dataclass
+class LayerData:
+    """The words of a layer, as GLB and DRAM hold them.
+
+    `ifmap` is (N, G*C, H, W), `filters` (M, C, R, S), both 16-bit integers; `psums` (N, M, E, F)
+    grows to the ofmap, before ReLU, while the passes run.
+    """
+
+    plan: Plan
+    ifmap: NDArray[np.int64]
+    filters: NDArray[np.int64]
+    psums: NDArray[np.int64] = field(init=False)
+    _padded: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        layer, batch = self.plan.layer, self.plan.batch
+        self.psums = np.zeros((batch, layer.M, layer.E, layer.F), np.int64)
+        self._padded = np.pad(
+            self.ifmap.astype(np.int64),
+            ((0, 0), (0, 0), (layer.pad_top, layer.pad_bottom), (layer.pad_left, layer.pad_right)),
+        )
+
+    def words_of(self, step: Pass) -> PassData:
+        """What the GLB holds for a pass: its ifmap strip, its filters, its psums so far."""
+        layer, shape = self.plan.layer, step.shape
+        images = slice(step.image_base, step.image_base + shape.images)
+        channels = step.group * layer.C + step.channel_base + np.arange(sum(shape.channels))
+        rows = _touched(step.row_base, shape.strip_rows, layer.U, layer.R)
+        columns = _touched(0, layer.F, layer.V, layer.S)
+        filters = self._filters(step)
+        own_channels = slice(step.channel_base, step.channel_base + sum(shape.channels))
+        return PassData(
+            ifmap=self._padded[images][:, channels][:, :, rows][:, :, :, columns],
+            filters=self.filters[filters, own_channels].astype(np.int64),
+            psums=None if shape.first_channels else self.psums[self._place(step)].copy(),
+        )
+
+    def store(self, step: Pass, psums: NDArray[np.int64]) -> None:
+        """Write back what left through the GON."""
+        self.psums[self._place(step)] = psums
+
+    def _filters(self, step: Pass) -> slice:
+        first = step.group * self.plan.layer.Mg + step.filter_base
+        return slice(first, first + sum(step.shape.filters))
+
+    def _place(self, step: Pass) -> tuple[slice, slice, slice]:
+        shape = step.shape
+        return (
+            slice(step.image_base, step.image_base + shape.images),
+            self._filters(step),
+            slice(step.row_base, step.row_base + shape.strip_rows),
+        )
+
+
+def _touched(first: int, count: int, stride: int, size: int) -> NDArray[np.int64]:
+    """Padded rows or columns that windows `first` to `first + count - 1` touch, each once."""
+    starts = (first + np.arange(count)) * stride
+    return np.unique(starts[:, None] + np.arange(size)[None, :])
+
+
+def random_words(plan: Plan, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ifmap (N, G*C, H, W) and filters (M, C, R, S): any 16-bit word, zeros as the layer has them.
+
+    The same seed gives the same words whatever other layers run beside this one.
+    """
+    layer = plan.layer
+    generator = np.random.default_rng([seed, zlib.crc32(layer.name.encode())])
+    low, high = -(1 << 15), 1 << 15
+    ifmap = generator.integers(low, high, (plan.batch, layer.G * layer.C, layer.H, layer.W))
+    ifmap[generator.random(ifmap.shape) < (layer.ifmap_zero_fraction or 0.0)] = 0
+    filters = generator.integers(low, high, (layer.M, layer.C, layer.R, layer.S))
+    return ifmap, filters
