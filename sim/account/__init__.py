@@ -1,0 +1,1 @@
+"""The ledger of accesses, results, and the energy that they cost."""

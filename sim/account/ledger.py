@@ -1,0 +1,129 @@
+"""From what a layer did to the entries of the ledger (docs/machine.md section 4).
+
+Engine and closed form both hand in an `Activity`; the ledger adds what neither of them times: zero
+gating, the published convention, bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sim.plan.schedule import Plan
+
+BYTES_PER_PUBLISHED_WORD = 2  # JSSC 2017 counts 16-bit words
+
+ENTRIES = (
+    "dram.filter.read",
+    "dram.ifmap.read",
+    "dram.ofmap.write",
+    "glb.filter.read",
+    "glb.filter.write",
+    "glb.ifmap.read",
+    "glb.ifmap.write",
+    "glb.psum.read",
+    "glb.psum.write",
+    "glb.ofmap.read",
+    "glb.ofmap.write",
+    "noc.gin_filter.words",
+    "noc.gin_filter.deliveries",
+    "noc.gin_filter.y_bus",
+    "noc.gin_filter.x_bus",
+    "noc.gin_ifmap.words",
+    "noc.gin_ifmap.deliveries",
+    "noc.gin_ifmap.y_bus",
+    "noc.gin_ifmap.x_bus",
+    "noc.gin_psum.words",
+    "noc.gin_psum.deliveries",
+    "noc.gin_psum.y_bus",
+    "noc.gin_psum.x_bus",
+    "noc.gon_psum.words",
+    "noc.gon_psum.deliveries",
+    "noc.local_psum.words",
+    "spad.ifmap.read",
+    "spad.ifmap.read_new",
+    "spad.ifmap.write",
+    "spad.filter.read",
+    "spad.filter.write",
+    "spad.psum.read",
+    "spad.psum.write",
+    "mac.active",
+    "mac.gated",
+)
+
+
+class Activity(Protocol):
+    """What the ledger needs of an engine: cycles, counts by dotted name, ifmap multicasts."""
+
+    @property
+    def cycles(self) -> int:
+        """Processing latency in core cycles."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Words or actions; `mac.total` and `mac.gated` for the MACs."""
+
+    @property
+    def multicast(self) -> dict[int, int]:
+        """Ifmap words by the number of PEs that each reached."""
+
+    @property
+    def macs(self) -> NDArray[np.int64]:
+        """Products of each PE (rows, columns)."""
+
+
+def gated_macs(macs: int, zero_fraction: float | None) -> int:
+    """MACs whose ifmap word is zero, where only the fraction of zeros is known.
+
+    The fraction is taken as a decimal to nine places, so that the count is a matter of whole
+    numbers and the same everywhere.
+    """
+    if zero_fraction is None:
+        return 0
+    scale = 10**9
+    return (macs * round(zero_fraction * scale) + scale // 2) // scale
+
+
+def ledger_entries(
+    plan: Plan, counts: dict[str, int], *, gated_known: bool = False
+) -> dict[str, int]:
+    """Every entry of the ledger in words or actions, by dotted name, in the order of `ENTRIES`.
+
+    `gated_known` says that `mac.gated` was counted from real data.
+    """
+    total = counts["mac.total"]
+    gated = (
+        counts["mac.gated"] if gated_known else gated_macs(total, plan.layer.ifmap_zero_fraction)
+    )
+    full = dict(counts)
+    full["mac.active"] = total - gated
+    full["mac.gated"] = gated
+    # A gated MAC does not read its filter word (docs/machine.md section 4).
+    full["spad.filter.read"] = counts["spad.filter.read"] - gated
+    return {name: full[name] for name in ENTRIES}
+
+
+def nested(entries: dict[str, int]) -> dict[str, Any]:
+    """Dotted names as nested objects: `{"glb": {"psum": {"read": ...}}}`."""
+    result: dict[str, Any] = {}
+    for name, value in entries.items():
+        *path, last = name.split(".")
+        place = result
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return result
+
+
+def published_glb_bytes(entries: dict[str, int]) -> int:
+    """Global buffer accesses as JSSC 2017 counts them: ifmap and psum reads, psum writes, dump."""
+    words = (
+        entries["glb.ifmap.read"]
+        + entries["glb.psum.read"]
+        + entries["glb.psum.write"]
+        + entries["glb.ofmap.read"]
+    )
+    return BYTES_PER_PUBLISHED_WORD * words

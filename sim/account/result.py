@@ -1,0 +1,266 @@
+"""Results as plain dataclasses, and the result file that they are written to (docs/result.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_models.spec import Hardware
+from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
+from sim.plan.mapping import Mapping
+from sim.plan.schedule import Plan
+from workloads.layer import Layer, layer_to_dict
+
+SCHEMA = "eyeriss-sim/result"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ValuesCheck:
+    """How the ofmap of a run with real words compares with a NumPy convolution.
+
+    `ofmap` is (N, M, E, F), before ReLU; `wrong` counts its elements that differ.
+    """
+
+    ofmap: NDArray[np.int64]
+    wrong: int
+    seed: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check's object in the result file."""
+        return {"elements": int(self.ofmap.size), "wrong": self.wrong, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """What one layer did.
+
+    Cycles are core cycles; `entries` words or actions by dotted name; `dram_bytes` what crosses the
+    link, by data type; `multicast` ifmap words by PEs reached; `pe_macs` (rows, columns) products;
+    `pe_cycles` cause -> (rows, columns) cycles, which add up to `processing_cycles` in every PE.
+    `values` is there where real words moved; `bounds`, of the closed form alone, has the cycles of
+    the passes by the station that bounds them.
+    """
+
+    layer: Layer
+    mapping: Mapping
+    mapping_source: str
+    configurations: int
+    passes: int
+    passes_simulated: int
+    macs: int
+    processing_cycles: int
+    total_cycles: int
+    active_pes: int
+    entries: dict[str, int]
+    dram_bytes: dict[str, int]
+    multicast: dict[int, int]
+    pe_macs: NDArray[np.int64]
+    pe_cycles: dict[str, NDArray[np.int64]]
+    events: int = field(default=0, compare=False)
+    values: ValuesCheck | None = None
+    bounds: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def cycles_by_cause(self) -> dict[str, int]:
+        """PE-cycles by cause, over all PEs of the array: they sum to cycles x PEs."""
+        return {cause: int(cycles.sum()) for cause, cycles in self.pe_cycles.items()}
+
+    @property
+    def utilization_active(self) -> float:
+        """MACs per cycle and active PE."""
+        return self.macs / (self.processing_cycles * self.active_pes)
+
+    @property
+    def utilization_array(self) -> float:
+        """MACs per cycle and PE of the array."""
+        return self.macs / (self.processing_cycles * self.pe_macs.size)
+
+    @property
+    def glb_published_bytes(self) -> int:
+        """GLB accesses in the published convention, bytes."""
+        return published_glb_bytes(self.entries)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer's object in the result file."""
+        accesses = nested(self.entries)
+        accesses["noc"]["gin_ifmap"]["multicast"] = {
+            str(reached): words for reached, words in sorted(self.multicast.items())
+        }
+        return {
+            "name": self.layer.name,
+            "shape": layer_to_dict(self.layer),
+            "mapping": self.mapping.to_dict(),
+            "mapping_source": self.mapping_source,
+            "configurations": self.configurations,
+            "passes": self.passes,
+            "passes_simulated": self.passes_simulated,
+            "macs": self.macs,
+            "cycles": {
+                "processing": self.processing_cycles,
+                "total": self.total_cycles,
+                "by_cause": self.cycles_by_cause,
+            },
+            "active_pes": self.active_pes,
+            "utilization": {"active": self.utilization_active, "array": self.utilization_array},
+            "dram_bytes": self.dram_bytes,
+            "accesses": accesses,
+            "glb_published_convention_bytes": self.glb_published_bytes,
+            "pe": {
+                "macs": self.pe_macs.tolist(),
+                "busy_cycles": self.busy_cycles.tolist(),
+                "by_cause": {cause: c.tolist() for cause, c in self.pe_cycles.items()},
+            },
+            **({"values": self.values.to_dict()} if self.values is not None else {}),
+            **({"bounds": self.bounds} if self.bounds else {}),
+        }
+
+    @property
+    def busy_cycles(self) -> NDArray[np.int64]:
+        """Cycles in which each PE computes or accumulates (rows, columns)."""
+        return self.pe_cycles["computing"] + self.pe_cycles["accumulating"]
+
+
+@dataclass(frozen=True)
+class RefusedLayer:
+    """A layer that the chip cannot run, and the rules that forbid it."""
+
+    name: str
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The refusal's object in the result file."""
+        return {"name": self.name, "reasons": list(self.reasons)}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found: its layers, those refused, and what the user should know."""
+
+    engine: str
+    network: str
+    batch: int
+    hw: Hardware
+    layers: tuple[LayerResult, ...]
+    refused: tuple[RefusedLayer, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def macs(self) -> int:
+        """MACs of all layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def processing_cycles(self) -> int:
+        """Processing latency of all layers, core cycles."""
+        return sum(layer.processing_cycles for layer in self.layers)
+
+    @property
+    def total_cycles(self) -> int:
+        """Total latency of all layers, core cycles."""
+        return sum(layer.total_cycles for layer in self.layers)
+
+    @property
+    def cycles_by_cause(self) -> dict[str, int]:
+        """PE-cycles by cause over all layers."""
+        causes: dict[str, int] = {}
+        for layer in self.layers:
+            for cause, cycles in layer.cycles_by_cause.items():
+                causes[cause] = causes.get(cause, 0) + cycles
+        return causes
+
+    @property
+    def entries(self) -> dict[str, int]:
+        """The ledger of all layers."""
+        found: dict[str, int] = {}
+        for layer in self.layers:
+            for name, count in layer.entries.items():
+                found[name] = found.get(name, 0) + count
+        return found
+
+    def milliseconds(self, cycles: int) -> float:
+        """Core cycles as milliseconds at the core clock."""
+        return cycles / self.hw.core_hz * 1e3
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole result file, as plain data."""
+        dram: dict[str, int] = {}
+        for layer in self.layers:
+            for kind, count in layer.dram_bytes.items():
+                dram[kind] = dram.get(kind, 0) + count
+        return {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "engine": self.engine,
+            "network": self.network,
+            "batch": self.batch,
+            "hw": self.hw.to_dict(),
+            "layers": [layer.to_dict() for layer in self.layers],
+            "refused": [refused.to_dict() for refused in self.refused],
+            "notes": list(self.notes),
+            "totals": {
+                "macs": self.macs,
+                "passes": sum(layer.passes for layer in self.layers),
+                "passes_simulated": sum(layer.passes_simulated for layer in self.layers),
+                "cycles": {
+                    "processing": self.processing_cycles,
+                    "total": self.total_cycles,
+                    "by_cause": self.cycles_by_cause,
+                },
+                "milliseconds": {
+                    "processing": self.milliseconds(self.processing_cycles),
+                    "total": self.milliseconds(self.total_cycles),
+                },
+                "dram_bytes": dram,
+                "accesses": nested(self.entries),
+                "glb_published_convention_bytes": sum(
+                    layer.glb_published_bytes for layer in self.layers
+                ),
+            },
+        }
+
+
+def layer_result(
+    plan: Plan,
+    activity: Activity,
+    *,
+    causes: tuple[str, ...],
+    stalls: NDArray[np.int64],
+    passes_simulated: int,
+    events: int = 0,
+    values: ValuesCheck | None = None,
+    bounds: dict[str, int] | None = None,
+) -> LayerResult:
+    """Book a layer's activity.
+
+    `stalls` is (causes, rows, columns) in cycles.
+    """
+    entries = ledger_entries(plan, activity.counts, gated_known=values is not None)
+    word_bits = plan.hw.word_bits
+    return LayerResult(
+        layer=plan.layer,
+        mapping=plan.mapping,
+        mapping_source=plan.mapping_source,
+        configurations=plan.configurations,
+        passes=plan.passes,
+        passes_simulated=passes_simulated,
+        macs=entries["mac.active"] + entries["mac.gated"],
+        processing_cycles=activity.cycles,
+        total_cycles=activity.cycles,
+        active_pes=plan.active_pes,
+        entries=entries,
+        dram_bytes={
+            "filter": entries["dram.filter.read"] * word_bits // 8,
+            "ifmap": entries["dram.ifmap.read"] * word_bits // 8,
+            "ofmap": entries["dram.ofmap.write"] * word_bits // 8,
+        },
+        multicast=activity.multicast,
+        pe_macs=activity.macs,
+        pe_cycles={cause: stalls[place] for place, cause in enumerate(causes)},
+        events=events,
+        values=values,
+        bounds=bounds or {},
+    )

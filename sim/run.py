@@ -1,0 +1,212 @@
+"""The facade: a network, a chip and a mapping in, a `Result` out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sim.account.result import LayerResult, RefusedLayer, Result, ValuesCheck, layer_result
+from sim.errors import Fault, InputError, MappingError
+from sim.plan.choose import choose_mappings
+from sim.plan.schedule import Plan, make_plan
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hw_models.spec import Hardware
+    from sim.engine.values import LayerData
+    from workloads.network import Network
+
+    LayerProgress = Callable[[str, int, int, int], None]
+
+MOST_IMAGES = 4096
+
+
+def make_plans(
+    network: Network, batch: int, hw: Hardware, mapping: str
+) -> tuple[list[Plan], list[RefusedLayer], list[str]]:
+    """Lay out every layer of the network: plans, refused layers and notes.
+
+    Raises:
+        InputError: `mapping` cannot be read, or `batch` is out of range.
+
+    """
+    if not 1 <= batch <= MOST_IMAGES:
+        raise InputError(Fault("", None, "--batch", f"must be 1 to {MOST_IMAGES}, got {batch}"))
+    plans: list[Plan] = []
+    refused: list[RefusedLayer] = []
+    notes: list[str] = []
+    choices = choose_mappings(mapping, network.name, network.layers, batch, hw)
+    for layer, choice in zip(network.layers, choices, strict=True):
+        try:
+            if isinstance(choice, MappingError):
+                raise choice
+            plans.append(make_plan(layer, batch, hw, choice.mapping, choice.source))
+        except MappingError as error:
+            refused.append(RefusedLayer(layer.name, tuple(fault.message for fault in error.faults)))
+            continue
+        if choice.note:
+            notes.append(choice.note)
+    return plans, refused, notes
+
+
+@dataclass(frozen=True)
+class Values:
+    """Real words for a run: given arrays for a single layer, or random ones from a seed.
+
+    `ifmap` is (N, G*C, H, W) and `filters` (M, C, R, S), 16-bit signed integers.
+    """
+
+    seed: int = 0
+    ifmap: NDArray[np.int64] | None = None
+    filters: NDArray[np.int64] | None = None
+
+
+def run(
+    network: Network | str = "alexnet",
+    *,
+    layers: Sequence[str] = (),
+    batch: int | None = None,
+    hw: Hardware | str = "eyeriss_v1",
+    mapping: str = "published",
+    every_pass: bool = False,
+    values: Values | None = None,
+    progress: LayerProgress | None = None,
+) -> Result:
+    """Simulate layers of a network event by event.
+
+    Args:
+        network: a network, the name of a shipped one, or the path of a file.
+        layers: names of the layers to simulate; all of them where empty.
+        batch: images; the network's own batch where None.
+        hw: a chip, the name of a shipped one, or the path of a file.
+        mapping: `published`, `alternative`, `auto`, `m=..,n=..,..` or the path of a file.
+        every_pass: simulate every pass, also those equal to an earlier one; the result is the same.
+        values: move real words through the machine and compare the ofmap with NumPy's.
+        progress: called with the layer's name, passes done, passes in all and passes simulated.
+
+    Raises:
+        InputError: something given is wrong; carries one fault for each mistake. A layer that the
+            chip cannot run is no error here: it stands in `Result.refused` with its reasons.
+        SimulationError: a law of the machine was broken; a defect of the simulator.
+
+    """
+    from sim.engine.layer import PassMemory, simulate_layer
+
+    network, batch, hw = resolve(network, layers, batch, hw)
+    plans, refused, notes = make_plans(network, batch, hw, mapping)
+    memory = PassMemory(hw)
+    results: list[LayerResult] = []
+    for plan in plans:
+        data = _layer_data(plan, values) if values is not None else None
+        activity = simulate_layer(
+            plan,
+            memory=memory,
+            every_pass=every_pass,
+            data=data,
+            progress=partial(progress, plan.layer.name) if progress is not None else None,
+        )
+        checked = _compare_values(plan, data, values) if data and values else None
+        results.append(
+            layer_result(
+                plan,
+                activity,
+                causes=activity.causes,
+                stalls=activity.stalls,
+                passes_simulated=activity.passes_simulated,
+                events=activity.events,
+                values=checked,
+            )
+        )
+    return Result("event", network.name, batch, hw, tuple(results), tuple(refused), tuple(notes))
+
+
+def estimate(
+    network: Network | str = "alexnet",
+    *,
+    layers: Sequence[str] = (),
+    batch: int | None = None,
+    hw: Hardware | str = "eyeriss_v1",
+    mapping: str = "published",
+) -> Result:
+    """The same figures as `run` from the closed form; arguments and errors as there."""
+    from sim.analytic.layer import estimate_layer
+
+    network, batch, hw = resolve(network, layers, batch, hw)
+    plans, refused, notes = make_plans(network, batch, hw, mapping)
+    results: list[LayerResult] = []
+    for plan in plans:
+        found = estimate_layer(plan)
+        bounds: Counter[str] = Counter()
+        for share in found.bounds:
+            bounds[share.bound] += share.cycles
+        results.append(
+            layer_result(
+                plan,
+                found,
+                causes=found.causes,
+                stalls=found.stalls,
+                passes_simulated=0,
+                bounds=dict(bounds),
+            )
+        )
+    return Result(
+        "closed-form", network.name, batch, hw, tuple(results), tuple(refused), tuple(notes)
+    )
+
+
+def _layer_data(plan: Plan, values: Values) -> LayerData:
+    from sim.engine.values import LayerData, random_words
+
+    ifmap, filters = random_words(plan, values.seed)
+    if values.ifmap is not None:
+        ifmap = _given("--ifmap", values.ifmap, ifmap.shape)
+    if values.filters is not None:
+        filters = _given("--filter", values.filters, filters.shape)
+    return LayerData(plan, ifmap, filters)
+
+
+def _given(name: str, words: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Check an array that the user gave: shape, whole numbers, 16 bit."""
+    if words.shape != shape:
+        fault = f"has shape {words.shape}, the layer needs {shape}"
+    elif words.dtype.kind not in "iu":
+        fault = f"has elements of type {words.dtype}, whole numbers are needed"
+    elif words.size and (words.min() < -(1 << 15) or words.max() >= 1 << 15):
+        fault = f"holds {words.min()} to {words.max()}, a word is -32768 to 32767"
+    else:
+        return words
+    raise InputError(Fault("", None, name, fault))
+
+
+def _compare_values(plan: Plan, data: LayerData, values: Values) -> ValuesCheck:
+    from sim.check.convolution import convolve
+
+    expected = convolve(plan.layer, data.ifmap, data.filters, plan.hw.arithmetic.psum_bits)
+    given = values.ifmap is not None or values.filters is not None
+    return ValuesCheck(
+        ofmap=data.psums,
+        wrong=int((expected != data.psums).sum()),
+        seed=None if given else values.seed,
+    )
+
+
+def resolve(
+    network: Network | str, layers: Sequence[str], batch: int | None, hw: Hardware | str
+) -> tuple[Network, int, Hardware]:
+    """Load what is named and select the layers; the batch defaults to the network's."""
+    if isinstance(network, str):
+        from workloads.network import load_network
+
+        network = load_network(network)
+    if isinstance(hw, str):
+        from hw_models.load import load_hardware
+
+        hw = load_hardware(hw)
+    if layers:
+        network = replace(network, layers=network.select(layers))
+    return network, network.batch if batch is None else batch, hw
