@@ -1,0 +1,1 @@
+"""The closed form; imports nothing of the engine, or the cross-check would prove nothing."""

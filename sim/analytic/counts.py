@@ -1,0 +1,185 @@
+"""Every entry of the ledger in closed form: from shape, chip and mapping (docs/machine.md 4).
+
+Sums over blocks are taken in closed form: a block at an edge holds what is left, so a sum over all
+blocks of something linear in the block is the whole, times the blocks of the other dimensions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sim.plan.schedule import Plan
+
+
+def _blocks(total: int, block: int) -> int:
+    return (total + block - 1) // block
+
+
+def _sizes(total: int, block: int) -> list[tuple[int, int]]:
+    """(size, how many) of the blocks of `total`."""
+    whole, rest = divmod(total, block)
+    return [pair for pair in ((block, whole), (rest, 1)) if pair[0] and pair[1]]
+
+
+def layer_counts(plan: Plan) -> dict[str, int]:
+    """Words or actions by dotted name, for the whole layer."""
+    layer, f, batch, chip = plan.layer, plan.mapping, plan.batch, plan.hw
+    images_groups = batch * layer.G
+    strips = _blocks(layer.E, f.e)
+    image_blocks = _blocks(batch, f.n)
+    channel_blocks = _blocks(layer.C, f.q * f.r)
+    m_blocks = _blocks(layer.Mg, f.m)
+    filter_blocks = sum(_blocks(m, f.p * f.t) * k for m, k in _sizes(layer.Mg, f.m))
+    # PE sets of the whole layer, each a group's filters or channels in runs of p or q.
+    filter_sets = sum(
+        _blocks(inner, f.p) * j * k
+        for m, k in _sizes(layer.Mg, f.m)
+        for inner, j in _sizes(m, f.p * f.t)
+    )
+
+    rows = sum(layer.ifmap_rows(e) * k for e, k in _sizes(layer.E, f.e))
+    columns = layer.ifmap_columns
+    macs = images_groups * layer.Mg * layer.C * layer.R * layer.S * layer.E * layer.F
+    filters = layer.G * layer.Mg * layer.C * layer.R * layer.S
+    filter_reads = filters * strips * image_blocks
+    psums = images_groups * layer.Mg * layer.E * layer.F
+    psum_writes = psums * channel_blocks
+    psum_reads = psums * (channel_blocks - 1)
+    ifmap_strips = images_groups * layer.C * rows * columns
+    ifmap_reads = ifmap_strips * filter_blocks
+
+    # A PE receives every touched column of the ifmap row that its filter row meets.
+    ifmap_deliveries = images_groups * layer.C * columns * layer.R * layer.E * filter_sets
+    # A filter word goes to the e PEs of its row, in every image block and strip.
+    filter_deliveries = filters * image_blocks * layer.E
+    segments = sum(_blocks(e, chip.array.columns) * k for e, k in _sizes(layer.E, f.e))
+    # Each PE of a chain adds a psum; all but the bottom one got it over the link below.
+    accumulations = images_groups * layer.Mg * layer.E * layer.F * layer.R
+    channel_sets = sum(_blocks(c, f.q) * k for c, k in _sizes(layer.C, f.q * f.r))
+    pe_psums = accumulations * channel_sets
+    _, x_bus = _ifmap_multicast(plan)
+
+    return {
+        "dram.filter.read": filter_reads,
+        "dram.ifmap.read": ifmap_strips * m_blocks,
+        "dram.ofmap.write": psums,
+        "glb.filter.write": filter_reads,
+        "glb.filter.read": filter_reads,
+        "glb.ifmap.write": ifmap_strips * m_blocks,
+        "glb.ifmap.read": ifmap_reads,
+        "glb.psum.read": psum_reads,
+        "glb.psum.write": psum_writes,
+        "glb.ofmap.read": psums,
+        "glb.ofmap.write": 0,
+        "noc.gin_filter.words": filter_reads,
+        "noc.gin_filter.deliveries": filter_deliveries,
+        "noc.gin_filter.y_bus": filter_reads,
+        "noc.gin_filter.x_bus": filters * image_blocks * segments,
+        "noc.gin_ifmap.words": ifmap_reads,
+        "noc.gin_ifmap.deliveries": ifmap_deliveries,
+        "noc.gin_ifmap.y_bus": ifmap_reads,
+        "noc.gin_ifmap.x_bus": x_bus,
+        "noc.gin_psum.words": psum_reads,
+        "noc.gin_psum.deliveries": psum_reads,
+        "noc.gin_psum.y_bus": psum_reads,
+        "noc.gin_psum.x_bus": psum_reads,
+        "noc.gon_psum.words": psum_writes,
+        "noc.gon_psum.deliveries": psum_writes,
+        "noc.local_psum.words": pe_psums - psum_writes,
+        "spad.ifmap.write": ifmap_deliveries,
+        "spad.ifmap.read": macs,
+        # One read in p is a new address: each filter set reads a window's words anew.
+        "spad.ifmap.read_new": images_groups
+        * layer.E
+        * layer.F
+        * layer.R
+        * layer.S
+        * layer.C
+        * filter_sets,
+        "spad.filter.write": filter_deliveries,
+        "spad.filter.read": macs,
+        "spad.psum.read": macs - pe_psums,
+        "spad.psum.write": macs - pe_psums,
+        "mac.total": macs,
+        "mac.gated": 0,
+    }
+
+
+def _fan(strip: int, rows: int, step: int) -> NDArray[np.int64]:
+    """PEs of one set on the diagonal of each touched ifmap row: pairs i + j*step = y."""
+    y = np.arange((strip - 1) * step + rows)
+    first = np.maximum(0, -(-(y - rows + 1) // step))
+    last = np.minimum(strip - 1, y // step)
+    return last - first + 1
+
+
+def _ifmap_multicast(plan: Plan) -> tuple[dict[int, int], int]:
+    """Words by PEs reached, and words times X-buses driven."""
+    layer, f, chip = plan.layer, plan.mapping, plan.hw
+    words = plan.batch * layer.G * layer.C * layer.ifmap_columns
+    set_kinds: Counter[int] = Counter()
+    for m, k in _sizes(layer.Mg, f.m):
+        for filters, j in _sizes(m, f.p * f.t):
+            set_kinds[_blocks(filters, f.p)] += j * k
+    found: Counter[int] = Counter()
+    x_bus = 0
+    folded = f.e > chip.array.columns
+    side_by_side = max(1, chip.array.columns // f.e)
+    for strip, many in _sizes(layer.E, f.e):
+        fan = _fan(strip, layer.R, min(layer.U, layer.R))
+        reached, rows = np.unique(fan, return_counts=True)
+        for sets, times in set_kinds.items():
+            # Sets side by side share their X-buses, stacked ones do not.
+            buses = sets if folded else _blocks(sets, side_by_side)
+            for reach, count in zip(reached.tolist(), rows.tolist(), strict=True):
+                found[reach * sets] += count * many * times * words
+                x_bus += reach * buses * count * many * times * words
+    return dict(sorted(found.items())), x_bus
+
+
+def ifmap_multicast(plan: Plan) -> dict[int, int]:
+    """Ifmap words by the number of PEs that each reaches, for the whole layer."""
+    return _ifmap_multicast(plan)[0]
+
+
+def pe_work(plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """What each PE of the array does in the whole layer, all (rows, columns).
+
+    Products, psums taken in, and cycles in which the pipeline runs empty before the psums.
+    """
+    layer, f, chip = plan.layer, plan.mapping, plan.hw
+    macs = np.zeros((chip.array.rows, chip.array.columns), np.int64)
+    psums = np.zeros_like(macs)
+    bubbles = np.zeros_like(macs)
+    windows = plan.batch * layer.G * layer.F
+    # Filters that set k holds over all filter blocks; how often channel set k is in use.
+    filters = np.zeros(f.t, np.int64)
+    empty = np.zeros(f.t, np.int64)
+    for m, k in _sizes(layer.Mg, f.m):
+        for inner, j in _sizes(m, f.p * f.t):
+            held = np.clip(inner - np.arange(f.t) * f.p, 0, f.p)
+            filters += j * k * held
+            empty += j * k * np.where(held > 0, np.maximum(0, chip.pe.pipeline_stages - held), 0)
+    channels = np.zeros(f.r, np.int64)
+    uses = np.zeros(f.r, np.int64)
+    for block, k in _sizes(layer.C, f.q * f.r):
+        held = np.clip(block - np.arange(f.r) * f.q, 0, f.q)
+        channels += k * held
+        uses += k * (held > 0)
+    rows = np.zeros(f.e, np.int64)
+    for strip, k in _sizes(layer.E, f.e):
+        rows[:strip] += k
+    for filter_set in range(f.t):
+        for ofmap_row in range(f.e):
+            times = windows * int(rows[ofmap_row])
+            for site in plan.placement.chain(filter_set, ofmap_row, f.r):
+                at, k = (site.row, site.column), site.channel_set
+                psums[at] = times * filters[filter_set] * uses[k]
+                bubbles[at] = times * empty[filter_set] * uses[k]
+                macs[at] = times * filters[filter_set] * layer.S * channels[k]
+    return macs, psums, bubbles

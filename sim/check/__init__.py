@@ -1,0 +1,1 @@
+"""Engine against closed form, against real convolutions, against published tables."""

@@ -1,0 +1,213 @@
+"""Random legal (layer, hardware, mapping) triples, and the file that reproduces one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from hw_models.load import load_hardware
+from sim.errors import InputError, MappingError
+from sim.plan.mapping import FACTORS, Mapping, parse_mapping
+from sim.plan.schedule import Plan, make_plan
+from workloads.document import Document, read_document, validate
+from workloads.layer import Layer, ShapeError
+from workloads.network import network_from_document
+
+# Larger triples show nothing new and take longer.
+MOST_MACS = 3_000_000
+MOST_PASSES = 400
+DEFAULT_FIFOS = ("ifmap_fifo_words", "psum_in_fifo_words", "psum_out_fifo_words")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A triple: a layer at a batch, a chip as changes to a shipped one, and a mapping."""
+
+    layer: Layer
+    batch: int
+    hw: str
+    overrides: tuple[str, ...]
+    mapping: Mapping
+
+    @property
+    def plan(self) -> Plan:
+        """The case laid out.
+
+        Raises:
+            MappingError: the triple breaks a rule of the chip.
+
+        """
+        return make_plan(
+            self.layer, self.batch, load_hardware(self.hw, self.overrides), self.mapping
+        )
+
+    @property
+    def default_fifos(self) -> bool:
+        """No FIFO is shallower than the shipped chip's: the closed form's cycles are claimed."""
+        return not any("fifo" in override for override in self.overrides)
+
+    def to_yaml(self) -> str:
+        """The file that `check --case` reads."""
+        layer = self.layer
+        return yaml.safe_dump(
+            {
+                "batch": self.batch,
+                "hw": self.hw,
+                "set": list(self.overrides),
+                "mapping": str(self.mapping),
+                "network": "case",
+                "layers": [
+                    {
+                        "name": layer.name,
+                        "ifmap": [layer.H, layer.W],
+                        "channels": layer.G * layer.C,
+                        "filters": layer.M,
+                        "filter": [layer.R, layer.S],
+                        "stride": [layer.U, layer.V],
+                        "padding": [
+                            layer.pad_top,
+                            layer.pad_bottom,
+                            layer.pad_left,
+                            layer.pad_right,
+                        ],
+                        "groups": layer.G,
+                    }
+                ],
+            },
+            sort_keys=False,
+        )
+
+
+class _CaseFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    batch: int = Field(ge=1, le=4096)
+    hw: str
+    set: tuple[str, ...] = ()
+    mapping: str
+    network: str
+    layers: tuple[dict[str, object], ...] = Field(min_length=1, max_length=1)
+
+
+def read_case(path: Path | str) -> Case:
+    """Read the file of a case.
+
+    Raises:
+        InputError: file, line and field of everything wrong in it.
+
+    """
+    document = read_document(path)
+    found = validate(_CaseFile, document)
+    parts = {"network": found.network, "layers": document.data["layers"]}  # type: ignore[index]
+    network = network_from_document(_Part(document, parts))
+    return Case(network.layers[0], found.batch, found.hw, found.set, parse_mapping(found.mapping))
+
+
+class _Part(Document):
+    """The network part of a case's file, with the file's own lines."""
+
+    def __init__(self, whole: Document, data: object) -> None:
+        self.__dict__.update(whole.__dict__)
+        object.__setattr__(self, "data", data)
+
+
+def random_cases(seed: int) -> Iterator[Case]:
+    """An endless stream of legal triples, the same for the same seed.
+
+    Strides (also unequal, also beyond the filter), groups, padding, rectangles, edge blocks in
+    every dimension, folded sets, chains over several channel sets, other arrays, FIFOs (also tiny),
+    bus widths, hops and spads.
+    """
+    generator = random.Random(seed)
+    while True:
+        overrides = _random_overrides(generator)
+        base = "eyeriss_rtl" if generator.random() < 0.15 else "eyeriss_v1"
+        try:
+            hw = load_hardware(base, overrides)
+        except InputError:
+            continue
+        for _ in range(20):
+            try:
+                layer = _random_layer(generator, hw.array.rows)
+            except ShapeError:
+                continue
+            case = Case(
+                layer, generator.randint(1, 4), base, overrides, _random_mapping(generator, layer)
+            )
+            if layer.macs(case.batch) > MOST_MACS:
+                continue
+            try:
+                if case.plan.passes <= MOST_PASSES:
+                    yield case
+                    break
+            except MappingError:
+                continue
+
+
+def _random_overrides(generator: random.Random) -> tuple[str, ...]:
+    chosen: list[str] = []
+    if generator.random() < 0.4:
+        chosen += [f"array.rows={generator.randint(2, 24)}"]
+        chosen += [f"array.columns={generator.randint(2, 24)}"]
+    if generator.random() < 0.15:
+        chosen += [
+            f"pe.ifmap_fifo_words={generator.randint(1, 8)}",
+            f"pe.psum_in_fifo_words={generator.randint(4, 12)}",
+            f"pe.psum_out_fifo_words={generator.randint(4, 12)}",
+        ]
+    elif generator.random() < 0.1:
+        chosen += [f"pe.ifmap_fifo_words={generator.randint(16, 64)}"]
+    if generator.random() < 0.1:
+        chosen += [f"noc.local_hop_cycles={generator.randint(1, 8)}"]
+    if generator.random() < 0.1:
+        chosen += [f"noc.psum_words_per_cycle={generator.choice([1, 2, 4])}"]
+    if generator.random() < 0.1:
+        chosen += [f"noc.gin_filter_words_per_cycle={generator.choice([1, 2, 4])}"]
+    if generator.random() < 0.1:
+        chosen += ["pe.ifmap_spad=shift"]
+    if generator.random() < 0.1:
+        chosen += ["glb.filter_load=streamed"]
+    if generator.random() < 0.1:
+        chosen += [f"clock.link_mhz={generator.choice([20, 100, 200])}"]
+    if generator.random() < 0.1:
+        chosen += ["schedule.charge_full_strip=true"]
+    return tuple(chosen)
+
+
+def _random_layer(generator: random.Random, array_rows: int) -> Layer:
+    rows = generator.randint(1, min(7, array_rows))
+    columns = generator.randint(1, 7)
+    vertical = generator.choice([1, 1, 1, 2, 4])
+    horizontal = vertical if generator.random() < 0.8 else generator.randint(1, 5)
+    groups = generator.choice([1, 1, 1, 2, 3])
+    top, bottom, left, right = (
+        generator.randint(0, 2) if generator.random() < 0.4 else 0 for _ in range(4)
+    )
+    height = (generator.randint(1, 30) - 1) * vertical + rows + generator.randint(0, vertical - 1)
+    width = (generator.randint(1, 30) - 1) * horizontal + columns
+    return Layer(
+        name="CASE",
+        G=groups,
+        M=groups * generator.randint(1, 40),
+        C=generator.randint(1, 16),
+        H=max(1, height - top - bottom),
+        W=max(1, width - left - right),
+        R=rows,
+        S=columns,
+        U=vertical,
+        V=horizontal,
+        pad_top=top,
+        pad_bottom=bottom,
+        pad_left=left,
+        pad_right=right,
+    )
+
+
+def _random_mapping(generator: random.Random, layer: Layer) -> Mapping:
+    most = {"m": 64, "n": 4, "e": layer.E, "p": 24, "q": 12, "r": 4, "t": 8}
+    return Mapping(**{factor: generator.randint(1, most[factor]) for factor in FACTORS})

@@ -1,0 +1,164 @@
+"""The engine against the closed form: every count, the cycles, and where they first differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.analytic.counts import layer_counts
+from sim.analytic.layer import LayerEstimate, estimate_layer
+from sim.engine.layer import LayerActivity, PassMemory, simulate_layer
+from sim.engine.top import PassOutcome
+from sim.plan.schedule import Pass, Plan, make_plan
+
+if TYPE_CHECKING:
+    from workloads.layer import Layer
+
+# Entries that a pass on its own has the same of as the pass within its layer.
+_PASS_PREFIXES = ("glb.filter", "glb.ifmap.read", "noc.", "spad.", "mac.total")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure that differs: its name, what the engine and what the closed form say."""
+
+    entry: str
+    engine: int
+    closed_form: int
+
+    def __str__(self) -> str:
+        return f"{self.entry}: engine {self.engine}, closed form {self.closed_form}"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCheck:
+    """A layer held against its closed form.
+
+    `first` tells where the first difference lies: the pass, its blocks and the entry.
+    """
+
+    layer: str
+    passes: int
+    entries: int
+    engine_cycles: int
+    closed_form_cycles: int
+    differences: tuple[Difference, ...]
+    first: str = ""
+
+    @property
+    def cycles_error(self) -> float:
+        """Closed form against engine, as a fraction of the engine's cycles."""
+        return self.closed_form_cycles / self.engine_cycles - 1
+
+    def holds(self, tolerance: float) -> bool:
+        """Every count is equal and the cycles are within `tolerance` (a fraction)."""
+        return not self.differences and abs(self.cycles_error) <= tolerance
+
+
+def check_layer(plan: Plan, memory: PassMemory | None = None) -> LayerCheck:
+    """Run both and compare every figure that both have."""
+    memory = memory if memory is not None else PassMemory(plan.hw)
+    engine = simulate_layer(plan, memory=memory)
+    closed = estimate_layer(plan)
+    differences, entries = _differences(engine, closed)
+    return LayerCheck(
+        layer=plan.layer.name,
+        passes=plan.passes,
+        entries=entries,
+        engine_cycles=engine.cycles,
+        closed_form_cycles=closed.cycles,
+        differences=tuple(differences),
+        first=_locate(plan, memory) if differences else "",
+    )
+
+
+def _differences(engine: LayerActivity, closed: LayerEstimate) -> tuple[list[Difference], int]:
+    """The figures that differ, and how many were compared."""
+    left, right = _figures(engine), _figures(closed)
+    names = sorted(left.keys() | right.keys())
+    found = [
+        Difference(name, left.get(name, 0), right.get(name, 0))
+        for name in names
+        if left.get(name, 0) != right.get(name, 0)
+    ]
+    return found, len(names)
+
+
+def _figures(activity: LayerActivity | LayerEstimate) -> dict[str, int]:
+    """All that both claim to know to the word: the ledger, multicasts, and the work of each PE."""
+    figures = dict(activity.counts)
+    for reached, words in activity.multicast.items():
+        figures[f"noc.gin_ifmap.multicast[{reached}]"] = words
+    work = {"macs": activity.macs}
+    for cause in ("computing", "accumulating"):
+        work[cause] = activity.stalls[activity.causes.index(cause)]
+    for kind, per_pe in work.items():
+        for (row, column), value in np.ndenumerate(per_pe):
+            figures[f"pe({row},{column}).{kind}"] = int(value)
+    return figures
+
+
+def _locate(plan: Plan, memory: PassMemory) -> str:
+    """The first pass whose counts differ from those of a layer that is just this pass."""
+    outcomes: dict[object, PassOutcome] = {}
+    for (shape, _), outcome in memory.outcomes.items():
+        outcomes.setdefault(shape, outcome)
+    seen = set()
+    for step in plan:
+        if step.shape in seen or step.shape not in outcomes:
+            continue
+        seen.add(step.shape)
+        expected = layer_counts(_alone(plan, step))
+        got = outcomes[step.shape].counts
+        if not step.shape.first_channels:
+            # Psums come in as many as go out.
+            for name in ("glb.psum.read", "noc.gin_psum.words", "noc.gin_psum.deliveries"):
+                expected[name] = expected["glb.psum.write"]
+            expected["noc.gin_psum.y_bus"] = expected["glb.psum.write"]
+            expected["noc.gin_psum.x_bus"] = expected["glb.psum.write"]
+        for name in sorted(got):
+            if name.startswith((*_PASS_PREFIXES, "glb.psum")) and got[name] != expected[name]:
+                shape = step.shape
+                return (
+                    f"layer {plan.layer.name}, pass {step.index} (group {step.group}, images "
+                    f"{step.image_base}+{shape.images}, ofmap rows {step.row_base}+"
+                    f"{shape.strip_rows}, filters {step.filter_base}+{sum(shape.filters)}, "
+                    f"channels {step.channel_base}+{sum(shape.channels)}), block "
+                    f"{name.split('.')[0]}, entry {name}: engine {got[name]}, closed form "
+                    f"{expected[name]}"
+                )
+    return f"layer {plan.layer.name}: no single pass differs; the sum over passes does"
+
+
+def _alone(plan: Plan, step: Pass) -> Plan:
+    """A layer that consists of this one pass."""
+    shape, layer = step.shape, plan.layer
+    filters, channels = sum(shape.filters), sum(shape.channels)
+    alone: Layer = replace(
+        layer,
+        kind="conv",
+        G=1,
+        M=filters,
+        C=channels,
+        H=(shape.strip_rows - 1) * layer.U + layer.R,
+        W=(layer.F - 1) * layer.V + layer.S,
+        pad_top=0,
+        pad_bottom=0,
+        pad_left=0,
+        pad_right=0,
+    )
+    made = make_plan(alone, shape.images, plan.hw, replace(plan.mapping, m=filters))
+    # Sets stand where the whole layer's mapping puts them.
+    return replace(
+        made,
+        mapping=replace(made.mapping, p=plan.mapping.p, q=plan.mapping.q),
+        placement=plan.placement,
+    )
+
+
+def summary(checks: list[LayerCheck]) -> tuple[float, float]:
+    """Mean and worst absolute difference in cycles, as fractions."""
+    errors = np.array([abs(check.cycles_error) for check in checks])
+    return float(errors.mean()), float(errors.max())
