@@ -203,7 +203,7 @@ def pass_cycles(a: PassArrays, hw: Hardware, supply: FilterSupply | None = None)
     # The last beat of a chain's last window, then those of the chains behind it, one a cycle.
     after = window_beats - before - _ceil(c.p, beat) + 1
     psum = np.maximum(0, pe.pipeline_stages - c.p) + c.p
-    macs, turn, image_turn = _window(a, hw, c.p)
+    macs, turn, image_turn = _window(a, hw, c)
     image = (a.ofmap_columns - 1) * (macs + turn)
     all_images = (a.images - 1) * (image + macs + image_turn) + image
 
@@ -216,9 +216,13 @@ def pass_cycles(a: PassArrays, hw: Hardware, supply: FilterSupply | None = None)
 
     def from_bus(word: Ints) -> Ints:
         # The bus fills FIFOs and spads while filters load, then waits for the first window.
-        ahead = (pe.ifmap_fifo_words + pe.ifmap_spad_words) // a.q * a.channels * a.ifmap_rows
+        spad = a.q * a.filter_columns if pe.ifmap_spad == "shift" else pe.ifmap_spad_words
+        columns, words = np.divmod(pe.ifmap_fifo_words + spad, a.q)
+        ahead = (columns * a.channels + words) * a.ifmap_rows
         sent = word // bus + PORT_CYCLES
-        resumed = load + c.p * steps.q * a.filter_columns + 1 + (word - ahead) // bus
+        # A shift register takes no word before the psums of the window are done.
+        window = c.p * steps.q * a.filter_columns + (psum if pe.ifmap_spad == "shift" else 0)
+        resumed = load + window + 1 + (word - ahead) // bus
         return np.where(word > ahead, np.maximum(sent, resumed), sent) + SPAD_CYCLES
 
     first = _wave(a, c, steps, a.filter_columns - 1, from_load) + psum
@@ -299,21 +303,34 @@ def _wave(a: PassArrays, c: _Chains, steps: _Steps, column: Ints, begin: _Begin)
     return wave
 
 
-def _window(a: PassArrays, hw: Hardware, p: Ints) -> tuple[Ints, Ints, Ints]:
+def _window(a: PassArrays, hw: Hardware, c: _Chains) -> tuple[Ints, Ints, Ints]:
     """MAC cycles of a window, and the cycles to the next one: within an image, at its end."""
     pe = hw.pe
-    macs = p * a.q * a.filter_columns
-    psum = np.maximum(0, pe.pipeline_stages - p) + p
+    macs = c.p * a.q * a.filter_columns
+    psum = np.maximum(0, pe.pipeline_stages - c.p) + c.p
     step, whole = a.q * a.column_step, a.q * a.filter_columns
+    bus_per_word = a.channels * a.ifmap_rows / (a.q * hw.noc.gin_ifmap_words_per_cycle)
+    # The bus waits for the slowest PE, the top of a chain, and so holds up the bottom, which holds
+    # up the top: a loop over as many windows as fit between, with what is then still to be sent.
+    # A smaller last channel set has room enough never to hold the bus up.
+    full_sets = np.where(a.q_last < a.q, np.maximum(a.channel_sets - 1, 1), a.channel_sets)
+    skew = (a.filter_rows * full_sets - 1) * c.hop
     if pe.ifmap_spad == "shift":
-        return macs, psum + step, psum + whole
-    # Words that find no place before the MACs are done move in behind them, one a cycle.
-    spare = pe.ifmap_spad_words - whole
-    return (
-        macs,
-        np.maximum(psum, np.minimum(step, step - spare)),
-        np.maximum(psum, np.minimum(whole, whole - spare)),
-    )
+        turn: Ints = psum + step
+        image_turn: Ints = psum + whole
+        windows = pe.ifmap_fifo_words // step + 1
+        missing = step * windows - pe.ifmap_fifo_words
+        loop = missing * bus_per_word + skew + macs + psum
+    else:
+        # Words that find no place before the MACs are done move in behind them, one a cycle.
+        spare = pe.ifmap_spad_words - whole
+        turn = np.maximum(psum, np.minimum(step, step - spare))
+        image_turn = np.maximum(psum, np.minimum(whole, whole - spare))
+        windows = (pe.ifmap_fifo_words + spare) // step + 2
+        missing = step * (windows - 1) - pe.ifmap_fifo_words - spare
+        loop = missing * bus_per_word + skew + 2 * macs + psum
+    longest = np.floor((loop + PORT_CYCLES + SPAD_CYCLES) / windows).astype(np.int64)
+    return macs, np.maximum(turn, longest - macs), image_turn
 
 
 def _streamed_lead(
@@ -322,26 +339,37 @@ def _streamed_lead(
     """Earliest start of a window that meets each filter word just in time (streamed load)."""
     width = hw.noc.gin_filter_words_per_cycle
     p, q, s = c.p, steps.q, a.filter_columns
-
-    def beats(p_set: Ints, q_set: Ints) -> Ints:
-        return _ceil(p_set * q_set * s, width)
-
     side = np.minimum(a.sets_side_by_side, a.filter_sets)
     shelf, place = c.filter_set // side, c.filter_set % side
-    per_set = a.filter_rows * ((a.channel_sets - 1) * beats(a.p, a.q) + beats(a.p, a.q_last))
+    # Sets side by side load row by row; the smaller last set stands at the end of the last shelf.
+    on_shelf = np.minimum(side, a.filter_sets - shelf * side)
+    has_last = shelf == (a.filter_sets - 1) // side
     # Rows load from the top of the array, so the PEs above this one in the chain come first.
     above = a.filter_rows * a.channel_sets - 1 - steps.step
     above_last = np.minimum(above, a.filter_rows)
-    above_beats = (above - above_last) * beats(a.p, a.q) + above_last * beats(a.p, a.q_last)
-    start = shelf * side * per_set + side * above_beats + place * beats(a.p, q)
-    lead: Ints = np.zeros_like(start)
+
+    def before(unit: int) -> Ints:
+        """Beats (or, with unit 1, words) that the bus sends before the first of this PE."""
+
+        def row(p_set: Ints, q_set: Ints) -> Ints:
+            return _ceil(p_set * q_set * s, unit)
+
+        def shelf_row(q_set: Ints) -> Ints:
+            return (on_shelf - has_last) * row(a.p, q_set) + has_last * row(a.p_last, q_set)
+
+        per_set = a.filter_rows * ((a.channel_sets - 1) * row(a.p, a.q) + row(a.p, a.q_last))
+        own_shelf = (above - above_last) * shelf_row(a.q) + above_last * shelf_row(a.q_last)
+        return shelf * side * per_set + own_shelf + place * row(a.p, q)
+
+    beats, words = before(width), before(1)
+    lead: Ints = np.zeros_like(beats)
     zero = np.zeros_like(a.p)
     for f in (zero, p - 1):
         for channel in (zero, q - 1):
             for x in (zero, s - 1):
                 index = (f * q + channel) * s + x
                 mac = (x * q + channel) * p + f
-                beat = start + index // width
-                # Words stand close behind each other; a short last beat of a row is left out.
-                lead = np.maximum(lead, supply.sent(beat, beat * width) - mac)
+                in_beat = index // width
+                last_word = words + np.minimum((in_beat + 1) * width, p * q * s) - 1
+                lead = np.maximum(lead, supply.sent(beats + in_beat, last_word) - mac)
     return lead
