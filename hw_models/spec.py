@@ -217,6 +217,11 @@ class DRAM(_Section):
         description="DRAM traffic that runs while the array computes: none, the ifmap loads, or "
         "ifmap loads and ofmap dumps. Read by the total latency only [F]",
     )
+    ofmap_dump: Literal["filter_block", "m_block"] = Field(
+        default="filter_block",
+        description="when final psums leave for DRAM: behind each filter block, while the next one "
+        "computes, or behind the whole m-block. Read by the total latency only [I]",
+    )
     rlc: bool = Field(
         default=True,
         description="run-length code ofmaps and all ifmaps but the first layer's [P]",

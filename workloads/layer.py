@@ -57,6 +57,7 @@ class Layer:
         ifmap_zero_fraction: Share of zeros in the ifmap, 0 to 1; None where nothing is known.
         ofmap_zero_fraction: Share of zeros in the ofmap after ReLU, 0 to 1; always an assumption.
         zero_fraction_source: Whether `ifmap_zero_fraction` is published or assumed.
+        network_input: The ifmap is the network's input, which DRAM holds uncompressed.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Layer:
     ifmap_zero_fraction: float | None = None
     ofmap_zero_fraction: float | None = None
     zero_fraction_source: ZeroFractionSource | None = None
+    network_input: bool = False
 
     def __post_init__(self) -> None:
         # Each stage assumes the one before: no shape is derived from sizes that are wrong.

@@ -268,6 +268,7 @@ def _layer(document: Document, at: DocumentPath) -> Layer:
             ifmap_zero_fraction=entry.ifmap_zero_fraction,
             ofmap_zero_fraction=entry.ofmap_zero_fraction,
             zero_fraction_source=entry.zero_fraction_source or default_source,
+            network_input=at[-1] == 0,
         )
     except ShapeError as error:
         problems = error.problems

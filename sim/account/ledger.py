@@ -55,6 +55,26 @@ ENTRIES = (
 )
 
 
+class Standstill(Protocol):
+    """What an engine says of the DRAM link: cycles that the array waits for it, bits it carries."""
+
+    @property
+    def ifmap_cycles(self) -> int:
+        """Cycles in which the array stands still while ifmaps load."""
+
+    @property
+    def ofmap_cycles(self) -> int:
+        """Cycles in which the array stands still while ofmaps leave."""
+
+    @property
+    def ifmap_bits(self) -> int:
+        """Bits of ifmaps on the link, coded where coding is on."""
+
+    @property
+    def ofmap_bits(self) -> int:
+        """Bits of ofmaps on the link, coded where coding is on."""
+
+
 class Activity(Protocol):
     """What the ledger needs of an engine: cycles, counts by dotted name, ifmap multicasts."""
 
@@ -73,6 +93,10 @@ class Activity(Protocol):
     @property
     def macs(self) -> NDArray[np.int64]:
         """Products of each PE (rows, columns)."""
+
+    @property
+    def standstill(self) -> Standstill:
+        """What the total latency has beyond the processing latency."""
 
 
 def gated_macs(macs: int, zero_fraction: float | None) -> int:

@@ -38,8 +38,8 @@ class ValuesCheck:
 class LayerResult:
     """What one layer did.
 
-    Cycles are core cycles; `entries` words or actions by dotted name; `dram_bytes` what crosses the
-    link, by data type; `multicast` ifmap words by PEs reached; `pe_macs` (rows, columns) products;
+    Cycles are core cycles; `standstill_cycles` by what the array waits for; `entries` words or
+    actions by dotted name; `dram_bytes` what crosses the link, coded, by data type; `multicast` ifmap words by PEs reached; `pe_macs` (rows, columns) products;
     `pe_cycles` cause -> (rows, columns) cycles, which add up to `processing_cycles` in every PE.
     `values` is there where real words moved; `bounds`, of the closed form alone, has the cycles of
     the passes by the station that bounds them.
@@ -53,7 +53,7 @@ class LayerResult:
     passes_simulated: int
     macs: int
     processing_cycles: int
-    total_cycles: int
+    standstill_cycles: dict[str, int]
     active_pes: int
     entries: dict[str, int]
     dram_bytes: dict[str, int]
@@ -63,6 +63,11 @@ class LayerResult:
     events: int = field(default=0, compare=False)
     values: ValuesCheck | None = None
     bounds: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total_cycles(self) -> int:
+        """Total latency: processing, and standing still while ifmaps load or ofmaps leave."""
+        return self.processing_cycles + sum(self.standstill_cycles.values())
 
     @property
     def cycles_by_cause(self) -> dict[str, int]:
@@ -102,6 +107,7 @@ class LayerResult:
             "cycles": {
                 "processing": self.processing_cycles,
                 "total": self.total_cycles,
+                "standstill": self.standstill_cycles,
                 "by_cause": self.cycles_by_cause,
             },
             "active_pes": self.active_pes,
@@ -240,6 +246,7 @@ def layer_result(
     """
     entries = ledger_entries(plan, activity.counts, gated_known=values is not None)
     word_bits = plan.hw.word_bits
+    waited = activity.standstill
     return LayerResult(
         layer=plan.layer,
         mapping=plan.mapping,
@@ -249,13 +256,16 @@ def layer_result(
         passes_simulated=passes_simulated,
         macs=entries["mac.active"] + entries["mac.gated"],
         processing_cycles=activity.cycles,
-        total_cycles=activity.cycles,
+        standstill_cycles={
+            "ifmap_load": waited.ifmap_cycles,
+            "ofmap_dump": waited.ofmap_cycles,
+        },
         active_pes=plan.active_pes,
         entries=entries,
         dram_bytes={
             "filter": entries["dram.filter.read"] * word_bits // 8,
-            "ifmap": entries["dram.ifmap.read"] * word_bits // 8,
-            "ofmap": entries["dram.ofmap.write"] * word_bits // 8,
+            "ifmap": waited.ifmap_bits // 8,
+            "ofmap": waited.ofmap_bits // 8,
         },
         multicast=activity.multicast,
         pe_macs=activity.macs,

@@ -12,6 +12,7 @@ import numpy as np
 
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
 from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, PassCycles, pass_cycles
+from sim.analytic.tiles import PassTime, StandstillEstimate, standstill
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +55,7 @@ class LayerEstimate:
     macs: NDArray[np.int64]
     stalls: NDArray[np.int64]
     bounds: tuple[BoundShare, ...]
+    standstill: StandstillEstimate
     passes_simulated: int = 0
     events: int = 0
     causes: tuple[str, ...] = CAUSES
@@ -85,6 +87,17 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
         for shape, many, cycles, bound in zip(shapes, times, spent, full.bound, strict=True)
     )
     macs, stalls = _pe_cycles(plan, spent, times, full)
+    link = supply.lines * supply.beat_ticks
+    pass_times = {
+        (
+            shape.images,
+            shape.strip_rows,
+            sum(shape.filters),
+            sum(shape.channels),
+            shape.first_channels,
+        ): PassTime(int(cycles // many), int(ticks))
+        for shape, cycles, many, ticks in zip(shapes, spent, times, link, strict=True)
+    }
     return LayerEstimate(
         cycles=int(spent.sum()),
         counts=layer_counts(plan),
@@ -92,6 +105,7 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
         macs=macs,
         stalls=stalls,
         bounds=bounds,
+        standstill=standstill(plan, pass_times),
     )
 
 

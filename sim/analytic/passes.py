@@ -329,7 +329,7 @@ def _window(a: PassArrays, hw: Hardware, c: _Chains) -> tuple[Ints, Ints, Ints]:
         windows = (pe.ifmap_fifo_words + spare) // step + 2
         missing = step * (windows - 1) - pe.ifmap_fifo_words - spare
         loop = missing * bus_per_word + skew + 2 * macs + psum
-    longest = np.floor((loop + PORT_CYCLES + SPAD_CYCLES) / windows).astype(np.int64)
+    longest: Ints = np.floor((loop + PORT_CYCLES + SPAD_CYCLES) / windows).astype(np.int64)
     return macs, np.maximum(turn, longest - macs), image_turn
 
 
@@ -355,11 +355,13 @@ def _streamed_lead(
             return _ceil(p_set * q_set * s, unit)
 
         def shelf_row(q_set: Ints) -> Ints:
-            return (on_shelf - has_last) * row(a.p, q_set) + has_last * row(a.p_last, q_set)
+            words: Ints = (on_shelf - has_last) * row(a.p, q_set) + has_last * row(a.p_last, q_set)
+            return words
 
         per_set = a.filter_rows * ((a.channel_sets - 1) * row(a.p, a.q) + row(a.p, a.q_last))
         own_shelf = (above - above_last) * shelf_row(a.q) + above_last * shelf_row(a.q_last)
-        return shelf * side * per_set + own_shelf + place * row(a.p, q)
+        earlier: Ints = shelf * side * per_set + own_shelf + place * row(a.p, q)
+        return earlier
 
     beats, words = before(width), before(1)
     lead: Ints = np.zeros_like(beats)

@@ -30,6 +30,12 @@ class PrefetchState:
     lines: int = 0
     busy_ticks: int = 0
 
+    def begun_ticks(self, beat_ticks: int) -> int:
+        """Link time that has been spent on these lines."""
+        return self.lines * beat_ticks + max(0, beat_ticks - self.busy_ticks) * (
+            self.busy_ticks > 0
+        )
+
 
 class DramLink:
     """Fetches the filters of this pass that are missing, then runs ahead for the next pass.

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.engine.dram import PrefetchState
+from sim.engine.tiles import Standstill, TileTimeline, TimedPass
 from sim.engine.top import CAUSES, Machine, PassOutcome
+from sim.plan.tiles import Traffic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
     from sim.engine.values import LayerData
-    from sim.plan.schedule import PassShape, Plan
+    from sim.plan.schedule import Pass, PassShape, Plan
 
 PassKey = tuple["PassShape", PrefetchState]
 Progress = Callable[[int, int, int], None]
@@ -61,6 +63,7 @@ class LayerActivity:
     pass_cycles: NDArray[np.int64]
     passes_simulated: int
     events: int
+    standstill: Standstill
     causes: tuple[str, ...] = CAUSES
 
 
@@ -87,6 +90,9 @@ def simulate_layer(
     total = plan.passes
     line_words = hw.glb.port_bits // hw.word_bits
     times: Counter[tuple[PassKey, int]] = Counter()
+    timed: list[TimedPass] = []
+    waiting: tuple[Pass, int, int] | None = None  # a pass, its cycles and the ticks of its filters
+    beat_ticks = 0
     outcomes: dict[PassKey, PassOutcome] = {}
     pass_cycles = np.zeros(total, np.int64)
     simulated = reported = gated = 0
@@ -96,8 +102,8 @@ def simulate_layer(
         shape = step.shape
         start = PrefetchState()
         if previous is not None:
-            before, length = previous
-            start = before.prefetch.state(length, -(-shape.filter_words // line_words))
+            last, length = previous
+            start = last.prefetch.state(length, -(-shape.filter_words // line_words))
         key = (shape, start)
         outcome = outcomes.get(key)
         if data is not None:
@@ -113,19 +119,38 @@ def simulate_layer(
         if progress is not None and (simulated != reported or not step.index % 1024):
             progress(step.index, total, simulated)
             reported = simulated
+        if waiting is not None:
+            before, length, ticks = waiting
+            timed.append(_timed(before, length, ticks + start.begun_ticks(beat_ticks)))
         length = outcome.cycles
         if hw.schedule.charge_full_strip and shape.strip_rows < plan.mapping.e:
             length = max(length, memory.outcome(_full_strip(plan, shape), start).cycles)
         times[key, length] += 1
         pass_cycles[step.index] = length
+        beat_ticks = outcome.prefetch.beat_ticks
+        missing = -(-shape.filter_words // line_words) * beat_ticks - start.begun_ticks(beat_ticks)
+        waiting = step, length, missing
         loads += step.ifmap_load_words
-        dumps += step.ofmap_dump_words
+        dumps += step.ofmap_final_words
         previous = outcome, length
+    if waiting is not None:
+        timed.append(_timed(*waiting))
+    tiles = TileTimeline(hw, Traffic.of(plan.layer, hw), timed).run()
     if progress is not None:
         progress(total, total, simulated)
-    activity = _sum_up(plan, outcomes, times, pass_cycles, simulated, loads, dumps)
+    activity = _sum_up(plan, outcomes, times, pass_cycles, simulated, loads, dumps, tiles)
     activity.counts["mac.gated"] = gated
     return activity
+
+
+def _timed(step: Pass, cycles: int, filter_ticks: int) -> TimedPass:
+    return TimedPass(
+        cycles,
+        filter_ticks,
+        step.ifmap_load_words,
+        step.ofmap_final_words,
+        step.ends_m_block,
+    )
 
 
 def _full_strip(plan: Plan, shape: PassShape) -> PassShape:
@@ -146,6 +171,7 @@ def _sum_up(
     simulated: int,
     loads: int,
     dumps: int,
+    tiles: Standstill,
 ) -> LayerActivity:
     array = plan.hw.array
     counts: Counter[str] = Counter()
@@ -180,4 +206,5 @@ def _sum_up(
         pass_cycles=pass_cycles,
         passes_simulated=simulated,
         events=events,
+        standstill=tiles,
     )

@@ -91,8 +91,8 @@ class Pass:
     """One processing pass and where in the layer it stands.
 
     `filter_base` and `channel_base` count within the group. `ifmap_load_words` is what is loaded
-    into the GLB before the pass (0 but at the start of a channel block), `ofmap_dump_words` what
-    leaves it for DRAM afterwards (0 but at the end of an m-block).
+    into the GLB before the pass (0 but at the start of a channel block), `ofmap_final_words` the
+    psums that are final after it (0 but in the last channel block).
     """
 
     index: int
@@ -103,7 +103,8 @@ class Pass:
     filter_base: int
     channel_base: int
     ifmap_load_words: int
-    ofmap_dump_words: int
+    ofmap_final_words: int
+    ends_m_block: bool
 
 
 def _cut(total: int, block: int) -> tuple[int, ...]:
@@ -208,7 +209,6 @@ class Plan:
                             last_channels = block == len(self.channel_blocks) - 1
                             filter_base = m_base
                             for place, filters in enumerate(filter_blocks):
-                                last = last_channels and place == len(filter_blocks) - 1
                                 key = (images, strip, filters, channels, block == 0)
                                 shape = shapes.get(key)
                                 if shape is None:
@@ -222,9 +222,8 @@ class Plan:
                                     filter_base=filter_base,
                                     channel_base=channel_base,
                                     ifmap_load_words=0 if place else load,
-                                    ofmap_dump_words=images * m_block * strip * layer.F
-                                    if last
-                                    else 0,
+                                    ofmap_final_words=shape.psum_words if last_channels else 0,
+                                    ends_m_block=last_channels and place == len(filter_blocks) - 1,
                                 )
                                 index += 1
                                 filter_base += filters

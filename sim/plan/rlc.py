@@ -1,0 +1,117 @@
+"""Run-length coding of ifmaps and ofmaps on their way to DRAM and back (docs/machine.md section 4).
+
+A pair is 5 bit of zero run and a 16-bit level; three pairs and a flag bit make a 64-bit word. A run
+above 31 spends a pair of run 31 and level 0, which itself stands for a 32nd zero. The flag marks
+the last word of a stream (JSSC 2017, section V-C).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RUN_BITS = 5
+LEVEL_BITS = 16
+PAIRS_PER_WORD = 3
+WORD_BITS = 64
+LONGEST_RUN = (1 << RUN_BITS) - 1
+_PAIR_BITS = RUN_BITS + LEVEL_BITS
+_LEVEL_MASK = (1 << LEVEL_BITS) - 1
+_FLAG = 1 << (WORD_BITS - 1)
+# Filler of the last word: three pairs may be more than are left.
+_SCALE = 10**9
+
+
+def encode(words: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint64]:
+    """The coded stream of 16-bit two's complement words, as 64-bit words.
+
+    A stream ends in a pair even where it ends in zeros, so decoding needs its length; the words of
+    an empty stream are none.
+
+    Raises:
+        ValueError: a word does not fit 16 bit.
+
+    """
+    pairs: list[int] = []
+    run = 0
+    values = np.asarray(words).reshape(-1).tolist()
+    for value in values:
+        if not -(1 << (LEVEL_BITS - 1)) <= value < 1 << (LEVEL_BITS - 1):
+            raise ValueError(f"{value} does not fit a {LEVEL_BITS}-bit word")
+        if value == 0 and run < LONGEST_RUN:
+            run += 1
+            continue
+        # A level of 0 stands for one more zero behind a full run.
+        pairs.append(run << LEVEL_BITS | (value & _LEVEL_MASK))
+        run = 0
+    if run:
+        # The last zero of a trailing run is its level.
+        pairs.append((run - 1) << LEVEL_BITS)
+    coded: list[int] = []
+    for place in range(0, len(pairs), PAIRS_PER_WORD):
+        word = 0
+        for slot, pair in enumerate(pairs[place : place + PAIRS_PER_WORD]):
+            word |= pair << (slot * _PAIR_BITS)
+        coded.append(word)
+    if coded:
+        coded[-1] |= _FLAG
+    return np.array(coded, dtype=np.uint64)
+
+
+def decode(coded: NDArray[np.uint64], length: int) -> NDArray[np.int64]:
+    """The `length` words of a coded stream.
+
+    Raises:
+        ValueError: the stream is cut, goes on after its end, or does not hold `length` words.
+
+    """
+    if length == 0 and coded.size == 0:
+        return np.zeros(0, np.int64)
+    result = np.zeros(length, np.int64)
+    place = 0
+    last = coded.size - 1
+    for index, word in enumerate(coded.tolist()):
+        if bool(word & _FLAG) != (index == last):
+            raise ValueError(f"64-bit word {index} of {coded.size}: the end mark is misplaced")
+        for slot in range(PAIRS_PER_WORD):
+            if place == length:
+                # What is left of the last word is filler.
+                if index != last or word >> (slot * _PAIR_BITS) & ~(-1 << (63 - slot * _PAIR_BITS)):
+                    raise ValueError(f"the stream goes on after its {length} words")
+                return result
+            pair = word >> (slot * _PAIR_BITS)
+            level = pair & _LEVEL_MASK
+            place += pair >> LEVEL_BITS & LONGEST_RUN
+            if place >= length:
+                raise ValueError(f"a run goes beyond the {length} words of the stream")
+            result[place] = level - (1 << LEVEL_BITS) if level >> (LEVEL_BITS - 1) else level
+            place += 1
+    if place != length:
+        raise ValueError(f"the stream holds {place} words, {length} were expected")
+    return result
+
+
+def expected_pairs(words: int, zero_fraction: float) -> int:
+    """Pairs that `words` words need on average, zeros falling independently, rounded up.
+
+    A pair for each word that is not zero, and one for every 32 zeros in a row: a run of zeros is
+    at least 32k long with probability z^32k, which sums to (1 - z) / (1 - z^32) pairs a word.
+    """
+    if words == 0:
+        return 0
+    if zero_fraction >= 1:
+        return -(-words // (LONGEST_RUN + 1))
+    per_word = (1 - zero_fraction) / (1 - zero_fraction ** (LONGEST_RUN + 1))
+    # Whole numbers from here on, so that the size is the same on every machine.
+    return max(1, -(-words * math.ceil(per_word * _SCALE) // _SCALE))
+
+
+def expected_words64(words: int, zero_fraction: float) -> int:
+    """64-bit words of the coded stream, on average, rounded up."""
+    return -(-expected_pairs(words, zero_fraction) // PAIRS_PER_WORD)
