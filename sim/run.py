@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
+    from sim.engine.layer import PassMemory
     from sim.engine.values import LayerData
     from workloads.network import Network
 
@@ -66,6 +67,38 @@ class Values:
     filters: NDArray[np.int64] | None = None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A network laid out on a chip, ready to be simulated or estimated."""
+
+    network: str
+    batch: int
+    hw: Hardware
+    plans: tuple[Plan, ...]
+    refused: tuple[RefusedLayer, ...]
+    notes: tuple[str, ...]
+
+    def result(self, engine: str, layers: Sequence[LayerResult]) -> Result:
+        """The result of all layers."""
+        return Result(
+            engine, self.network, self.batch, self.hw, tuple(layers), self.refused, self.notes
+        )
+
+
+def prepare(
+    network: Network | str = "alexnet",
+    *,
+    layers: Sequence[str] = (),
+    batch: int | None = None,
+    hw: Hardware | str = "eyeriss_v1",
+    mapping: str = "published",
+) -> Prepared:
+    """Load what is named and lay out its layers; arguments and errors as in `run`."""
+    network, batch, hw = resolve(network, layers, batch, hw)
+    plans, refused, notes = make_plans(network, batch, hw, mapping)
+    return Prepared(network.name, batch, hw, tuple(plans), tuple(refused), tuple(notes))
+
+
 def run(
     network: Network | str = "alexnet",
     *,
@@ -75,6 +108,7 @@ def run(
     mapping: str = "published",
     every_pass: bool = False,
     values: Values | None = None,
+    jobs: int = 1,
     progress: LayerProgress | None = None,
 ) -> Result:
     """Simulate layers of a network event by event.
@@ -87,6 +121,7 @@ def run(
         mapping: `published`, `alternative`, `auto`, `m=..,n=..,..` or the path of a file.
         every_pass: simulate every pass, also those equal to an earlier one; the result is the same.
         values: move real words through the machine and compare the ofmap with NumPy's.
+        jobs: processes to use; the result is the same for any number.
         progress: called with the layer's name, passes done, passes in all and passes simulated.
 
     Raises:
@@ -95,34 +130,71 @@ def run(
         SimulationError: a law of the machine was broken; a defect of the simulator.
 
     """
-    from sim.engine.layer import PassMemory, simulate_layer
+    prepared = prepare(network, layers=layers, batch=batch, hw=hw, mapping=mapping)
+    return simulate(prepared, every_pass=every_pass, values=values, jobs=jobs, progress=progress)
 
-    network, batch, hw = resolve(network, layers, batch, hw)
-    plans, refused, notes = make_plans(network, batch, hw, mapping)
-    memory = PassMemory(hw)
-    results: list[LayerResult] = []
-    for plan in plans:
-        data = _layer_data(plan, values) if values is not None else None
-        activity = simulate_layer(
-            plan,
-            memory=memory,
-            every_pass=every_pass,
-            data=data,
-            progress=partial(progress, plan.layer.name) if progress is not None else None,
-        )
-        checked = _compare_values(plan, data, values) if data and values else None
-        results.append(
-            layer_result(
-                plan,
-                activity,
-                causes=activity.causes,
-                stalls=activity.stalls,
-                passes_simulated=activity.passes_simulated,
-                events=activity.events,
-                values=checked,
-            )
-        )
-    return Result("event", network.name, batch, hw, tuple(results), tuple(refused), tuple(notes))
+
+def simulate(
+    prepared: Prepared,
+    *,
+    every_pass: bool = False,
+    values: Values | None = None,
+    jobs: int = 1,
+    progress: LayerProgress | None = None,
+) -> Result:
+    """Simulate what has been prepared; arguments and errors as in `run`."""
+    from sim.engine.layer import PassMemory
+
+    if jobs < 1:
+        raise InputError(Fault("", None, "--jobs", f"must be 1 or more, got {jobs}"))
+    memory = PassMemory(prepared.hw)
+    if jobs > 1 and (every_pass or values is not None):
+        # Nothing is shared between layers here, so they go to the workers whole.
+        from concurrent.futures import ProcessPoolExecutor
+
+        with ProcessPoolExecutor(max_workers=jobs) as pool:
+            one = partial(_simulate_one, memory=memory, every_pass=every_pass, values=values)
+            return prepared.result("event", list(pool.map(one, prepared.plans)))
+    if jobs > 1:
+        from sim.engine.parallel import simulate_ahead
+
+        ahead = None
+        if progress is not None:
+
+            def ahead(done: int, total: int) -> None:
+                progress(f"distinct passes on {jobs} processes", done, total, done)
+
+        simulate_ahead(memory, prepared.plans, jobs, ahead)
+    results = [_simulate_one(plan, memory, every_pass, values, progress) for plan in prepared.plans]
+    return prepared.result("event", results)
+
+
+def _simulate_one(
+    plan: Plan,
+    memory: PassMemory,
+    every_pass: bool,
+    values: Values | None,
+    progress: LayerProgress | None = None,
+) -> LayerResult:
+    from sim.engine.layer import simulate_layer
+
+    data = _layer_data(plan, values) if values is not None else None
+    activity = simulate_layer(
+        plan,
+        memory=memory,
+        every_pass=every_pass,
+        data=data,
+        progress=partial(progress, plan.layer.name) if progress is not None else None,
+    )
+    return layer_result(
+        plan,
+        activity,
+        causes=activity.causes,
+        stalls=activity.stalls,
+        passes_simulated=activity.passes_simulated,
+        events=activity.events,
+        values=_compare_values(plan, data, values) if data and values else None,
+    )
 
 
 def estimate(
@@ -134,12 +206,15 @@ def estimate(
     mapping: str = "published",
 ) -> Result:
     """The same figures as `run` from the closed form; arguments and errors as there."""
+    return predict(prepare(network, layers=layers, batch=batch, hw=hw, mapping=mapping))
+
+
+def predict(prepared: Prepared) -> Result:
+    """Estimate what has been prepared, in closed form."""
     from sim.analytic.layer import estimate_layer
 
-    network, batch, hw = resolve(network, layers, batch, hw)
-    plans, refused, notes = make_plans(network, batch, hw, mapping)
     results: list[LayerResult] = []
-    for plan in plans:
+    for plan in prepared.plans:
         found = estimate_layer(plan)
         bounds: Counter[str] = Counter()
         for share in found.bounds:
@@ -154,9 +229,7 @@ def estimate(
                 bounds=dict(bounds),
             )
         )
-    return Result(
-        "closed-form", network.name, batch, hw, tuple(results), tuple(refused), tuple(notes)
-    )
+    return prepared.result("closed-form", results)
 
 
 def _layer_data(plan: Plan, values: Values) -> LayerData:

@@ -39,7 +39,8 @@ class LayerResult:
     """What one layer did.
 
     Cycles are core cycles; `standstill_cycles` by what the array waits for; `entries` words or
-    actions by dotted name; `dram_bytes` what crosses the link, coded, by data type; `multicast` ifmap words by PEs reached; `pe_macs` (rows, columns) products;
+    actions by dotted name; `dram_bytes` what crosses the link, coded, by data type; `multicast`
+    ifmap words by PEs reached; `pe_macs` (rows, columns) products;
     `pe_cycles` cause -> (rows, columns) cycles, which add up to `processing_cycles` in every PE.
     `values` is there where real words moved; `bounds`, of the closed form alone, has the cycles of
     the passes by the station that bounds them.
