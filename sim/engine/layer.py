@@ -17,6 +17,7 @@ import numpy as np
 from sim.engine.dram import PrefetchState
 from sim.engine.tiles import Standstill, TileTimeline, TimedPass
 from sim.engine.top import CAUSES, Machine, PassOutcome
+from sim.errors import SimulationError
 from sim.plan.tiles import Traffic
 
 if TYPE_CHECKING:
@@ -85,72 +86,192 @@ def simulate_layer(
         SimulationError: a law of the machine was broken; a defect, never the user's fault.
 
     """
-    hw = plan.hw
-    memory = memory if memory is not None else PassMemory(hw)
+    layer = _LayerRun(plan, memory if memory is not None else PassMemory(plan.hw))
     total = plan.passes
-    line_words = hw.glb.port_bits // hw.word_bits
-    times: Counter[tuple[PassKey, int]] = Counter()
-    timed: list[TimedPass] = []
-    waiting: tuple[Pass, int, int] | None = None  # a pass, its cycles and the ticks of its filters
-    beat_ticks = 0
-    outcomes: dict[PassKey, PassOutcome] = {}
-    pass_cycles = np.zeros(total, np.int64)
-    simulated = reported = gated = 0
-    loads = dumps = 0
-    previous: tuple[PassOutcome, int] | None = None
+    reported = -1
     for step in plan:
-        shape = step.shape
-        start = PrefetchState()
-        if previous is not None:
-            last, length = previous
-            start = last.prefetch.state(length, -(-shape.filter_words // line_words))
-        key = (shape, start)
-        outcome = outcomes.get(key)
         if data is not None:
-            outcome = outcomes[key] = Machine(shape, hw, start, data.words_of(step)).run()
-            gated += outcome.gated_macs
-            if outcome.psums is not None:
-                data.store(step, outcome.psums)
-            simulated += 1
-        elif outcome is None or every_pass:
-            outcome = Machine(shape, hw, start).run() if every_pass else memory.outcome(*key)
-            outcomes[key] = outcome
-            simulated += 1
-        if progress is not None and (simulated != reported or not step.index % 1024):
-            progress(step.index, total, simulated)
-            reported = simulated
-        if waiting is not None:
-            before, length, ticks = waiting
-            timed.append(_timed(before, length, ticks + start.begun_ticks(beat_ticks)))
-        length = outcome.cycles
-        if hw.schedule.charge_full_strip and shape.strip_rows < plan.mapping.e:
-            length = max(length, memory.outcome(_full_strip(plan, shape), start).cycles)
-        times[key, length] += 1
-        pass_cycles[step.index] = length
-        beat_ticks = outcome.prefetch.beat_ticks
-        missing = -(-shape.filter_words // line_words) * beat_ticks - start.begun_ticks(beat_ticks)
-        waiting = step, length, missing
-        loads += step.ifmap_load_words
-        dumps += step.ofmap_final_words
-        previous = outcome, length
-    if waiting is not None:
-        timed.append(_timed(*waiting))
-    tiles = TileTimeline(hw, Traffic.of(plan.layer, hw), timed).run()
+            layer.add_with_values(step, data)
+        else:
+            layer.add(step, anew=every_pass)
+        if progress is not None and (layer.simulated != reported or not step.index % 1024):
+            reported = layer.simulated
+            progress(step.index, total, reported)
     if progress is not None:
-        progress(total, total, simulated)
-    activity = _sum_up(plan, outcomes, times, pass_cycles, simulated, loads, dumps, tiles)
-    activity.counts["mac.gated"] = gated
-    return activity
+        progress(total, total, layer.simulated)
+    return layer.activity()
 
 
-def _timed(step: Pass, cycles: int, filter_ticks: int) -> TimedPass:
-    return TimedPass(
-        cycles,
-        filter_ticks,
-        step.ifmap_load_words,
-        step.ofmap_final_words,
-        step.ends_m_block,
+class _Kind:
+    """Passes of one shape that start in one state: the outcome, and what it means for the tiles.
+
+    `begun_ticks` is the link time that its filters took before it starts, `missing_ticks` what
+    they still take. `followers` leads on by the shape of the next pass, so that the state between
+    two passes is worked out once.
+    """
+
+    __slots__ = (
+        "begun_ticks",
+        "cycles",
+        "followers",
+        "missing_ticks",
+        "outcome",
+        "shape",
+        "start",
+        "times",
     )
+
+    def __init__(
+        self, shape: PassShape, start: PrefetchState, outcome: PassOutcome, cycles: int, lines: int
+    ) -> None:
+        self.shape = shape
+        self.start = start
+        self.outcome = outcome
+        self.cycles = cycles
+        beat_ticks = outcome.prefetch.beat_ticks
+        self.begun_ticks = start.begun_ticks(beat_ticks)
+        self.missing_ticks = lines * beat_ticks - self.begun_ticks
+        self.followers: dict[int, _Kind] = {}
+        self.times = 0
+
+
+class _LayerRun:
+    """A layer while its passes run: feed it the passes in order, then take the activity."""
+
+    def __init__(self, plan: Plan, memory: PassMemory) -> None:
+        self.plan = plan
+        self.memory = memory
+        self.simulated = 0
+        self.gated_macs = 0
+        self._kinds: dict[PassKey, _Kind] = {}
+        self._first: dict[int, _Kind] = {}
+        self._last: _Kind | None = None
+        self._steps: list[tuple[Pass, _Kind]] = []
+
+    def add(self, step: Pass, *, anew: bool) -> None:
+        """Run a pass; `anew` also where an equal one has been simulated."""
+        kind, known = self._kind(step.shape)
+        if known and anew:
+            self._same(step, kind, Machine(kind.shape, self.plan.hw, kind.start).run())
+            self.simulated += 1
+        self._book(step, kind)
+
+    def add_with_values(self, step: Pass, data: LayerData) -> None:
+        """Run a pass on real words."""
+        kind, known = self._kind(step.shape)
+        words = data.words_of(step)
+        outcome = Machine(kind.shape, self.plan.hw, kind.start, words).run()
+        self._same(step, kind, outcome)
+        self.simulated += known
+        self.gated_macs += outcome.gated_macs
+        if outcome.psums is not None:
+            data.store(step, outcome.psums)
+        self._book(step, kind)
+
+    def _book(self, step: Pass, kind: _Kind) -> None:
+        kind.times += 1
+        self._steps.append((step, kind))
+        self._last = kind
+
+    def _kind(self, shape: PassShape) -> tuple[_Kind, bool]:
+        """The kind of the pass that comes next, and whether one of it has been simulated."""
+        # Equal shapes of a plan are one object, which it keeps: identity is enough, and quick.
+        followers = self._first if self._last is None else self._last.followers
+        kind = followers.get(id(shape))
+        if kind is not None:
+            return kind, True
+        hw = self.plan.hw
+        lines = -(-shape.filter_words // (hw.glb.port_bits // hw.word_bits))
+        start = PrefetchState()
+        if self._last is not None:
+            start = self._last.outcome.prefetch.state(self._last.cycles, lines)
+        key = (shape, start)
+        kind = self._kinds.get(key)
+        known = kind is not None
+        if kind is None:
+            outcome = self.memory.outcome(shape, start)
+            self.simulated += 1
+            cycles = outcome.cycles
+            if hw.schedule.charge_full_strip and shape.strip_rows < self.plan.mapping.e:
+                full = self.memory.outcome(_full_strip(self.plan, shape), start)
+                cycles = max(cycles, full.cycles)
+            kind = self._kinds[key] = _Kind(shape, start, outcome, cycles, lines)
+        followers[id(shape)] = kind
+        return kind, known
+
+    @staticmethod
+    def _same(step: Pass, kind: _Kind, outcome: PassOutcome) -> None:
+        """Hold a pass that was simulated anew against the one whose outcome would be reused."""
+        known = kind.outcome
+        if not (
+            outcome.cycles == known.cycles
+            and outcome.counts == known.counts
+            and outcome.multicast == known.multicast
+            and outcome.prefetch == known.prefetch
+            and np.array_equal(outcome.macs, known.macs)
+            and np.array_equal(outcome.stalls, known.stalls)
+        ):
+            raise SimulationError(
+                f"pass {step.index} of {outcome.cycles} cycles is not what an equal pass of "
+                f"{known.cycles} cycles was; a defect of the simulator"
+            )
+
+    def activity(self) -> LayerActivity:
+        """What the layer did."""
+        array = self.plan.hw.array
+        counts: Counter[str] = Counter()
+        multicast: Counter[int] = Counter()
+        macs = np.zeros((array.rows, array.columns), np.int64)
+        stalls = np.zeros((len(CAUSES), array.rows, array.columns), np.int64)
+        idle, gated = CAUSES.index("idle"), CAUSES.index("clock_gated")
+        events = 0
+        for kind in self._kinds.values():
+            outcome, many = kind.outcome, kind.times
+            for name, count in outcome.counts.items():
+                counts[name] += many * count
+            for reached, words in outcome.multicast.items():
+                multicast[reached] += many * words
+            macs += many * outcome.macs
+            stalls += many * outcome.stalls
+            events += many * outcome.events
+            # Cycles charged beyond the pass, for a strip that is not full.
+            extra = many * (kind.cycles - outcome.cycles)
+            used = outcome.stalls[gated] == 0
+            stalls[idle][used] += extra
+            stalls[gated][~used] += extra
+        loads = sum(step.ifmap_load_words for step, _ in self._steps)
+        dumps = sum(step.ofmap_final_words for step, _ in self._steps)
+        counts["mac.gated"] = self.gated_macs
+        counts["dram.ifmap.read"] = counts["glb.ifmap.write"] = loads
+        counts["dram.ofmap.write"] = counts["glb.ofmap.read"] = dumps
+        counts["glb.ofmap.write"] = 0
+        return LayerActivity(
+            cycles=sum(kind.times * kind.cycles for kind in self._kinds.values()),
+            counts=dict(counts),
+            multicast=dict(sorted(multicast.items())),
+            macs=macs,
+            stalls=stalls,
+            pass_cycles=np.array([kind.cycles for _, kind in self._steps], np.int64),
+            passes_simulated=self.simulated,
+            events=events,
+            standstill=TileTimeline(
+                self.plan.hw, Traffic.of(self.plan.layer, self.plan.hw), self._timed()
+            ).run(),
+        )
+
+    def _timed(self) -> list[TimedPass]:
+        """The passes as tiles see them: the link fetches the filters of each during the one before."""
+        begun = [kind.begun_ticks for _, kind in self._steps[1:]] + [0]
+        return [
+            TimedPass(
+                kind.cycles,
+                kind.missing_ticks + ahead,
+                step.ifmap_load_words,
+                step.ofmap_final_words,
+                step.ends_m_block,
+            )
+            for (step, kind), ahead in zip(self._steps, begun, strict=True)
+        ]
 
 
 def _full_strip(plan: Plan, shape: PassShape) -> PassShape:
@@ -160,51 +281,4 @@ def _full_strip(plan: Plan, shape: PassShape) -> PassShape:
         sum(shape.filters),
         sum(shape.channels),
         shape.first_channels,
-    )
-
-
-def _sum_up(
-    plan: Plan,
-    outcomes: dict[PassKey, PassOutcome],
-    times: Counter[tuple[PassKey, int]],
-    pass_cycles: NDArray[np.int64],
-    simulated: int,
-    loads: int,
-    dumps: int,
-    tiles: Standstill,
-) -> LayerActivity:
-    array = plan.hw.array
-    counts: Counter[str] = Counter()
-    multicast: Counter[int] = Counter()
-    macs = np.zeros((array.rows, array.columns), np.int64)
-    stalls = np.zeros((len(CAUSES), array.rows, array.columns), np.int64)
-    idle, gated = CAUSES.index("idle"), CAUSES.index("clock_gated")
-    events = 0
-    for (key, length), many in times.items():
-        outcome = outcomes[key]
-        for name, count in outcome.counts.items():
-            counts[name] += many * count
-        for reached, words in outcome.multicast.items():
-            multicast[reached] += many * words
-        macs += many * outcome.macs
-        stalls += many * outcome.stalls
-        events += many * outcome.events
-        extra = length - outcome.cycles
-        if extra:
-            used = outcome.stalls[gated] == 0
-            stalls[idle][used] += many * extra
-            stalls[gated][~used] += many * extra
-    counts["dram.ifmap.read"] = counts["glb.ifmap.write"] = loads
-    counts["dram.ofmap.write"] = counts["glb.ofmap.read"] = dumps
-    counts["glb.ofmap.write"] = 0
-    return LayerActivity(
-        cycles=int(pass_cycles.sum()),
-        counts=dict(counts),
-        multicast=dict(sorted(multicast.items())),
-        macs=macs,
-        stalls=stalls,
-        pass_cycles=pass_cycles,
-        passes_simulated=simulated,
-        events=events,
-        standstill=tiles,
     )

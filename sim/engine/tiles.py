@@ -70,7 +70,7 @@ class TileLink:
 
     def serve(self, ticks: int) -> None:
         """Work off the queue for `ticks` of link time."""
-        while self.backlog and ticks > 0:
+        while ticks > 0 and self.backlog:
             kind, m_block, left = self.backlog.popleft()
             if left > ticks:
                 self.backlog.appendleft((kind, m_block, left - ticks))

@@ -96,7 +96,7 @@ def parse_mapping(text: str) -> Mapping:
         name, value = match.groups()
         if name not in FACTORS:
             near = closest(name, FACTORS)
-            hint = f"; did you mean '{near}'?" if near else ""
+            hint = f"; did you mean '{near}'?" if near else ";"
             fault(name, f"unknown factor{hint} known: {', '.join(FACTORS)}")
         elif name in found:
             fault(name, "given twice")
@@ -156,7 +156,8 @@ def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
 
 def ifmap_strip_words(layer: Layer, mapping: Mapping) -> int:
     """Words of the largest ifmap strip of one channel block (docs/machine.md section 2)."""
-    return mapping.n * mapping.q * mapping.r * layer.ifmap_rows(mapping.e) * layer.ifmap_columns
+    channels = min(mapping.q * mapping.r, layer.C)
+    return mapping.n * channels * layer.ifmap_rows(mapping.e) * layer.ifmap_columns
 
 
 def resident_psum_words(layer: Layer, mapping: Mapping) -> int:

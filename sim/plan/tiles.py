@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sim.plan.rlc import WORD_BITS, expected_words64
@@ -14,6 +15,12 @@ from sim.plan.rlc import WORD_BITS, expected_words64
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
     from workloads.layer import Layer
+
+
+@lru_cache(maxsize=1024)
+def _coded_bits(words: int, zero_fraction: float) -> int:
+    """A layer has thousands of tiles of few sizes."""
+    return expected_words64(words, zero_fraction) * WORD_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class Traffic:
     def _bits(self, words: int, zero_fraction: float | None) -> int:
         if zero_fraction is None:
             return words * self.word_bits
-        return expected_words64(words, zero_fraction) * WORD_BITS
+        return _coded_bits(words, zero_fraction)
 
     def ifmap_bits(self, words: int) -> int:
         """Bits on the link of an ifmap strip of `words`."""
