@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sim.account.result import LayerResult, RefusedLayer, Result, ValuesCheck, layer_result
+from sim.account.result import (
+    LayerResult,
+    Pricing,
+    RefusedLayer,
+    Result,
+    ValuesCheck,
+    layer_result,
+)
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.schedule import Plan, make_plan
@@ -108,6 +115,7 @@ def run(
     mapping: str = "published",
     every_pass: bool = False,
     values: Values | None = None,
+    pricing: Pricing | None = None,
     jobs: int = 1,
     progress: LayerProgress | None = None,
 ) -> Result:
@@ -121,6 +129,7 @@ def run(
         mapping: `published`, `alternative`, `auto`, `m=..,n=..,..` or the path of a file.
         every_pass: simulate every pass, also those equal to an earlier one; the result is the same.
         values: move real words through the machine and compare the ofmap with NumPy's.
+        pricing: what accesses cost (`load_pricing`); the normalised table of ISCA 2016 where None.
         jobs: processes to use; the result is the same for any number.
         progress: called with the layer's name, passes done, passes in all and passes simulated.
 
@@ -131,7 +140,14 @@ def run(
 
     """
     prepared = prepare(network, layers=layers, batch=batch, hw=hw, mapping=mapping)
-    return simulate(prepared, every_pass=every_pass, values=values, jobs=jobs, progress=progress)
+    return simulate(
+        prepared,
+        every_pass=every_pass,
+        values=values,
+        pricing=pricing,
+        jobs=jobs,
+        progress=progress,
+    )
 
 
 def simulate(
@@ -139,6 +155,7 @@ def simulate(
     *,
     every_pass: bool = False,
     values: Values | None = None,
+    pricing: Pricing | None = None,
     jobs: int = 1,
     progress: LayerProgress | None = None,
 ) -> Result:
@@ -147,13 +164,16 @@ def simulate(
 
     if jobs < 1:
         raise InputError(Fault("", None, "--jobs", f"must be 1 or more, got {jobs}"))
+    pricing = pricing if pricing is not None else load_pricing()
     memory = PassMemory(prepared.hw)
+    one = partial(
+        _simulate_one, memory=memory, every_pass=every_pass, values=values, pricing=pricing
+    )
     if jobs > 1 and (every_pass or values is not None):
         # Nothing is shared between layers here, so they go to the workers whole.
         from concurrent.futures import ProcessPoolExecutor
 
         with ProcessPoolExecutor(max_workers=jobs) as pool:
-            one = partial(_simulate_one, memory=memory, every_pass=every_pass, values=values)
             return prepared.result("event", list(pool.map(one, prepared.plans)))
     if jobs > 1:
         from sim.engine.parallel import simulate_ahead
@@ -165,15 +185,16 @@ def simulate(
                 progress(f"distinct passes on {jobs} processes", done, total, done)
 
         simulate_ahead(memory, prepared.plans, jobs, ahead)
-    results = [_simulate_one(plan, memory, every_pass, values, progress) for plan in prepared.plans]
-    return prepared.result("event", results)
+    return prepared.result("event", [one(plan, progress=progress) for plan in prepared.plans])
 
 
 def _simulate_one(
     plan: Plan,
+    *,
     memory: PassMemory,
     every_pass: bool,
     values: Values | None,
+    pricing: Pricing,
     progress: LayerProgress | None = None,
 ) -> LayerResult:
     from sim.engine.layer import simulate_layer
@@ -194,6 +215,7 @@ def _simulate_one(
         passes_simulated=activity.passes_simulated,
         events=activity.events,
         values=_compare_values(plan, data, values) if data and values else None,
+        pricing=pricing,
     )
 
 
@@ -204,14 +226,18 @@ def estimate(
     batch: int | None = None,
     hw: Hardware | str = "eyeriss_v1",
     mapping: str = "published",
+    pricing: Pricing | None = None,
 ) -> Result:
     """The same figures as `run` from the closed form; arguments and errors as there."""
-    return predict(prepare(network, layers=layers, batch=batch, hw=hw, mapping=mapping))
+    prepared = prepare(network, layers=layers, batch=batch, hw=hw, mapping=mapping)
+    return predict(prepared, pricing=pricing)
 
 
-def predict(prepared: Prepared) -> Result:
+def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
     """Estimate what has been prepared, in closed form."""
     from sim.analytic.layer import estimate_layer
+
+    pricing = pricing if pricing is not None else load_pricing()
 
     results: list[LayerResult] = []
     for plan in prepared.plans:
@@ -227,9 +253,41 @@ def predict(prepared: Prepared) -> Result:
                 stalls=found.stalls,
                 passes_simulated=0,
                 bounds=dict(bounds),
+                pricing=pricing,
             )
         )
     return prepared.result("closed-form", results)
+
+
+def load_pricing(table: str = "isca2016", precision: str | None = None) -> Pricing:
+    """An energy table, and the bits and pruning of layers from a precision file.
+
+    Args:
+        table: the name of a shipped table or the path of a file.
+        precision: the path of a file that gives each layer's pruned share of weights and the bits
+            of weights and activations (docs/energy.md); 16 bit and nothing pruned where None.
+
+    Raises:
+        InputError: a file is wrong.
+
+    """
+    from hw_models.energy import load_energy_table
+    from sim.analytic.first_order import read_precisions
+
+    found = read_precisions(precision) if precision is not None else {}
+    return Pricing(
+        table=load_energy_table(table),
+        bits={
+            name: {
+                "filter": given.weight_bits,
+                "ifmap": given.activation_bits,
+                "psum": given.activation_bits,
+                "ofmap": given.activation_bits,
+            }
+            for name, given in found.items()
+        },
+        pruned={name: given.pruned for name, given in found.items()},
+    )
 
 
 def _layer_data(plan: Plan, values: Values) -> LayerData:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_models.energy import EnergyTable
 from hw_models.spec import Hardware
+from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
-from sim.plan.mapping import Mapping
+from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan
 from workloads.layer import Layer, layer_to_dict
 
 SCHEMA = "eyeriss-sim/result"
 VERSION = 1
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """An energy table, and what is compressed by layer name: bits by data type, weights pruned."""
+
+    table: EnergyTable
+    bits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    pruned: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class LayerResult:
     """
 
     layer: Layer
-    mapping: Mapping
+    mapping: RowStationary
     mapping_source: str
     configurations: int
     passes: int
@@ -64,6 +76,7 @@ class LayerResult:
     events: int = field(default=0, compare=False)
     values: ValuesCheck | None = None
     bounds: dict[str, int] = field(default_factory=dict)
+    energy: EnergyBreakdown | None = None
 
     @property
     def total_cycles(self) -> int:
@@ -123,6 +136,7 @@ class LayerResult:
             },
             **({"values": self.values.to_dict()} if self.values is not None else {}),
             **({"bounds": self.bounds} if self.bounds else {}),
+            **({"energy": self.energy.to_dict()} if self.energy is not None else {}),
         }
 
     @property
@@ -188,12 +202,19 @@ class Result:
                 found[name] = found.get(name, 0) + count
         return found
 
+    @property
+    def energy(self) -> EnergyBreakdown | None:
+        """The energy of all layers; None where there is none, or no table priced it."""
+        parts = [layer.energy for layer in self.layers if layer.energy is not None]
+        return network_energy(parts) if parts else None
+
     def milliseconds(self, cycles: int) -> float:
         """Core cycles as milliseconds at the core clock."""
         return cycles / self.hw.core_hz * 1e3
 
     def to_dict(self) -> dict[str, Any]:
         """The whole result file, as plain data."""
+        energy = self.energy
         dram: dict[str, int] = {}
         for layer in self.layers:
             for kind, count in layer.dram_bytes.items():
@@ -226,6 +247,7 @@ class Result:
                 "glb_published_convention_bytes": sum(
                     layer.glb_published_bytes for layer in self.layers
                 ),
+                **({"energy": energy.to_dict()} if energy is not None else {}),
             },
         }
 
@@ -240,14 +262,32 @@ def layer_result(
     events: int = 0,
     values: ValuesCheck | None = None,
     bounds: dict[str, int] | None = None,
+    pricing: Pricing | None = None,
 ) -> LayerResult:
     """Book a layer's activity.
 
-    `stalls` is (causes, rows, columns) in cycles.
+    `stalls` is (causes, rows, columns) in cycles. With `pricing` the ledger is priced, over the
+    total latency.
     """
     entries = ledger_entries(plan, activity.counts, gated_known=values is not None)
     word_bits = plan.hw.word_bits
     waited = activity.standstill
+    waiting = {"ifmap_load": waited.ifmap_cycles, "ofmap_dump": waited.ofmap_cycles}
+    energy = None
+    if pricing is not None:
+        energy = layer_energy(
+            plan,
+            entries,
+            pricing.table,
+            cycles=activity.cycles + sum(waiting.values()),
+            bits=pricing.bits.get(plan.layer.name),
+            pruned=pricing.pruned.get(plan.layer.name, 0.0),
+            dram_words={
+                "filter": entries["dram.filter.read"],
+                "ifmap": waited.ifmap_bits // word_bits,
+                "ofmap": waited.ofmap_bits // word_bits,
+            },
+        )
     return LayerResult(
         layer=plan.layer,
         mapping=plan.mapping,
@@ -257,10 +297,7 @@ def layer_result(
         passes_simulated=passes_simulated,
         macs=entries["mac.active"] + entries["mac.gated"],
         processing_cycles=activity.cycles,
-        standstill_cycles={
-            "ifmap_load": waited.ifmap_cycles,
-            "ofmap_dump": waited.ofmap_cycles,
-        },
+        standstill_cycles=waiting,
         active_pes=plan.active_pes,
         entries=entries,
         dram_bytes={
@@ -274,4 +311,5 @@ def layer_result(
         events=events,
         values=values,
         bounds=bounds or {},
+        energy=energy,
     )

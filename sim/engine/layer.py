@@ -260,7 +260,7 @@ class _LayerRun:
         )
 
     def _timed(self) -> list[TimedPass]:
-        """The passes as tiles see them: the link fetches the filters of each during the one before."""
+        """The passes as tiles see them: filters cross the link during the pass before."""
         begun = [kind.begun_ticks for _, kind in self._steps[1:]] + [0]
         return [
             TimedPass(

@@ -1,0 +1,250 @@
+"""Energy tables: what one action of each kind costs, from YAML (docs/machine.md section 7).
+
+A price is for one word of `word_bits` bits. Three things are told apart: a number is the price,
+0 says that the cost is contained in another price (or is none), and an absent price says that the
+source does not know it: whoever applies the table has to report such an action.
+
+Prices are decimals as they are written: `exact` turns one into the fraction that the text means,
+so that sums of energies can be exact.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
+
+from workloads.document import Fault, InputError, read_document, unknown_name, validate
+
+__all__ = [
+    "DEFAULT_TABLE",
+    "DramPrices",
+    "EnergyTable",
+    "GlbPrices",
+    "IfmapSpadPrices",
+    "MacPrices",
+    "MemoryPrices",
+    "NocPrices",
+    "SpadPrices",
+    "StaticPrices",
+    "exact",
+    "load_energy_table",
+    "shipped_energy_tables",
+]
+
+DEFAULT_TABLE: Final = "isca2016"
+
+_DATA = Path(__file__).parent / "data" / "energy"
+_SUFFIXES = (".yaml", ".yml")
+_KIND = "shipped energy table"
+_MOST = 1e12  # a price beyond a joule is a slip of the unit
+
+
+def _price(value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= _MOST:
+        raise ValueError(f"must be 0 to {_MOST:g}, got {value:g}")
+    return value
+
+
+Price: TypeAlias = Annotated[float | None, AfterValidator(_price)]
+
+
+def exact(number: float) -> Fraction:
+    """The number as it is written: 0.1 is 1/10, not the nearest binary fraction."""
+    return Fraction(str(number))
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class MemoryPrices(_Section):
+    """Reading and writing a word."""
+
+    read: Price = Field(default=None, description="a word read")
+    write: Price = Field(default=None, description="a word written")
+
+
+class MacPrices(_Section):
+    """One multiply-accumulate with both operands `word_bits` wide."""
+
+    active: Price = Field(default=None, description="a product computed")
+    gated: Price = Field(
+        default=None, description="a product whose ifmap word is zero: the multiplier stands still"
+    )
+    active_8bit: Price = Field(
+        default=None,
+        description="a product of two 8-bit operands, where the source measured it; used in place "
+        "of the linear rule when both operands are 8 bits wide",
+    )
+
+
+class IfmapSpadPrices(MemoryPrices):
+    """The ifmap spad, whose address stays the same over the interleaved filters."""
+
+    read_repeated: Price = Field(
+        default=None,
+        description="a word read from the address of the read before; absent: the price of a read",
+    )
+
+
+class SpadPrices(_Section):
+    """The three scratch pads of a PE."""
+
+    ifmap: IfmapSpadPrices = Field(default=IfmapSpadPrices(), description="ifmap spad")
+    filter: MemoryPrices = Field(default=MemoryPrices(), description="filter spad")
+    psum: MemoryPrices = Field(default=MemoryPrices(), description="psum spad")
+
+
+class GlbPrices(MemoryPrices):
+    """The global buffer; what is absent for a kind of data is the common price."""
+
+    ifmap: MemoryPrices = Field(default=MemoryPrices(), description="ifmap banks")
+    filter: MemoryPrices = Field(default=MemoryPrices(), description="filter banks")
+    psum: MemoryPrices = Field(default=MemoryPrices(), description="psum banks")
+    ofmap: MemoryPrices = Field(default=MemoryPrices(), description="finished ofmap in psum banks")
+
+
+class NocPrices(_Section):
+    """The networks between GLB and PEs, and the links between PEs."""
+
+    bus_word: Price = Field(default=None, description="a word put on a GIN, however many take it")
+    delivery: Price = Field(default=None, description="a word of a GIN taken by one PE")
+    y_bus: Price = Field(default=None, description="a word driven over a Y-bus")
+    x_bus: Price = Field(default=None, description="a word driven over one X-bus")
+    hop: Price = Field(
+        default=0.0,
+        description="a word over one row or column on its way to or from a PE (Manhattan distance)",
+    )
+    gon_word: Price = Field(default=None, description="a psum that leaves over the GON")
+    local_word: Price = Field(default=None, description="a psum over the link to the next PE")
+
+
+class DramPrices(MemoryPrices):
+    """The off-chip memory, per word of `word_bits`."""
+
+
+class StaticPrices(_Section):
+    """What a block costs in every core cycle, whether it works or not.
+
+    `chip` stands for all of it together, so that no other may be given beside it.
+    """
+
+    chip: Price = Field(default=None, description="the whole chip, per cycle")
+    glb: Price = Field(default=None, description="the global buffer, per cycle")
+    noc: Price = Field(default=None, description="the networks, per cycle")
+    mac: Price = Field(default=None, description="a multiplier, per PE and cycle")
+    ifmap_spad: Price = Field(default=None, description="an ifmap spad, per PE and cycle")
+    filter_spad: Price = Field(default=None, description="a filter spad, per PE and cycle")
+    psum_spad: Price = Field(default=None, description="a psum spad, per PE and cycle")
+
+    @model_validator(mode="after")
+    def _chip_is_all(self) -> Self:
+        given = [
+            name
+            for name in type(self).model_fields
+            if name != "chip" and getattr(self, name) is not None
+        ]
+        if self.chip is not None and given:
+            raise ValidationError.from_exception_data(
+                "StaticPrices",
+                [
+                    InitErrorDetails(
+                        type="value_error",
+                        loc=("chip",),
+                        input=self.chip,
+                        ctx={
+                            "error": ValueError(
+                                f"stands for the whole chip, but {', '.join(given)} "
+                                f"{'is' if len(given) == 1 else 'are'} given too"
+                            )
+                        },
+                    )
+                ],
+            )
+        return self
+
+
+class EnergyTable(_Section):
+    """Prices of all actions. Immutable and hashable.
+
+    Load one with `load_energy_table`, whose errors name file and line.
+    """
+
+    name: str = Field(min_length=1, max_length=100, description="short name for tables")
+    unit: Literal["normalised", "pJ"] = Field(
+        description="'normalised' (to one MAC) or 'pJ': the unit of every price"
+    )
+    technology: str = Field(min_length=1, max_length=200, description="process and voltage")
+    sources: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...],
+        Field(min_length=1, max_length=100),
+        BeforeValidator(_as_tuple),
+    ] = Field(description="list of where the prices come from")
+    notes: str = Field(default="", max_length=10_000, description="how actions map, what it lacks")
+    word_bits: int = Field(ge=1, le=64, description="bits of the word that the prices are for")
+    mac: MacPrices = Field(default=MacPrices(), description="prices of a product")
+    spad: SpadPrices = Field(default=SpadPrices(), description="prices of the scratch pads")
+    glb: GlbPrices = Field(default=GlbPrices(), description="prices of the global buffer")
+    noc: NocPrices = Field(default=NocPrices(), description="prices of the networks")
+    dram: DramPrices = Field(default=DramPrices(), description="prices of the off-chip memory")
+    static: StaticPrices = Field(default=StaticPrices(), description="prices of a cycle")
+
+    def glb_price(self, kind: Literal["ifmap", "filter", "psum", "ofmap"], way: str) -> Price:
+        """The price of a read or write (`way`) of that kind of data in the GLB."""
+        own: float | None = getattr(getattr(self.glb, kind), way)
+        common: float | None = getattr(self.glb, way)
+        return common if own is None else own
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field as plain JSON-able data."""
+        return self.model_dump(mode="json")
+
+
+def shipped_energy_tables() -> tuple[str, ...]:
+    """Names that `load_energy_table` accepts without a file, in alphabetical order."""
+    return tuple(sorted(path.stem for path in _DATA.glob("*.yaml")))
+
+
+def load_energy_table(name_or_path: str = DEFAULT_TABLE) -> EnergyTable:
+    """The table that a shipped name or a YAML file describes.
+
+    `name_or_path` is a path when it contains a separator, ends in .yaml or .yml, or is an existing
+    file that has no shipped name.
+
+    Raises `InputError` for an unknown name and with every fault of a file.
+    """
+    known = shipped_energy_tables()
+    if name_or_path in known:
+        path = _DATA / f"{name_or_path}.yaml"
+    elif _is_path(name_or_path, (os.sep, os.altsep)):
+        path = Path(name_or_path)
+    else:
+        raise InputError(Fault("", None, "", unknown_name(_KIND, name_or_path, known)))
+    return validate(EnergyTable, read_document(path))
+
+
+def _is_path(name: str, separators: Iterable[str | None]) -> bool:
+    if any(mark in name for mark in separators if mark) or name.endswith(_SUFFIXES):
+        return True
+    try:
+        return bool(name) and Path(name).is_file()
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        return False

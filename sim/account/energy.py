@@ -1,0 +1,532 @@
+"""What a ledger costs: counts times the prices of an energy table (docs/machine.md section 7).
+
+Every energy is a fraction of whole numbers, so that each breakdown sums to the total exactly;
+`EnergyBreakdown.to_dict` gives the nearest floats. The ledger counts words of `word_bits` (the
+chip's 16), a table prices words of its own width, and what is `bits` wide costs in proportion:
+an access in its width, a MAC in that of each operand.
+
+Pruning follows the original first-order estimator: of a layer whose weights are pruned by `z`, the
+share `1-z` of all MACs and of all filter accesses is left, on every level; ifmaps and psums move as
+before, since their words serve the weights that are left.
+
+An action that the table has no price for costs nothing here and stands in `unpriced` with its
+count: a total with such entries is a lower bound.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
+
+from hw_models.energy import EnergyTable, exact
+from sim.account.ledger import ENTRIES
+
+if TYPE_CHECKING:
+    from sim.plan.schedule import Plan
+
+__all__ = [
+    "DATA_TYPES",
+    "FIGURE10_PARTS",
+    "LEVELS",
+    "EnergyBreakdown",
+    "energy",
+    "figure10_bars",
+    "figure10_shares",
+    "layer_energy",
+    "network_energy",
+    "noc_hops",
+]
+
+Level: TypeAlias = Literal["mac", "spad", "noc", "glb", "dram", "static"]
+DataType: TypeAlias = Literal["ifmap", "filter", "psum", "mac", "static"]
+
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+DATA_TYPES: Final[tuple[DataType, ...]] = get_args(DataType)
+
+_BIT_KINDS: Final = ("ifmap", "filter", "psum", "ofmap")
+_NETWORKS: Final = {"gin_ifmap": "ifmap", "gin_filter": "filter", "gin_psum": "psum"}
+_MEASURED_BITS: Final = 8  # the width of `mac.active_8bit`
+_MOST_BITS: Final = 64
+_PICO: Final = Fraction(1, 10**12)
+
+
+@dataclass(frozen=True)
+class EnergyBreakdown:
+    """Energies in the table's `unit`, exact.
+
+    `by_action` holds every priced action by its dotted ledger name, with `spad.ifmap.read` split
+    into `read_new` and `read_repeated`, and `static.<block>`. `unpriced` holds the count of each
+    action without a price; `macs` is the number of MACs of the layer before pruning, gated ones
+    included. `cycles` and `core_hz` are None where nobody gave them: then there is no power.
+    """
+
+    table: str
+    unit: Literal["normalised", "pJ"]
+    by_action: Mapping[str, Fraction]
+    unpriced: Mapping[str, Fraction] = field(default_factory=dict)
+    macs: int = 0
+    cycles: int | None = None
+    core_hz: Fraction | None = None
+
+    @property
+    def total(self) -> Fraction:
+        """The sum of all actions."""
+        return sum(self.by_action.values(), Fraction())
+
+    @property
+    def by_level(self) -> dict[Level, Fraction]:
+        """Energy by level, all of `LEVELS`; sums to `total` exactly."""
+        found = dict.fromkeys(LEVELS, Fraction())
+        for action, value in self.by_action.items():
+            found[_level(action)] += value
+        return found
+
+    @property
+    def by_data_type(self) -> dict[DataType, Fraction]:
+        """Energy by data type, all of `DATA_TYPES`; sums to `total` exactly.
+
+        Psums include the finished ofmap; MACs and static power belong to no data and stay apart.
+        """
+        found = dict.fromkeys(DATA_TYPES, Fraction())
+        for action, value in self.by_action.items():
+            found[_data_type(action)] += value
+        return found
+
+    @property
+    def per_mac(self) -> Fraction | None:
+        """Energy of a MAC of the layer with all that belongs to it; None without MACs."""
+        return self.total / self.macs if self.macs else None
+
+    @property
+    def seconds(self) -> Fraction | None:
+        """Time of the cycles at the core clock; None where either is unknown."""
+        if self.cycles is None or not self.core_hz:
+            return None
+        return Fraction(self.cycles) / self.core_hz
+
+    @property
+    def average_power_w(self) -> Fraction | None:
+        """Watts over `cycles`, DRAM included; None for a normalised table or without time."""
+        return self._power(self.total)
+
+    @property
+    def chip_power_w(self) -> Fraction | None:
+        """Watts over `cycles` without DRAM, as the chip's published power is."""
+        return self._power(self.total - self.by_level["dram"])
+
+    @property
+    def energy_delay_product(self) -> Fraction | None:
+        """Energy times time: J*s of a table in pJ, else normalised energy times s."""
+        if self.seconds is None:
+            return None
+        return self.total * self.seconds * (_PICO if self.unit == "pJ" else 1)
+
+    def _power(self, part: Fraction) -> Fraction | None:
+        if self.unit != "pJ" or not self.seconds:
+            return None
+        return part * _PICO / self.seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """The breakdown as plain data: floats nearest to the exact values, counts as they are."""
+        return {
+            "table": self.table,
+            "unit": self.unit,
+            "total": float(self.total),
+            "by_level": {name: float(value) for name, value in self.by_level.items()},
+            "by_data_type": {name: float(value) for name, value in self.by_data_type.items()},
+            "by_action": {name: float(value) for name, value in self.by_action.items()},
+            "unpriced": {name: _plain(count) for name, count in self.unpriced.items()},
+            "per_mac": _float(self.per_mac),
+            "average_power_w": _float(self.average_power_w),
+            "chip_power_w": _float(self.chip_power_w),
+            "energy_delay_product": _float(self.energy_delay_product),
+        }
+
+
+def energy(
+    entries: Mapping[str, int],
+    table: EnergyTable,
+    *,
+    word_bits: int = 16,
+    bits: Mapping[str, int] | None = None,
+    pruned: float = 0.0,
+    cycles: int | None = None,
+    pes: int | None = None,
+    core_mhz: float | None = None,
+    hops: Mapping[str, int] | None = None,
+    dram_words: Mapping[str, int] | None = None,
+) -> EnergyBreakdown:
+    """Price a ledger.
+
+    Args:
+        entries: words or actions by dotted name, as `sim.account.ledger.ENTRIES`.
+        table: the prices.
+        word_bits: bits of the words that `entries` counts (`Hardware.word_bits`).
+        bits: width of `ifmap`, `filter`, `psum` or `ofmap` where it differs from `word_bits`; an
+            ofmap is as wide as the psums unless it is given.
+        pruned: share of the weights that is zero and skipped, 0 to 1.
+        cycles: core cycles, for static power, average power and EDP.
+        pes: PEs of the array, for static power that a table has per PE.
+        core_mhz: core clock, for power and EDP.
+        hops: `noc_hops(plan)`, for a table that prices hops.
+        dram_words: words of `word_bits` that really cross the link, by `ifmap`, `filter` and
+            `ofmap`, where that is not the ledger's count: compressed traffic, as beats times words
+            a beat. Neither `bits` nor `pruned` changes them.
+
+    Raises:
+        ValueError: a width, share or key that cannot be, or a table that needs what is not given.
+
+    """
+    widths = _widths(word_bits, bits)
+    kept = 1 - _share(pruned)
+    counts = _action_counts(entries)
+    counts.update(_hop_counts(table, hops))
+    replaced = _dram_counts(dram_words)
+    by_action: dict[str, Fraction] = {}
+    unpriced: dict[str, Fraction] = {}
+    for action, plain_count in counts.items():
+        count = Fraction(plain_count)
+        scale = _width_scale(action, widths, table)
+        if _data_type(action) in ("filter", "mac"):
+            count *= kept
+        if action in replaced:
+            count, scale = Fraction(replaced[action]), Fraction(word_bits, table.word_bits)
+        price = _price(action, widths, table)
+        if price is not None:
+            by_action[action] = count * scale * exact(price)
+        elif count:
+            unpriced[action] = count
+    for action, price, count in _static_cycles(table, cycles, pes):
+        if price is not None:
+            by_action[action] = count * exact(price)
+        elif count:
+            unpriced[action] = count
+    return EnergyBreakdown(
+        table=table.name,
+        unit=table.unit,
+        by_action=by_action,
+        unpriced=unpriced,
+        macs=entries.get("mac.active", 0) + entries.get("mac.gated", 0),
+        cycles=cycles,
+        core_hz=None if core_mhz is None else exact(core_mhz) * 10**6,
+    )
+
+
+def layer_energy(
+    plan: Plan,
+    entries: Mapping[str, int],
+    table: EnergyTable,
+    *,
+    cycles: int | None = None,
+    bits: Mapping[str, int] | None = None,
+    pruned: float = 0.0,
+    dram_words: Mapping[str, int] | None = None,
+) -> EnergyBreakdown:
+    """Price the ledger of a layer on its chip: widths, PEs, clock and hops come from the plan.
+
+    `cycles` are core cycles of the layer; without them there is neither static energy nor power.
+    The other arguments and what is raised are those of `energy`.
+    """
+    hw = plan.hw
+    return energy(
+        entries,
+        table,
+        word_bits=hw.word_bits,
+        bits=bits,
+        pruned=pruned,
+        cycles=cycles,
+        pes=hw.pes,
+        core_mhz=hw.clock.core_mhz,
+        hops=noc_hops(plan) if table.noc.hop != 0 else None,
+        dram_words=dram_words,
+    )
+
+
+def network_energy(layers: Iterable[EnergyBreakdown]) -> EnergyBreakdown:
+    """The sum of layers that ran one after the other, priced with the same table.
+
+    Cycles are known where those of every layer are.
+
+    Raises:
+        ValueError: no layer, or layers of different tables or clocks.
+
+    """
+    parts = list(layers)
+    if not parts:
+        raise ValueError("no layers: the energy of nothing has no unit")
+    keys = {(part.table, part.unit, part.core_hz) for part in parts}
+    if len(keys) > 1:
+        names = ", ".join(sorted({f"{part.table} in {part.unit}" for part in parts}))
+        raise ValueError(f"layers of different tables or clocks cannot be added: {names}")
+    by_action: dict[str, Fraction] = {}
+    unpriced: dict[str, Fraction] = {}
+    for part in parts:
+        for target, source in ((by_action, part.by_action), (unpriced, part.unpriced)):
+            for action, value in source.items():
+                target[action] = target.get(action, Fraction()) + value
+    cycles = [part.cycles for part in parts if part.cycles is not None]
+    return EnergyBreakdown(
+        table=parts[0].table,
+        unit=parts[0].unit,
+        by_action=by_action,
+        unpriced=unpriced,
+        macs=sum(part.macs for part in parts),
+        cycles=sum(cycles) if len(cycles) == len(parts) else None,
+        core_hz=parts[0].core_hz,
+    )
+
+
+# --- hops -----------------------------------------------------------------------------------------
+
+
+def noc_hops(plan: Plan) -> dict[str, int]:
+    """Words times hops of each network, by `noc.<network>.hops`.
+
+    A hop is a row or a column of PEs. The buses start outside the array's upper left corner, so a
+    word to or from the PE in row `y`, column `x` (both from 0) makes `y + 1 + x + 1` hops: the
+    Manhattan distance. Each PE that takes a multicast word counts for itself. Where the root lies
+    is not published [F]; psums on local links are not in it, they go one hop each.
+    """
+    layer, f = plan.layer, plan.mapping
+    strips = Counter(plan.strips)
+    filters = [0] * f.t  # filters that set k holds, over all filter blocks
+    blocks = [0] * f.t  # filter blocks in which set k is in use
+    for m_block, times in Counter(plan.m_blocks).items():
+        for block, many in Counter(plan.filter_blocks(m_block)).items():
+            for k in range(f.t):
+                held = min(max(block - k * f.p, 0), f.p)
+                filters[k] += held * many * times
+                blocks[k] += bool(held) * many * times
+    channels = [0] * f.r  # channels that set k holds, over all channel blocks
+    tops: Counter[int] = Counter()  # channel blocks by the channel sets in use
+    for block, many in Counter(plan.channel_blocks).items():
+        for k in range(f.r):
+            channels[k] += min(max(block - k * f.q, 0), f.q) * many
+        tops[-(-block // f.q)] += many
+    continued = len(plan.channel_blocks) - 1  # channel blocks whose psums come from the GLB
+    image_blocks = len(plan.image_blocks)
+    images = plan.batch * layer.G
+    found: Counter[str] = Counter()
+    for k in range(f.t):
+        for row in range(f.e):
+            in_strips = sum(many for strip, many in strips.items() if strip > row)
+            chain = plan.placement.chain(k, row, f.r)
+            hops = [site.row + site.column + 2 for site in chain]
+            for site, far in zip(chain, hops, strict=True):
+                held = channels[site.channel_set] * in_strips * far
+                found["gin_filter"] += filters[k] * held * layer.S * image_blocks * layer.G
+                found["gin_ifmap"] += blocks[k] * held * layer.ifmap_columns * images
+            psums = filters[k] * in_strips * layer.F * images
+            found["gin_psum"] += psums * continued * hops[0]
+            for sets, many in tops.items():
+                found["gon_psum"] += psums * many * hops[layer.R * sets - 1]
+    return {f"noc.{network}.hops": found[network] for network in (*_NETWORKS, "gon_psum")}
+
+
+def _hop_counts(table: EnergyTable, hops: Mapping[str, int] | None) -> dict[str, int]:
+    if hops is None and table.noc.hop:
+        raise ValueError(
+            f"table {table.name!r} prices hops: give noc_hops(plan) as hops, or use layer_energy"
+        )
+    return {} if hops is None else dict(hops)
+
+
+# --- counts and prices ----------------------------------------------------------------------------
+
+
+def _action_counts(entries: Mapping[str, int]) -> dict[str, int]:
+    """The ledger's entries as actions that have a price, each counted once."""
+    counts = dict(entries)
+    for name, count in counts.items():
+        if name not in ENTRIES:
+            raise ValueError(f"no ledger entry is called {name!r}")
+        if count < 0:
+            raise ValueError(f"{name} must be 0 or more, got {count}")
+    # A word leaves over the GON as it enters: `words` and `deliveries` are the same actions.
+    counts.pop("noc.gon_psum.deliveries", None)
+    reads = counts.pop("spad.ifmap.read", 0)
+    new = counts.get("spad.ifmap.read_new", 0)
+    if new > reads:
+        raise ValueError(f"spad.ifmap.read_new = {new} exceeds spad.ifmap.read = {reads}")
+    if reads:
+        counts["spad.ifmap.read_repeated"] = reads - new
+    return counts
+
+
+def _dram_counts(dram_words: Mapping[str, int] | None) -> dict[str, int]:
+    names = {
+        "ifmap": "dram.ifmap.read",
+        "filter": "dram.filter.read",
+        "ofmap": "dram.ofmap.write",
+    }
+    found: dict[str, int] = {}
+    for kind, words in (dram_words or {}).items():
+        if kind not in names:
+            raise ValueError(f"dram_words: no data type {kind!r}; known: {', '.join(names)}")
+        if words < 0:
+            raise ValueError(f"dram_words: {kind} must be 0 or more, got {words}")
+        found[names[kind]] = words
+    return found
+
+
+def _level(action: str) -> Level:
+    return cast("Level", action.partition(".")[0])
+
+
+def _data_type(action: str) -> DataType:
+    level, kind = action.split(".")[:2] if "." in action else (action, "")
+    if level in ("mac", "static"):
+        return cast("DataType", level)
+    if kind in ("ifmap", "gin_ifmap"):
+        return "ifmap"
+    return "filter" if kind in ("filter", "gin_filter") else "psum"
+
+
+def _price(action: str, widths: Mapping[str, int], table: EnergyTable) -> float | None:
+    level, kind, *rest = action.split(".")
+    way = rest[0] if rest else ""
+    if level == "mac":
+        if kind == "active" and _measured(widths, table):
+            return table.mac.active_8bit
+        return table.mac.active if kind == "active" else table.mac.gated
+    if level == "spad":
+        if action == "spad.ifmap.read_new":
+            return table.spad.ifmap.read
+        if action == "spad.ifmap.read_repeated":
+            repeated = table.spad.ifmap.read_repeated
+            return table.spad.ifmap.read if repeated is None else repeated
+        own: float | None = getattr(getattr(table.spad, kind), way)
+        return own
+    if level == "glb":
+        return table.glb_price(cast("Literal['ifmap', 'filter', 'psum', 'ofmap']", kind), way)
+    if level == "dram":
+        dram: float | None = getattr(table.dram, way)
+        return dram
+    if way == "hops":
+        return table.noc.hop
+    if kind == "gon_psum":
+        return table.noc.gon_word
+    if kind == "local_psum":
+        return table.noc.local_word
+    field_of = {"words": "bus_word", "deliveries": "delivery", "y_bus": "y_bus", "x_bus": "x_bus"}
+    price: float | None = getattr(table.noc, field_of[way])
+    return price
+
+
+def _measured(widths: Mapping[str, int], table: EnergyTable) -> bool:
+    return table.mac.active_8bit is not None and (
+        widths["ifmap"] == widths["filter"] == _MEASURED_BITS
+    )
+
+
+def _width_scale(action: str, widths: Mapping[str, int], table: EnergyTable) -> Fraction:
+    """How much wider than the table's the words of an action are."""
+    kind = action.split(".")[1]
+    if action == "mac.active" and _measured(widths, table):
+        return Fraction(1)
+    if action.startswith("mac."):
+        return Fraction(widths["ifmap"] * widths["filter"], table.word_bits**2)
+    width = widths["ofmap" if kind == "ofmap" else _data_type(action)]
+    return Fraction(width, table.word_bits)
+
+
+def _static_cycles(
+    table: EnergyTable, cycles: int | None, pes: int | None
+) -> list[tuple[str, float | None, Fraction]]:
+    """(action, price, how often) of static power; one action where the table has no price."""
+    if cycles is None:
+        return []
+    prices = {name: getattr(table.static, name) for name in type(table.static).model_fields}
+    if prices["chip"] is not None:
+        return [("static.chip", prices["chip"], Fraction(cycles))]
+    del prices["chip"]
+    if all(price is None for price in prices.values()):
+        return [("static.chip", None, Fraction(cycles))]
+    per_pe = [name for name, price in prices.items() if name not in ("glb", "noc")]
+    if pes is None:
+        raise ValueError(f"table {table.name!r} prices static power per PE: give pes")
+    return [
+        (f"static.{name}", price, Fraction(cycles * (pes if name in per_pe else 1)))
+        for name, price in prices.items()
+    ]
+
+
+def _widths(word_bits: int, bits: Mapping[str, int] | None) -> dict[str, int]:
+    given = dict(bits or {})
+    for kind, width in given.items():
+        if kind not in _BIT_KINDS:
+            raise ValueError(f"bits: no data type {kind!r}; known: {', '.join(_BIT_KINDS)}")
+        if not 1 <= width <= _MOST_BITS:
+            raise ValueError(f"bits: {kind} must be 1 to {_MOST_BITS}, got {width}")
+    found = {kind: given.get(kind, word_bits) for kind in _BIT_KINDS}
+    found["ofmap"] = given.get("ofmap", found["psum"])
+    return found
+
+
+def _share(pruned: float) -> Fraction:
+    if not 0 <= pruned <= 1:  # written so that nan fails, too
+        raise ValueError(f"pruned must be between 0 and 1, got {pruned}")
+    return exact(pruned)
+
+
+def _float(value: Fraction | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _plain(count: Fraction) -> int | float:
+    return count.numerator if count.denominator == 1 else float(count)
+
+
+# --- ISCA 2016, Figure 10 -------------------------------------------------------------------------
+
+FIGURE10_PARTS: Final = ("ALU", "DRAM", "Buffer", "Array", "RF")
+
+_FIGURE10_UNCOUNTED: Final = (
+    "spad.ifmap.write",
+    "spad.filter.write",
+    "glb.ifmap.write",
+    "glb.filter.write",
+    "glb.filter.read",
+    "glb.psum.write",
+    "glb.ofmap.read",
+    "glb.ofmap.write",
+    "noc.gon_psum.words",
+)
+
+
+def figure10_bars(breakdown: EnergyBreakdown, *, all_moves: bool = False) -> dict[str, Fraction]:
+    """The parts of a bar of ISCA 2016 Figure 10, by `FIGURE10_PARTS`, in the breakdown's unit.
+
+    By default moves are counted as that paper's analysis counts them. A move is charged once, at
+    the level it is read from, so filling a spad or the buffer is free, and so is a psum's way out
+    over the GON. Filters pass the buffer by: the published FC1 has 7.5e6 buffer accesses and 38e6
+    weights. A psum that goes through the buffer costs a write for each read; its last write, and
+    the read that sends it to DRAM, are not in it. That write is taken as dear as the read, as in
+    every table with one price for a level.
+
+    With `all_moves` the whole ledger counts, and the bars sum to the total without static energy.
+    """
+    names: dict[Level, str] = {
+        "mac": "ALU",
+        "dram": "DRAM",
+        "glb": "Buffer",
+        "noc": "Array",
+        "spad": "RF",
+    }
+    bars = dict.fromkeys(FIGURE10_PARTS, Fraction())
+    for action, value in breakdown.by_action.items():
+        part = names.get(_level(action))
+        if part is None or (not all_moves and action in _FIGURE10_UNCOUNTED):
+            continue
+        bars[part] += value * (2 if action == "glb.psum.read" and not all_moves else 1)
+    return bars
+
+
+def figure10_shares(breakdown: EnergyBreakdown, *, all_moves: bool = False) -> dict[str, Fraction]:
+    """`figure10_bars` as shares of their sum, which must not be 0."""
+    bars = figure10_bars(breakdown, all_moves=all_moves)
+    total = sum(bars.values(), Fraction())
+    return {part: value / total for part, value in bars.items()}
