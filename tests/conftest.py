@@ -1,0 +1,33 @@
+"""What tests found and the reader should see, also where all pass: it ends the test output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Tell = Callable[[str, str], None]
+_PREFIX = "tell: "
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """`tell(heading, line)` puts a line under a heading at the end of the test output.
+
+    A property of the test's report, so that it gets there from other processes, too.
+    """
+    return lambda heading, line: record_property(f"{_PREFIX}{heading}", line)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    told: dict[str, list[str]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, line in getattr(report, "user_properties", ()):
+                if name.startswith(_PREFIX) and getattr(report, "when", "") == "call":
+                    told.setdefault(name.removeprefix(_PREFIX), []).append(str(line))
+    for heading, lines in sorted(told.items()):
+        terminalreporter.section(heading)
+        for line in sorted(lines):
+            terminalreporter.line(line)

@@ -1,0 +1,107 @@
+"""Which mapping a layer gets: published, alternative, auto, given by hand or from a file."""
+
+from pathlib import Path
+
+import pytest
+
+from hw_models.load import load_hardware
+from sim.errors import InputError, MappingError
+from sim.plan.choose import Choice, choose_mappings, shipped_mappings
+from sim.plan.mapper import auto_mapping
+from sim.plan.mapping import Mapping, checked_mapping
+from workloads.network import load_network
+
+CHIP = load_hardware("eyeriss_v1")
+ALEXNET = load_network("alexnet")
+CONV3 = ALEXNET.layer("CONV3")
+
+
+def choose(spec: str, *names: str) -> list[Choice | MappingError]:
+    return choose_mappings(spec, "alexnet", ALEXNET.select(names), 4, CHIP)
+
+
+def test_published() -> None:
+    assert choose("published", "CONV3") == [
+        Choice(Mapping(m=64, n=4, e=13, p=16, q=4, r=1, t=4), "published")
+    ]
+
+
+def test_alternative_where_there_is_one() -> None:
+    conv3, conv4 = choose("alternative", "CONV3", "CONV4")
+    assert isinstance(conv3, Choice)
+    assert isinstance(conv4, Choice)
+    assert conv3.mapping == conv4.mapping == Mapping(m=64, n=4, e=13, p=16, q=3, r=2, t=2)
+
+
+def test_published_falls_back_to_auto_and_says_so() -> None:
+    layer = ALEXNET.layer("FC8")
+    assert choose("published", "FC8") == [
+        Choice(auto_mapping(layer, 4, CHIP), "auto", "FC8: no published mapping, took auto")
+    ]
+
+
+def test_a_mapping_given_by_hand_is_for_all_layers() -> None:
+    given = Choice(Mapping(m=1, n=1, e=1, p=1, q=1, r=1, t=1), "given")
+    assert choose("m=1,n=1,e=1,p=1,q=1,r=1,t=1", "CONV1", "CONV3") == [given, given]
+
+
+@pytest.mark.parametrize(
+    ("spec", "refusal"),
+    [
+        (
+            "publishd",
+            "--mapping: 'publishd' is not published, alternative, auto, a file or m=..,n=..,..; "
+            "did you mean 'published'?",
+        ),
+        (
+            "xyz",
+            "--mapping: 'xyz' is not published, alternative, auto, a file or m=..,n=..,..",
+        ),
+        ("none/such.yaml", "none/such.yaml: no such file"),
+    ],
+)
+def test_refusals(spec: str, refusal: str) -> None:
+    with pytest.raises(InputError) as caught:
+        choose(spec, "CONV3")
+    assert str(caught.value) == refusal
+
+
+def test_a_file_of_the_users(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("layers:\n  CONV3: {n: 4, e: 13, p: 16, q: 3, r: 2, t: 2}\n", encoding="utf-8")
+    (found,) = choose(str(file), "CONV3")
+    # m is the largest that fits: 22 banks of 2048 words / (4*13*13 psums a filter) = 66, so 64.
+    assert found == Choice(Mapping(m=64, n=4, e=13, p=16, q=3, r=2, t=2), "user")
+
+
+def test_a_wrong_file_has_every_fault_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "layers:\n"
+        "  CONV33: {n: 4, e: 13, p: 16, q: 3, r: 2, t: 2}\n"
+        "  CONV4: {n: 4, e: 13, p: 16, q: 3, r: 2, t: 2}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputError) as caught:
+        choose(str(file), "CONV3", "CONV4")
+    assert str(caught.value).splitlines() == [
+        f"{file}:2: layers.CONV33: is not a layer of this run; did you mean 'CONV3'?",
+        f"{file}:1: layers: no mapping for CONV3",
+    ]
+
+
+@pytest.mark.parametrize("network", ["alexnet", "vgg16"])
+def test_shipped_mappings_are_legal_and_name_layers_that_exist(network: str) -> None:
+    book = shipped_mappings(network)
+    assert book is not None
+    shapes = load_network(network)
+    for name in book.names():
+        layer = shapes.layer(name)
+        found = book.find(layer, shapes.batch, CHIP)
+        assert found is not None
+        assert checked_mapping(layer, found, shapes.batch, CHIP) == found
+
+
+def test_no_mappings_for_a_network_of_the_users() -> None:
+    assert shipped_mappings("resnet50") is None
+    assert shipped_mappings("../../etc/passwd") is None

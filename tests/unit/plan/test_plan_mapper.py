@@ -1,0 +1,82 @@
+"""The mapper: a legal mapping, or the rule that forbids the layer, for whatever it is given."""
+
+import pytest
+
+from hw_models.load import load_hardware
+from sim.errors import MappingError
+from sim.plan.mapper import auto_mapping
+from sim.plan.mapping import checked_mapping, layer_violations
+from sim.plan.schedule import make_plan
+from workloads.layer import Layer
+from workloads.network import load_network, shipped_networks
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("network", shipped_networks())
+def test_every_layer_of_every_shipped_network(network: str, batch: int) -> None:
+    hw = load_hardware("eyeriss_v1")
+    for layer in load_network(network).layers:
+        refusals: list[str] = []
+        try:
+            found = auto_mapping(layer, batch, hw)
+        except MappingError as error:
+            refusals = [fault.message for fault in error.faults]
+        else:
+            assert found == checked_mapping(layer, found, batch, hw)
+            assert make_plan(layer, batch, hw, found).passes >= 1
+        # Only a rule of the layer itself may forbid it.
+        assert refusals == [str(violation) for violation in layer_violations(layer, hw)]
+
+
+def test_shipped_networks_run_on_the_chip_whole() -> None:
+    """No filter of theirs exceeds 12x12 and no stride is 3: all layers have a mapping."""
+    hw = load_hardware("eyeriss_v1")
+    refused = [
+        f"{network} {layer.name}"
+        for network in shipped_networks()
+        for layer in load_network(network).layers
+        if layer_violations(layer, hw)
+    ]
+    assert refused == []
+
+
+def test_a_layer_beyond_the_chip_is_refused_with_all_its_rules() -> None:
+    layer = Layer(name="big", M=1, C=1, H=64, W=64, R=13, S=14, U=3, V=16)
+    with pytest.raises(MappingError) as caught:
+        auto_mapping(layer, 1, load_hardware("eyeriss_v1"))
+    assert str(caught.value).splitlines() == [
+        "big on eyeriss_v1: filter rows R = 13, limit 1 to 12: rows the configuration can name",
+        "big on eyeriss_v1: filter columns S = 14, limit 1 to 12: columns a spad row can hold",
+        "big on eyeriss_v1: vertical stride = 3, limit 1, 2, 4: diagonals the NoC can form",
+        "big on eyeriss_v1: horizontal stride = 16, limit 1 to 12: columns a window can move by",
+    ]
+
+
+def test_a_layer_whose_smallest_pass_does_not_fit_names_the_rule() -> None:
+    # One ofmap row of 60000 columns: 60000 ifmap words and as many psums are 60 banks.
+    layer = Layer(name="wide", M=1, C=1, H=1, W=60000, R=1, S=1)
+    with pytest.raises(MappingError) as caught:
+        auto_mapping(layer, 1, load_hardware("eyeriss_v1"))
+    assert str(caught.value) == (
+        "wide on eyeriss_v1: no legal mapping: GLB banks = 60, limit 25: 30 for the ifmap strip "
+        "(n*q*r*rows*Wp words) and 30 for resident psums (n*m*e*F words)"
+    )
+
+
+@pytest.mark.parametrize("name", ["CONV1", "CONV2", "CONV3", "CONV4", "CONV5"])
+def test_auto_is_not_far_from_the_published_mapping(name: str) -> None:
+    """The search ranks by the closed form: its choice may not be much slower than the authors'."""
+    from sim.run import run
+
+    published = run("alexnet", layers=[name], batch=4).layers[0]
+    auto = run("alexnet", layers=[name], batch=4, mapping="auto").layers[0]
+    assert auto.mapping_source == "auto"
+    assert auto.processing_cycles < 1.1 * published.processing_cycles
+
+
+def test_auto_legal_where_sets_of_channels_do_not_divide_them() -> None:
+    """3 channels in two sets of two: the strip is 3 channels large (docs/machine.md section 2)."""
+    hw = load_hardware("eyeriss_v1", ["array.columns=1"])
+    layer = Layer(name="L", M=3, C=3, H=6, W=2200, R=6, S=6)
+    found = auto_mapping(layer, 1, hw)
+    assert checked_mapping(layer, found, 1, hw) == found
