@@ -220,8 +220,11 @@ def pass_cycles(a: PassArrays, hw: Hardware, supply: FilterSupply | None = None)
         columns, words = np.divmod(pe.ifmap_fifo_words + spad, a.q)
         ahead = (columns * a.channels + words) * a.ifmap_rows
         sent = word // bus + PORT_CYCLES
-        # A shift register takes no word before the psums of the window are done.
-        window = c.p * steps.q * a.filter_columns + (psum if pe.ifmap_spad == "shift" else 0)
+        window = c.p * steps.q * a.filter_columns
+        if pe.ifmap_spad == "shift":
+            # A shift register takes no word before the psums of the window are done, at the top of
+            # the chain last.
+            window = window + psum + _skew(a, c)
         resumed = load + window + 1 + (word - ahead) // bus
         return np.where(word > ahead, np.maximum(sent, resumed), sent) + SPAD_CYCLES
 
@@ -312,9 +315,7 @@ def _window(a: PassArrays, hw: Hardware, c: _Chains) -> tuple[Ints, Ints, Ints]:
     bus_per_word = a.channels * a.ifmap_rows / (a.q * hw.noc.gin_ifmap_words_per_cycle)
     # The bus waits for the slowest PE, the top of a chain, and so holds up the bottom, which holds
     # up the top: a loop over as many windows as fit between, with what is then still to be sent.
-    # A smaller last channel set has room enough never to hold the bus up.
-    full_sets = np.where(a.q_last < a.q, np.maximum(a.channel_sets - 1, 1), a.channel_sets)
-    skew = (a.filter_rows * full_sets - 1) * c.hop
+    skew = _skew(a, c)
     if pe.ifmap_spad == "shift":
         turn: Ints = psum + step
         image_turn: Ints = psum + whole
@@ -331,6 +332,16 @@ def _window(a: PassArrays, hw: Hardware, c: _Chains) -> tuple[Ints, Ints, Ints]:
         loop = missing * bus_per_word + skew + 2 * macs + psum
     longest: Ints = np.floor((loop + PORT_CYCLES + SPAD_CYCLES) / windows).astype(np.int64)
     return macs, np.maximum(turn, longest - macs), image_turn
+
+
+def _skew(a: PassArrays, c: _Chains) -> Ints:
+    """Cycles by which the top of a chain is behind its bottom, among PEs that may hold the bus up.
+
+    A smaller last channel set has room enough never to do so.
+    """
+    full_sets = np.where(a.q_last < a.q, np.maximum(a.channel_sets - 1, 1), a.channel_sets)
+    skew: Ints = (a.filter_rows * full_sets - 1) * c.hop
+    return skew
 
 
 def _streamed_lead(

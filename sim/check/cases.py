@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -14,7 +15,7 @@ from hw_models.load import load_hardware
 from sim.errors import InputError, MappingError
 from sim.plan.mapping import FACTORS, Mapping, parse_mapping
 from sim.plan.schedule import Plan, make_plan
-from workloads.document import Document, read_document, validate
+from workloads.document import read_document, validate
 from workloads.layer import Layer, ShapeError
 from workloads.network import network_from_document
 
@@ -46,10 +47,11 @@ class Case:
             self.layer, self.batch, load_hardware(self.hw, self.overrides), self.mapping
         )
 
-    @property
+    @cached_property
     def default_fifos(self) -> bool:
         """No FIFO is shallower than the shipped chip's: the closed form's cycles are claimed."""
-        return not any("fifo" in override for override in self.overrides)
+        chip, shipped = load_hardware(self.hw, self.overrides).pe, load_hardware(self.hw).pe
+        return all(getattr(chip, name) >= getattr(shipped, name) for name in DEFAULT_FIFOS)
 
     def to_yaml(self) -> str:
         """The file that `check --case` reads."""
@@ -104,16 +106,10 @@ def read_case(path: Path | str) -> Case:
     document = read_document(path)
     found = validate(_CaseFile, document)
     parts = {"network": found.network, "layers": document.data["layers"]}  # type: ignore[index]
-    network = network_from_document(_Part(document, parts))
-    return Case(network.layers[0], found.batch, found.hw, found.set, parse_mapping(found.mapping))
-
-
-class _Part(Document):
-    """The network part of a case's file, with the file's own lines."""
-
-    def __init__(self, whole: Document, data: object) -> None:
-        self.__dict__.update(whole.__dict__)
-        object.__setattr__(self, "data", data)
+    (layer,) = network_from_document(replace(document, data=parts)).layers
+    # The file tells a layer as a network of one, but it is one of any network's layers.
+    layer = replace(layer, network_input=False)
+    return Case(layer, found.batch, found.hw, found.set, parse_mapping(found.mapping))
 
 
 def random_cases(seed: int) -> Iterator[Case]:

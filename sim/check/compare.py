@@ -54,7 +54,8 @@ class LayerCheck:
 
     def holds(self, tolerance: float) -> bool:
         """Every count is equal and the cycles are within `tolerance` (a fraction)."""
-        return not self.differences and abs(self.cycles_error) <= tolerance
+        off = abs(self.closed_form_cycles - self.engine_cycles)
+        return not self.differences and off <= tolerance * self.engine_cycles
 
 
 def check_layer(plan: Plan, memory: PassMemory | None = None) -> LayerCheck:

@@ -44,3 +44,30 @@ def convolve(
         half = 1 << (psum_bits - 1)
         ofmap = (ofmap + half) % (2 * half) - half
     return ofmap
+
+
+def zero_products(layer: Layer, ifmap: NDArray[np.int64]) -> int:
+    """Products of the layer whose word of `ifmap` (N, G*C, H, W), padding included, is zero.
+
+    These are the MACs that the chip gates. Filter tap by filter tap, with nothing of the machine's
+    windows in it; each zero is met by the filters of its group.
+    """
+    zero = (
+        np.pad(
+            ifmap,
+            (
+                (0, 0),
+                (0, 0),
+                (layer.pad_top, layer.pad_bottom),
+                (layer.pad_left, layer.pad_right),
+            ),
+        )
+        == 0
+    )
+    met = 0
+    for i in range(layer.R):
+        for j in range(layer.S):
+            rows = i + layer.U * np.arange(layer.E)
+            columns = j + layer.V * np.arange(layer.F)
+            met += int(zero[:, :, rows][:, :, :, columns].sum())
+    return met * layer.Mg

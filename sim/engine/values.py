@@ -76,6 +76,13 @@ def _touched(first: int, count: int, stride: int, size: int) -> NDArray[np.int64
     return np.unique(starts[:, None] + np.arange(size)[None, :])
 
 
+def word_shapes(plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes of a layer's ifmap (N, G*C, H, W) and filters (M, C, R, S)."""
+    layer = plan.layer
+    ifmap = (plan.batch, layer.G * layer.C, layer.H, layer.W)
+    return ifmap, (layer.M, layer.C, layer.R, layer.S)
+
+
 def random_words(plan: Plan, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Ifmap (N, G*C, H, W) and filters (M, C, R, S): any 16-bit word, zeros as the layer has them.
 
@@ -84,7 +91,8 @@ def random_words(plan: Plan, seed: int) -> tuple[NDArray[np.int64], NDArray[np.i
     layer = plan.layer
     generator = np.random.default_rng([seed, zlib.crc32(layer.name.encode())])
     low, high = -(1 << 15), 1 << 15
-    ifmap = generator.integers(low, high, (plan.batch, layer.G * layer.C, layer.H, layer.W))
+    of_ifmap, of_filters = word_shapes(plan)
+    ifmap = generator.integers(low, high, of_ifmap)
     ifmap[generator.random(ifmap.shape) < (layer.ifmap_zero_fraction or 0.0)] = 0
-    filters = generator.integers(low, high, (layer.M, layer.C, layer.R, layer.S))
+    filters = generator.integers(low, high, of_filters)
     return ifmap, filters

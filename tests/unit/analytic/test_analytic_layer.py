@@ -1,0 +1,142 @@
+"""The closed form on its own: numbers done by hand, and what it says of itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hw_models.load import load_hardware
+from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
+from sim.analytic.layer import CAUSES, LayerEstimate, estimate_layer
+from sim.analytic.passes import PassArrays, pass_cycles
+from sim.plan.mapping import parse_mapping
+from sim.plan.schedule import Plan, make_plan
+from sim.run import make_plans, resolve
+from workloads.layer import Layer
+
+
+def plan(mapping: str, *settings: str, batch: int = 1, **shape: int) -> Plan:
+    layer = Layer(name="L", **shape)  # type: ignore[arg-type]
+    hw = load_hardware("eyeriss_v1", settings)
+    return make_plan(layer, batch, hw, parse_mapping(mapping))
+
+
+# One pass: 2 filters of 3 x 3 on one channel of 4 x 5; ofmap 2 x 3, PE set 3 x 2.
+ONE_PASS = plan("m=2,n=1,e=2,p=2,q=1,r=1,t=1", M=2, C=1, H=4, W=5, R=3, S=3)
+
+
+def test_the_counts_of_one_pass_by_hand() -> None:
+    assert ONE_PASS.passes == 1
+    counts = layer_counts(ONE_PASS)
+    expected = {
+        "mac.total": 2 * 1 * 3 * 3 * 2 * 3,
+        "dram.filter.read": 18,
+        "dram.ifmap.read": 20,
+        "dram.ofmap.write": 12,
+        "glb.ifmap.read": 20,
+        "glb.psum.read": 0,
+        "glb.psum.write": 12,
+        "glb.ofmap.read": 12,
+        "noc.gin_filter.words": 18,
+        "noc.gin_filter.deliveries": 36,  # a row of filters goes to the 2 PEs of its PE row
+        "noc.gin_filter.x_bus": 18,
+        "noc.gin_ifmap.deliveries": 30,  # rows 0 and 3 meet one PE, 1 and 2 meet two: 6 x 5 words
+        "noc.gon_psum.words": 12,
+        "noc.local_psum.words": 24,  # two hops in a chain of three
+        "spad.ifmap.write": 30,
+        "spad.filter.write": 36,
+        "spad.psum.read": 6 * 6 * 2,  # 6 PEs, 6 psums each, 3 products a psum
+        "spad.psum.write": 72,
+    }
+    assert {name: counts[name] for name in expected} == expected
+    assert ifmap_multicast(ONE_PASS) == {1: 10, 2: 10}
+
+
+def test_the_work_of_each_pe_by_hand() -> None:
+    macs, psums, bubbles = pe_work(ONE_PASS)
+    used = np.zeros((12, 14), bool)
+    used[:3, :2] = True
+    assert (macs[used] == 3 * 6).all()  # 3 windows of 2 filters x 3 columns
+    assert (psums[used] == 6).all()
+    assert (bubbles[used] == 3).all()  # three stages, two filters: one empty cycle a window
+    assert not macs[~used].any()
+
+
+def test_every_pe_cycle_has_a_cause() -> None:
+    network, batch, hw = resolve("lenet5", (), None, "eyeriss_v1")
+    for each in make_plans(network, batch, hw, "auto")[0]:
+        found = estimate_layer(each)
+        assert (found.stalls.sum(axis=0) == found.cycles).all()
+        assert (found.stalls >= 0).all()
+        gated = found.stalls[CAUSES.index("clock_gated")]
+        assert ((gated == found.cycles) == (found.macs == 0)).all()
+
+
+def test_bounds_cover_all_passes_and_cycles() -> None:
+    each = plan(
+        "m=5,n=1,e=2,p=2,q=2,r=1,t=2", batch=2, G=2, M=14, C=5, H=7, W=6, R=3, S=3, pad_top=1
+    )
+    found = estimate_layer(each)
+    assert sum(share.passes for share in found.bounds) == each.passes
+    assert sum(share.cycles for share in found.bounds) == found.cycles
+    assert {share.shape for share in found.bounds} == set(each.classes)
+
+
+def bound(each: Plan) -> set[str]:
+    return {share.bound for share in estimate_layer(each).bounds}
+
+
+def test_the_station_that_bounds_a_pass() -> None:
+    # Sixteen filters and a full window: each word is used often, and the PEs are the bound.
+    assert bound(plan("m=16,n=1,e=7,p=16,q=3,r=1,t=1", M=16, C=3, H=9, W=30, R=3, S=3)) == {"array"}
+    # Windows of one word: nothing to compute between two psums.
+    busy = plan("m=48,n=1,e=14,p=24,q=1,r=1,t=2", M=48, C=1, H=14, W=30, R=1, S=1)
+    assert bound(busy) == {"psum bus"}
+    # One filter for a whole ifmap: every word is used a few times only.
+    starved = plan("m=1,n=1,e=14,p=1,q=3,r=4,t=1", M=1, C=12, H=16, W=40, R=3, S=3)
+    assert bound(starved) == {"ifmap bus"}
+
+
+def test_it_is_vectorised_over_passes() -> None:
+    each = plan("m=5,n=1,e=2,p=2,q=2,r=1,t=2", batch=2, M=7, C=5, H=7, W=6, R=3, S=3)
+    shapes = list(each.classes)
+    assert len(shapes) > 3
+    together = pass_cycles(PassArrays.of(shapes), each.hw)
+    for place, shape in enumerate(shapes):
+        alone = pass_cycles(PassArrays.of([shape]), each.hw)
+        assert alone.cycles[0] == together.cycles[place]
+        assert alone.load[0] == together.load[place]
+        assert alone.bound[0] == together.bound[place]
+
+
+@pytest.mark.parametrize(
+    ("faster", "slower"),
+    [
+        ((), ("noc.psum_words_per_cycle=1",)),
+        ((), ("noc.local_hop_cycles=8",)),
+        ((), ("clock.link_mhz=1",)),
+        ((), ("pe.ifmap_spad=shift",)),
+        (("glb.filter_load=streamed",), ()),
+    ],
+)
+def test_a_slower_chip_is_not_faster(faster: tuple[str, ...], slower: tuple[str, ...]) -> None:
+    def cycles(settings: tuple[str, ...]) -> LayerEstimate:
+        return estimate_layer(
+            plan("m=8,n=1,e=4,p=4,q=2,r=2,t=2", *settings, M=8, C=8, H=10, W=12, R=3, S=3)
+        )
+
+    fast, slow = cycles(faster), cycles(slower)
+    assert fast.cycles < slow.cycles
+    assert fast.counts == slow.counts
+
+
+def test_nothing_of_the_engine_is_imported() -> None:
+    code = (
+        "import sys, sim.analytic.layer;"
+        "print([name for name in sys.modules if name.startswith(('sim.engine', 'simpy'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

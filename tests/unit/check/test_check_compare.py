@@ -1,0 +1,80 @@
+"""What a check says: which figures differ, by how much, and where the first one lies."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.check import compare
+from sim.check.cases import Case
+from sim.check.compare import Difference, LayerCheck, check_layer, summary
+from sim.engine.noc import FilterGin
+from sim.plan.mapping import parse_mapping
+from workloads.layer import Layer
+
+LAYER = Layer(name="L", M=6, C=3, H=8, W=6, R=3, S=3)
+CASE = Case(LAYER, 1, "eyeriss_v1", (), parse_mapping("m=6,n=1,e=4,p=2,q=1,r=1,t=2"))
+
+
+def check(engine: int, closed_form: int, *differences: Difference) -> LayerCheck:
+    return LayerCheck("L", 1, 10, engine, closed_form, differences)
+
+
+def test_a_layer_that_holds() -> None:
+    found = check_layer(CASE.plan)
+    assert found.differences == ()
+    assert found.first == ""
+    assert abs(found.cycles_error) < 0.01
+    assert found.passes == CASE.plan.passes
+    # 168 PEs of which each has three figures, and the ledger.
+    assert found.entries > 3 * 168 + 20
+    assert found.holds(0.01)
+
+
+def test_the_first_difference_names_pass_block_and_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = FilterGin.__init__
+
+    def broken(self: FilterGin, *args: object, **options: object) -> None:
+        whole(self, *args, **options)  # type: ignore[arg-type]
+        for row in self.rows:
+            row.site_count += 1
+
+    monkeypatch.setattr(FilterGin, "__init__", broken)
+    found = check_layer(CASE.plan)
+    assert {difference.entry for difference in found.differences} == {
+        "noc.gin_filter.deliveries",
+        "spad.filter.write",
+    }
+    assert not found.holds(1)
+    assert found.first == (
+        "layer L, pass 0 (group 0, images 0+1, ofmap rows 0+4, filters 0+4, channels 0+1), block "
+        "noc, entry noc.gin_filter.deliveries: engine 180, closed form 144"
+    )
+
+
+def test_a_difference_that_no_single_pass_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = compare.simulate_layer
+
+    def broken(*args: object, **options: object) -> object:
+        activity = whole(*args, **options)  # type: ignore[arg-type]
+        activity.counts["glb.ofmap.read"] += 1
+        return activity
+
+    monkeypatch.setattr(compare, "simulate_layer", broken)
+    found = check_layer(CASE.plan)
+    assert [str(difference) for difference in found.differences] == [
+        "glb.ofmap.read: engine 145, closed form 144"
+    ]
+    assert found.first == "layer L: no single pass differs; the sum over passes does"
+
+
+def test_tolerance() -> None:
+    assert check(1000, 1009).holds(0.01)
+    assert check(1000, 991).holds(0.01)
+    assert not check(1000, 1011).holds(0.01)
+    assert not check(1000, 1000, Difference("x", 1, 2)).holds(1)
+
+
+def test_summary_takes_absolute_differences() -> None:
+    mean, worst = summary([check(1000, 1010), check(1000, 970)])
+    assert mean == pytest.approx(0.02)
+    assert worst == pytest.approx(0.03)
