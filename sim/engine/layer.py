@@ -18,12 +18,15 @@ from sim.engine.dram import PrefetchState
 from sim.engine.tiles import Standstill, TileTimeline, TimedPass
 from sim.engine.top import CAUSES, Machine, PassOutcome
 from sim.errors import SimulationError
+from sim.plan.order import Order, fold
 from sim.plan.tiles import Traffic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
+    from sim.engine.probe import Probe
+    from sim.engine.profile import PassProfile
     from sim.engine.values import LayerData
     from sim.plan.schedule import Pass, PassShape, Plan
 
@@ -33,18 +36,35 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass
 class PassMemory:
-    """Outcomes of passes that have been simulated on one chip, shared between layers."""
+    """Outcomes of passes that have been simulated on one chip, shared between layers.
+
+    `probe`, where there is one, tells its observers what each pass did.
+    """
 
     hw: Hardware
     outcomes: dict[PassKey, PassOutcome] = field(default_factory=dict)
+    probe: Probe | None = None
 
     def outcome(self, shape: PassShape, start: PrefetchState) -> PassOutcome:
         """Simulate the pass, or recall it."""
         key = (shape, start)
         found = self.outcomes.get(key)
         if found is None:
-            found = self.outcomes[key] = Machine(shape, self.hw, start).run()
+            machine = Machine(shape, self.hw, start)
+            found = self.outcomes[key] = machine.run()
+            if self.probe is not None:
+                self.probe.ran(machine, found)
         return found
+
+
+@dataclass(frozen=True)
+class KindActivity:
+    """Passes that are equal to the cycle: what one of them is, how long, and how many."""
+
+    shape: PassShape
+    cycles: int
+    passes: int
+    profile: PassProfile | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +73,8 @@ class LayerActivity:
 
     `counts` are words or actions by dotted name; `multicast` ifmap words by PEs reached; `macs`
     (rows, columns); `stalls` (causes, rows, columns) in cycles, by `causes`; `pass_cycles` the
-    length of each pass in order; `events` the windows, beats and multicasts of all passes.
+    length of each pass in order; `events` the windows, beats and multicasts of all passes; `kinds`
+    the kinds of pass, by whose place `order` tells which follows which.
     """
 
     cycles: int
@@ -65,6 +86,8 @@ class LayerActivity:
     passes_simulated: int
     events: int
     standstill: Standstill
+    kinds: tuple[KindActivity, ...]
+    order: Order
     causes: tuple[str, ...] = CAUSES
 
 
@@ -141,6 +164,9 @@ class _LayerRun:
     def __init__(self, plan: Plan, memory: PassMemory) -> None:
         self.plan = plan
         self.memory = memory
+        self.probe = memory.probe
+        if self.probe is not None:
+            self.probe.layer_begins(plan)
         self.simulated = 0
         self.gated_macs = 0
         self._kinds: dict[PassKey, _Kind] = {}
@@ -154,22 +180,35 @@ class _LayerRun:
         if known and anew:
             self._same(step, kind, Machine(kind.shape, self.plan.hw, kind.start).run())
             self.simulated += 1
-        self._book(step, kind)
+        self._book(step, kind, kind.outcome)
 
     def add_with_values(self, step: Pass, data: LayerData) -> None:
         """Run a pass on real words."""
         kind, known = self._kind(step.shape)
         words = data.words_of(step)
-        outcome = Machine(kind.shape, self.plan.hw, kind.start, words).run()
+        machine = Machine(kind.shape, self.plan.hw, kind.start, words)
+        outcome = machine.run()
+        if self.probe is not None:
+            self.probe.ran(machine, outcome)
         self._same(step, kind, outcome)
         self.simulated += known
         self.gated_macs += outcome.gated_macs
         if outcome.psums is not None:
             data.store(step, outcome.psums)
-        self._book(step, kind)
+        self._book(step, kind, outcome)
 
-    def _book(self, step: Pass, kind: _Kind) -> None:
+    def _book(self, step: Pass, kind: _Kind, outcome: PassOutcome) -> None:
         kind.times += 1
+        if self.probe is not None:
+            hw = self.plan.hw
+            fetched = kind.start.lines * (hw.glb.port_bits // hw.word_bits)
+            self.probe.passed(
+                step,
+                outcome,
+                kind.cycles,
+                min(fetched, kind.shape.filter_words),
+                lambda: Machine(kind.shape, hw, kind.start),
+            )
         self._steps.append((step, kind))
         self._last = kind
 
@@ -205,6 +244,7 @@ class _LayerRun:
         known = kind.outcome
         if not (
             outcome.cycles == known.cycles
+            and outcome.events == known.events
             and outcome.counts == known.counts
             and outcome.multicast == known.multicast
             and outcome.prefetch == known.prefetch
@@ -254,10 +294,25 @@ class _LayerRun:
             pass_cycles=np.array([kind.cycles for _, kind in self._steps], np.int64),
             passes_simulated=self.simulated,
             events=events,
-            standstill=TileTimeline(
-                self.plan.hw, Traffic.of(self.plan.layer, self.plan.hw), self._timed()
-            ).run(),
+            standstill=self._standstill(),
+            kinds=tuple(
+                KindActivity(kind.shape, kind.cycles, kind.times, kind.outcome.profile)
+                for kind in self._kinds.values()
+            ),
+            order=self._order(),
         )
+
+    def _order(self) -> Order:
+        places = {id(kind): place for place, kind in enumerate(self._kinds.values())}
+        return fold((places[id(kind)], step.ends_m_block) for step, kind in self._steps)
+
+    def _standstill(self) -> Standstill:
+        traffic = Traffic.of(self.plan.layer, self.plan.hw)
+        make = TileTimeline if self.probe is None else self.probe.timeline
+        found = make(self.plan.hw, traffic, self._timed()).run()
+        if self.probe is not None:
+            self.probe.layer_ends()
+        return found
 
     def _timed(self) -> list[TimedPass]:
         """The passes as tiles see them: filters cross the link during the pass before."""

@@ -8,9 +8,12 @@ it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TYPE_CHECKING
+from functools import partial
+from multiprocessing import active_children
+from typing import TYPE_CHECKING, TypeVar
 
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import PassKey, PassMemory
@@ -19,6 +22,34 @@ from sim.engine.top import Machine, PassOutcome
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
     from sim.plan.schedule import PassShape, Plan
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+def in_workers(
+    work: Callable[[Item], Found], items: Sequence[Item], jobs: int
+) -> Iterator[tuple[int, Found]]:
+    """`work` of every item on `jobs` processes: (place in `items`, what it found), as they come.
+
+    No worker outlives an exception that ends the iteration, be it Ctrl-C or one of `work`.
+    """
+    others = set(active_children())
+    with ProcessPoolExecutor(min(jobs, len(items)), initializer=_leave_interrupts_alone) as pool:
+        try:
+            places = {pool.submit(work, item): place for place, item in enumerate(items)}
+            for future in as_completed(places):
+                yield places[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(active_children()) - others:
+                worker.terminate()
+            raise
+
+
+def _leave_interrupts_alone() -> None:
+    # A terminal sends Ctrl-C to the workers, too, and each would print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def simulate_ahead(
@@ -36,19 +67,15 @@ def simulate_ahead(
     wanted.sort(key=lambda key: _work(key[0]), reverse=True)
     if len(wanted) < 2:
         return
-    with ProcessPoolExecutor(max_workers=min(jobs, len(wanted))) as pool:
-        running = {pool.submit(_simulate, *key, memory.hw): key for key in wanted}
-        try:
-            for done, future in enumerate(as_completed(running), start=1):
-                memory.outcomes[running[future]] = future.result()
-                if progress is not None:
-                    progress(done, len(wanted))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    found = in_workers(partial(_simulate, hw=memory.hw), wanted, jobs)
+    for done, (place, outcome) in enumerate(found, start=1):
+        memory.outcomes[wanted[place]] = outcome
+        if progress is not None:
+            progress(done, len(wanted))
 
 
-def _simulate(shape: PassShape, start: PrefetchState, hw: Hardware) -> PassOutcome:
+def _simulate(key: PassKey, hw: Hardware) -> PassOutcome:
+    shape, start = key
     return Machine(shape, hw, start).run()
 
 

@@ -6,8 +6,11 @@ left through the GON.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
+from operator import lt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +21,7 @@ from sim.engine.fifo import Fifo, beat_sizes, room_table
 from sim.engine.glb import ReadPort, WritePort
 from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink, PsumGin
 from sim.engine.pe import PE, FilterRow, IfmapPort
+from sim.engine.profile import PassProfile, pass_profile
 from sim.errors import DeadlockError, SimulationError
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ class PassOutcome:
 
     `counts` are words or actions by dotted name; `multicast` ifmap words by PEs reached; `macs`
     (rows, columns) products of each PE; `stalls` (causes, rows, columns) cycles by `CAUSES`.
+    `profile` is there unless real words moved.
     """
 
     cycles: int
@@ -69,6 +74,7 @@ class PassOutcome:
     events: int
     psums: NDArray[np.int64] | None = None
     gated_macs: int = 0
+    profile: PassProfile | None = None
 
 
 class Machine:
@@ -105,14 +111,18 @@ class Machine:
     # ---------------------------------------------------------------- wiring
 
     def _psum_fifo(self, name: str, filter_set: int, depth: int) -> Fifo:
-        sizes = self._sizes[filter_set]
-        filters = self.shape.filters[filter_set]
-        room = self._rooms.get((filters, depth))
-        if room is None:
-            room = self._rooms[filters, depth] = room_table(sizes, self.shape.windows, depth)
+        room = self._room(self.shape.filters[filter_set], depth)
         fifo = Fifo(self.env, name, depth, room)
         self.fifos.append(fifo)
         return fifo
+
+    def _room(self, filters: int, depth: int) -> list[int]:
+        """The room table of a psum FIFO; equal ones are shared."""
+        room = self._rooms.get((filters, depth))
+        if room is None:
+            sizes = beat_sizes(filters, self.hw.noc.psum_words_per_cycle)
+            room = self._rooms[filters, depth] = room_table(sizes, self.shape.windows, depth)
+        return room
 
     def _line_fifo(self, name: str, lines: int) -> Fifo:
         depth = self.hw.noc.bus_fifo_entries
@@ -331,7 +341,8 @@ class Machine:
         """Run the pass to its end.
 
         Raises:
-            DeadlockError: a process still waits when nothing can happen any more.
+            DeadlockError: a process still waits when nothing can happen any more, or runs on
+                when the pass must long be over.
             SimulationError: a conservation law does not hold.
 
         """
@@ -350,19 +361,41 @@ class Machine:
         if self.psum_port is not None and self.psum_gin is not None:
             started.append(env.process(self.psum_port.run(self.psum_lines)))
             started.append(env.process(self.psum_gin.run()))
-        env.run()
+        longest = self._longest()
+        env.run(until=longest)
         if any(process.is_alive for process in started):
-            raise DeadlockError(self._deadlock())
+            raise DeadlockError(self._deadlock(longest))
         cycles = self.gon.log[-1] + 1
         self._conserve()
         return self._outcome(cycles)
 
-    def _deadlock(self) -> str:
+    def _longest(self) -> int:
+        """Far more cycles than the pass can take: all that it does one after the other, and again.
+
+        Registers and ports add a few cycles to a beat, hence the factor.
+        """
+        hw, dram = self.hw, self.dram
+        link = (dram.lines + dram.buffer_lines) * dram.beat_ticks // dram.ticks_per_cycle
+        words = self.shape.filter_words + self.shape.ifmap_words
+        windows = sum(pe.mac_cycles + pe.bubble_cycles + pe.window_words for pe in self.pes)
+        beats = sum(link.beats for link in self.links) * hw.noc.local_hop_cycles
+        psums = self.shape.psum_words * len(self.shape.channels) * self.shape.filter_rows
+        work = words + windows * self.shape.windows + beats + psums + 3 * self.psum_lines
+        return 4 * (link + hw.dram.first_access_latency_cycles + work) + 1000
+
+    def _deadlock(self, longest: int) -> str:
         waits = [fifo.waiting for fifo in self.fifos]
         waits += [pe.port.waiting for pe in self.pes]
         waits += [row.waiting for row in self.filter_rows.values()]
         found = [wait for wait in waits if wait]
-        return f"deadlock at cycle {self.env.now} of the pass: " + "; ".join(found[:12])
+        if self.env.peek() < inf:
+            found = found or ["nobody waits for anybody"]
+            return f"no end of the pass after {longest} cycles: " + "; ".join(found[:12])
+        logs = [*self.links, self.ifmap_gin, self.gon, *self.filter_rows.values()]
+        logs += [self.psum_gin] if self.psum_gin else []
+        last = [block.log[-1] for block in logs if block.log]
+        last += [pe.starts[-1] + pe.mac_cycles for pe in self.pes if pe.starts]
+        return f"deadlock at cycle {max(last, default=0)} of the pass: " + "; ".join(found[:12])
 
     # ---------------------------------------------------------------- laws
 
@@ -385,6 +418,10 @@ class Machine:
                 f"{port.name}: filter spad overflows",
             )
             self._spad_keeps_its_size(pe)
+            filters = pe.filter_row.filters
+            self._fifo_keeps_its_depth(pe.psum_out, filters, self.hw.pe.psum_out_fifo_words)
+            if pe.psum_in is not None:
+                self._fifo_keeps_its_depth(pe.psum_in, filters, self.hw.pe.psum_in_fifo_words)
         macs = sum(pe.windows_done * pe.mac_cycles for pe in self.pes)
         self._law(macs == shape.macs, f"{macs} MACs done, {shape.macs} in the pass")
         delivered = sum(pe.port.sent for pe in self.pes)
@@ -401,6 +438,13 @@ class Machine:
             all(place <= cycle for place, cycle in zip(places, entered, strict=False)),
             f"{pe.port.name}: ifmap spad overflows",
         )
+
+    def _fifo_keeps_its_depth(self, fifo: Fifo, filters: int, depth: int) -> None:
+        """Each beat was written after the one whose place it takes at that depth had left."""
+        room = self._room(filters, depth)
+        first = bisect_right(room, -1)
+        left = map(fifo.freed.__getitem__, room[first:])
+        self._law(all(map(lt, left, fifo.ready[first:])), f"{fifo.name}: more than {depth} words")
 
     @staticmethod
     def _law(holds: bool, message: str) -> None:
@@ -497,6 +541,7 @@ class Machine:
             events=events,
             psums=self.psums(),
             gated_macs=sum(pe.gated_macs for pe in self.pes),
+            profile=pass_profile(self, cycles) if self.data is None else None,
         )
 
     def _words(self, log: Sequence[int], window_words: int) -> int:

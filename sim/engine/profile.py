@@ -1,0 +1,86 @@
+"""A pass in detail: its four phases, and how busy each station is from its start to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from sim.engine.top import Machine
+
+SLICES = 48
+STATIONS = ("filter_bus", "ifmap_bus", "pes", "psum_in_bus", "psum_out_bus")
+
+
+@dataclass(frozen=True, slots=True)
+class PassProfile:
+    """Where the time of a pass goes.
+
+    The four phases add up to its cycles: `load` until the first product, `ramp` until the first
+    psum leaves the array, `steady` until the last product is done, `drain` until the last psum has
+    left. `busy` has the share (0 to 1) of each of up to `SLICES` equal slices of the pass in which
+    a station works; `pes` are the active PEs on average, whose work here is products alone.
+    """
+
+    load_cycles: int
+    ramp_cycles: int
+    steady_cycles: int
+    drain_cycles: int
+    busy: dict[str, tuple[float, ...]]
+
+    @property
+    def phases(self) -> tuple[int, int, int, int]:
+        """Load, ramp, steady state and drain in cycles."""
+        return self.load_cycles, self.ramp_cycles, self.steady_cycles, self.drain_cycles
+
+
+def pass_profile(machine: Machine, cycles: int) -> PassProfile:
+    """The profile of a pass of `cycles` that the machine has run."""
+    starts = [np.array(pe.starts, np.int64) for pe in machine.pes]
+    begins = np.concatenate(starts)
+    ends = np.concatenate(
+        [begun + pe.mac_cycles for begun, pe in zip(starts, machine.pes, strict=True)]
+    )
+    first, last = int(begins.min()), int(ends.max())
+    leaves = min(max(machine.gon.log[0] + 1, first), last)
+    slices = min(SLICES, cycles)
+    edges = np.linspace(0, cycles, slices + 1)
+    work = {
+        "filter_bus": _beats(
+            (beat - 1 for row in machine.filter_rows.values() for beat in row.log), edges
+        ),
+        "ifmap_bus": _beats(machine.ifmap_gin.log, edges)
+        / machine.hw.noc.gin_ifmap_words_per_cycle,
+        "pes": (_elapsed(begins, edges) - _elapsed(ends, edges)) / len(machine.pes),
+        "psum_in_bus": _beats(machine.psum_gin.log if machine.psum_gin else (), edges),
+        "psum_out_bus": _beats(machine.gon.log, edges),
+    }
+    width = np.diff(edges)
+    return PassProfile(
+        load_cycles=first,
+        ramp_cycles=leaves - first,
+        steady_cycles=last - leaves,
+        drain_cycles=cycles - last,
+        busy={name: tuple(np.round(np.diff(work[name]) / width, 4).tolist()) for name in STATIONS},
+    )
+
+
+def _elapsed(moments: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At each edge, the time since every earlier moment, summed."""
+    moments = np.sort(moments)
+    sums = np.concatenate([[0], np.cumsum(moments)])
+    earlier = np.searchsorted(moments, edges)
+    elapsed: NDArray[np.float64] = earlier * edges - sums[earlier]
+    return elapsed
+
+
+def _beats(log: Iterable[int], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Beats of one cycle each, up to every edge."""
+    begins = np.fromiter(log, np.int64)
+    return _elapsed(begins, edges) - _elapsed(begins + 1, edges)
