@@ -31,6 +31,7 @@ from workloads.document import Fault, InputError, read_document, unknown_name, v
 
 __all__ = [
     "DEFAULT_TABLE",
+    "PARTS_OF_A_PE",
     "DramPrices",
     "EnergyTable",
     "GlbPrices",
@@ -46,6 +47,8 @@ __all__ = [
 ]
 
 DEFAULT_TABLE: Final = "isca2016"
+PARTS_OF_A_PE: Final = ("mac", "ifmap_spad", "filter_spad", "psum_spad")
+"""Fields of `StaticPrices` that `pe` stands for."""
 
 _DATA = Path(__file__).parent / "data" / "energy"
 _SUFFIXES = (".yaml", ".yml")
@@ -144,41 +147,41 @@ class DramPrices(MemoryPrices):
 class StaticPrices(_Section):
     """What a block costs in every core cycle, whether it works or not.
 
-    `chip` stands for all of it together, so that no other may be given beside it.
+    `chip` stands for all of it together, and `pe` for all of a PE, so that none of what they stand
+    for may be given beside them.
     """
 
     chip: Price = Field(default=None, description="the whole chip, per cycle")
     glb: Price = Field(default=None, description="the global buffer, per cycle")
     noc: Price = Field(default=None, description="the networks, per cycle")
+    pe: Price = Field(default=None, description="a PE with all that is in it, per PE and cycle")
     mac: Price = Field(default=None, description="a multiplier, per PE and cycle")
     ifmap_spad: Price = Field(default=None, description="an ifmap spad, per PE and cycle")
     filter_spad: Price = Field(default=None, description="a filter spad, per PE and cycle")
     psum_spad: Price = Field(default=None, description="a psum spad, per PE and cycle")
+    rest: Price = Field(
+        default=None, description="what is in no block above, as the clock tree, per cycle"
+    )
 
     @model_validator(mode="after")
-    def _chip_is_all(self) -> Self:
-        given = [
-            name
-            for name in type(self).model_fields
-            if name != "chip" and getattr(self, name) is not None
-        ]
-        if self.chip is not None and given:
-            raise ValidationError.from_exception_data(
-                "StaticPrices",
-                [
-                    InitErrorDetails(
-                        type="value_error",
-                        loc=("chip",),
-                        input=self.chip,
-                        ctx={
-                            "error": ValueError(
-                                f"stands for the whole chip, but {', '.join(given)} "
-                                f"{'is' if len(given) == 1 else 'are'} given too"
-                            )
-                        },
-                    )
-                ],
-            )
+    def _whole_or_parts(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        for whole, what, parts in (
+            ("chip", "chip", [name for name in given if name != "chip"]),
+            ("pe", "PE", [name for name in given if name in PARTS_OF_A_PE]),
+        ):
+            if getattr(self, whole) is not None and parts:
+                message = (
+                    f"stands for the whole {what}, but {', '.join(parts)} "
+                    f"{'is' if len(parts) == 1 else 'are'} given too"
+                )
+                fault = InitErrorDetails(
+                    type="value_error",
+                    loc=(whole,),
+                    input=getattr(self, whole),
+                    ctx={"error": ValueError(message)},
+                )
+                raise ValidationError.from_exception_data("StaticPrices", [fault])
         return self
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
-from hw_models.energy import EnergyTable, exact
+from hw_models.energy import PARTS_OF_A_PE, EnergyTable, exact
 from sim.account.ledger import ENTRIES
 
 if TYPE_CHECKING:
@@ -439,13 +439,20 @@ def _static_cycles(
     """(action, price, how often) of static power; one action where the table has no price."""
     if cycles is None:
         return []
-    prices = {name: getattr(table.static, name) for name in type(table.static).model_fields}
+    prices: dict[str, float | None] = {
+        name: getattr(table.static, name) for name in type(table.static).model_fields
+    }
     if prices["chip"] is not None:
         return [("static.chip", prices["chip"], Fraction(cycles))]
     del prices["chip"]
     if all(price is None for price in prices.values()):
         return [("static.chip", None, Fraction(cycles))]
-    per_pe = [name for name, price in prices.items() if name not in ("glb", "noc")]
+    # A table prices a PE whole or in parts; what it does not use is not missing.
+    for name in ("pe",) if prices["pe"] is None else PARTS_OF_A_PE:
+        del prices[name]
+    if prices["rest"] is None:  # no block that could be missed
+        del prices["rest"]
+    per_pe = {"pe", *PARTS_OF_A_PE}
     if pes is None:
         raise ValueError(f"table {table.name!r} prices static power per PE: give pes")
     return [

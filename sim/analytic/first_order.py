@@ -48,11 +48,13 @@ from workloads.document import (
     validate,
 )
 from workloads.layer import Layer
-from workloads.network import Network, network_from_document
+from workloads.network import Network, load_network, network_from_document
 
 __all__ = [
     "ARRAY",
     "DATA_TYPES",
+    "EXAMPLE_NETWORK",
+    "EXAMPLE_PRECISIONS",
     "LEVELS",
     "PRICES",
     "FirstOrderLayer",
@@ -62,6 +64,8 @@ __all__ = [
     "estimate_network",
     "example_network",
     "example_precisions",
+    "find_network",
+    "load_precisions",
     "read_precisions",
 ]
 
@@ -75,6 +79,8 @@ DATA_TYPES: Final[tuple[DataType, ...]] = ("weight", "ifmap", "psum")
 PRICES: Final[Mapping[Level, int]] = {"dram": 200, "glb": 6, "noc": 2, "rf": 1}
 """Energy of a 16-bit word by level, normalised to a MAC (ISCA 2016, Table IV)."""
 FULL_BITS: Final = 16
+EXAMPLE_NETWORK: Final = "alexnet_ungrouped"
+EXAMPLE_PRECISIONS: Final = "alexnet_pruned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,15 +370,29 @@ def read_precisions(path: str) -> dict[str, Precision]:
     return _precisions(validate(_PrecisionFile, read_document(path)))
 
 
+def load_precisions(name_or_path: str) -> dict[str, Precision]:
+    """The shipped example by its name, or a file's; errors as `read_precisions`."""
+    return (
+        example_precisions()
+        if name_or_path == EXAMPLE_PRECISIONS
+        else read_precisions(name_or_path)
+    )
+
+
+def find_network(name_or_path: str) -> Network:
+    """The original's network by its name, or any other as `load_network` finds it."""
+    return example_network() if name_or_path == EXAMPLE_NETWORK else load_network(name_or_path)
+
+
 def example_precisions() -> dict[str, Precision]:
     """The original's example: AlexNet pruned and quantised, by layer."""
-    name = "alexnet_pruned.yaml"
+    name = f"{EXAMPLE_PRECISIONS}.yaml"
     return _precisions(validate(_PrecisionFile, parse_document(_shipped(name), name)))
 
 
 def example_network() -> Network:
     """The original's network: AlexNet without groups."""
-    name = "alexnet_ungrouped.yaml"
+    name = f"{EXAMPLE_NETWORK}.yaml"
     return network_from_document(parse_document(_shipped(name), name))
 
 

@@ -234,6 +234,16 @@ def test_static_power_counts_pes_and_cycles() -> None:
     assert partly.unpriced["static.psum_spad"] == 12345 * 168
 
 
+def test_static_power_of_a_whole_pe_and_of_the_rest() -> None:
+    prices = table(mac={"active": 1}, static={"pe": 0.5, "rest": 3})
+    breakdown = energy({"mac.active": 1}, prices, cycles=100, pes=168)
+    assert breakdown.by_action["static.pe"] == 100 * 168 * Fraction("0.5")
+    assert breakdown.by_action["static.rest"] == 300
+    # A PE's parts are in its price; other blocks without one are missing.
+    assert breakdown.unpriced == {"static.glb": 100, "static.noc": 100}
+    assert "static.rest" not in priced().unpriced
+
+
 def test_power_and_energy_delay_product() -> None:
     prices = table(mac={"active": 3, "gated": 0}, dram={"read": 5}, static={"chip": 0})
     entries = {"mac.active": 1000, "dram.ifmap.read": 400}

@@ -141,6 +141,10 @@ def test_unknown_names() -> None:
             "7: static.chip: stands for the whole chip, but glb is given too",
         ),
         (
+            HEAD + "static: {pe: 3, glb: 1, mac: 0, psum_spad: 1}\n",
+            "6: static.pe: stands for the whole PE, but mac, psum_spad are given too",
+        ),
+        (
             HEAD + "static: {chip: 3, glb: 1, mac: 0}\n",
             "6: static.chip: stands for the whole chip, but glb, mac are given too",
         ),

@@ -1,0 +1,366 @@
+"""Energy on the command line: tables, breakdowns, the first-order models and the audit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hw_models.energy import shipped_energy_tables
+from sim.analytic.first_order import estimate_network, example_network, example_precisions
+from sim.cli import main
+from sim.report.charts import CHARTS
+from sim.report.terminal import energy_unit, render_result, shares
+from sim.run import estimate, load_pricing
+from workloads.document import InputError
+from workloads.network import load_network
+
+Capture = pytest.CaptureFixture[str]
+
+
+def out(capsys: Capture, *args: str) -> str:
+    assert main(list(args)) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def data(capsys: Capture, *args: str) -> Any:
+    return json.loads(out(capsys, *args, "--json", "-"))
+
+
+def error(capsys: Capture, *args: str) -> str:
+    assert main(list(args)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def section(text: str, title: str) -> list[str]:
+    (block,) = (block for block in text.split("\n\n") if block.startswith(title))
+    return block.splitlines()[1:]
+
+
+def row(lines: list[str], name: str) -> list[str]:
+    (found,) = (line.split() for line in lines if line.split()[:1] == [name])
+    return found[1:]
+
+
+class TestBreakdown:
+    def test_rows_and_columns_are_the_results(self, capsys: Capture) -> None:
+        result = estimate("alexnet", layers=["CONV1", "CONV2"])
+        text = out(capsys, "estimate", "alexnet", "--layer", "CONV1", "--layer", "CONV2")
+        by_level = section(text, "Energy by level, 10^6 MACs")
+        by_kind = section(text, "Energy by data type, 10^6 MACs")
+        for layer in (*result.layers, None):
+            energy = result.energy if layer is None else layer.energy
+            assert energy is not None
+            name = "all" if layer is None else layer.layer.name
+            *levels, static, total = row(by_level, name)
+            assert static == "-"  # the default table has no price for it
+            values = list(energy.by_level.values())[:-1]
+            assert levels == [f"{float(value) / 1e6:,.2f}" for value in values]
+            assert total == f"{float(energy.total) / 1e6:,.2f}"
+            assert energy.per_mac is not None
+            assert energy.energy_delay_product is not None
+            kinds = [f"{float(value) / 1e6:,.2f}" for value in energy.by_data_type.values()]
+            assert row(by_kind, name) == [
+                *kinds,
+                f"{float(energy.per_mac):.2f}",
+                f"{float(energy.energy_delay_product):.2e}",
+            ]
+        said = " ".join(" ".join(by_level).split())
+        assert "no price for anything of static, nor for mac.gated (3.467e+08)" in said
+
+    def test_power_where_the_table_knows_it(self, capsys: Capture) -> None:
+        args = ["estimate", "alexnet", "--layer", "CONV3", "--energy"]
+        text = out(capsys, *args, "nn_dataflow_65nm")
+        energy = estimate(
+            "alexnet", layers=["CONV3"], pricing=load_pricing("nn_dataflow_65nm")
+        ).energy
+        assert energy is not None
+        assert energy.chip_power_w is not None
+        assert energy.average_power_w is not None
+        lines = section(text, "Energy by data type, ")
+        assert row(lines, "CONV3")[-2] == f"{float(energy.chip_power_w) * 1e3:.1f}"
+        said = " ".join(" ".join(lines).split())
+        assert f"without DRAM; with it {float(energy.average_power_w) * 1e3:.1f} mW." in said
+        text = out(capsys, *args, "eyeriss_65nm_calibrated")
+        assert "with it" not in text
+        assert "It has no price for anything of DRAM:" in text
+        text = out(capsys, *args, "isca2016")
+        assert "Chip: average power" not in text
+
+    def test_a_table_without_gaps_says_so(self, capsys: Capture) -> None:
+        # Nothing is gated where no zero fraction is known.
+        args = ["--layer", "C3", "--energy", "nn_dataflow_65nm"]
+        assert "Everything that was counted has one." in out(capsys, "estimate", "lenet5", *args)
+
+    @pytest.mark.parametrize("name", shipped_energy_tables())
+    def test_engine_and_closed_form_agree(self, name: str, capsys: Capture) -> None:
+        args = ["lenet5", "--layer", "C3", "--energy", name]
+        found = [data(capsys, command, *args)["layers"][0] for command in ("run", "estimate")]
+        run, closed = (layer["energy"] for layer in found)
+        assert run["table"] == name
+        # Only what is per cycle may differ, as the cycles do.
+        for part in (run["by_action"], closed["by_action"]):
+            for action in [action for action in part if action.startswith("static.")]:
+                del part[action]
+        assert run["by_action"] == closed["by_action"]
+        assert main(["estimate", *args]) == 0
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+    def test_large_and_small_results_fit(self) -> None:
+        for batch in (1, 4096):
+            text = render_result(estimate("vgg16", batch=batch, layers=["CONV1-2", "CONV5-3"]))
+            assert max(map(len, text.splitlines())) <= 80
+
+    def test_precision_scales_energy_alone(self, capsys: Capture, tmp_path: Path) -> None:
+        file = tmp_path / "precision.yaml"
+        file.write_text("layers:\n  conv1: {pruned: 0.5, weight_bits: 8}\n")
+        args = ["estimate", "alexnet", "--layer", "CONV1"]
+        full = data(capsys, *args)["layers"][0]
+        less = data(capsys, *args, "--precision", str(file))["layers"][0]
+        assert full["accesses"] == less["accesses"]
+        assert full["cycles"] == less["cycles"]
+        name = "spad.filter.read"
+        before, after = (layer["energy"]["by_action"][name] for layer in (full, less))
+        assert after == before / 4
+        assert full["energy"]["by_data_type"]["psum"] == less["energy"]["by_data_type"]["psum"]
+        example = data(capsys, *args, "--precision", "alexnet_pruned")["layers"][0]["energy"]
+        mac = example["by_action"]["mac.active"]
+        whole = full["energy"]["by_action"]["mac.active"]
+        assert mac == pytest.approx(whole * 0.375 * 25 / 256)
+
+    def test_run_takes_the_same_options(self, capsys: Capture, tmp_path: Path) -> None:
+        file = tmp_path / "precision.yaml"
+        file.write_text("layers:\n  C3: {weight_bits: 8}\n")
+        args = ["lenet5", "--layer", "C3", "--energy", "accelergy_45nm", "--precision", str(file)]
+        found = [data(capsys, command, *args)["layers"][0] for command in ("run", "estimate")]
+        assert found[0]["energy"]["by_level"]["mac"] == found[1]["energy"]["by_level"]["mac"]
+
+    @pytest.mark.parametrize(
+        ("args", "words"),
+        [
+            (["--energy", "isca2017"], "no shipped energy table 'isca2017'; did you mean"),
+            (["--energy", "/absent.yaml"], "error: /absent.yaml: "),
+            (["--precision", "/absent.yaml"], "error: /absent.yaml: "),
+            (["--precision", "alexnet_pruned"], "error: alexnet_pruned: layers: no layer 'CONV1'"),
+        ],
+    )
+    @pytest.mark.parametrize("command", ["run", "estimate"])
+    def test_mistakes(self, command: str, args: list[str], words: str, capsys: Capture) -> None:
+        assert words in error(capsys, command, "lenet5", *args)
+
+    def test_a_name_that_no_layer_has_is_refused(self) -> None:
+        with pytest.raises(InputError, match="no layer 'CONV1'"):
+            load_pricing("isca2016", "alexnet_pruned", load_network("lenet5"))
+        assert set(load_pricing("isca2016", "alexnet_pruned").pruned) >= {"CONV1", "FC8"}
+
+
+def test_energy_unit() -> None:
+    assert energy_unit(0, "pJ") == ("pJ", 1)
+    assert energy_unit(9_999, "pJ") == ("pJ", 1)
+    assert energy_unit(10_000, "pJ") == ("nJ", 1e3)
+    assert energy_unit(2.5e13, "pJ") == ("J", 1e12)
+    assert energy_unit(1e30, "normalised") == ("10^15 MACs", 1e15)
+
+
+def test_shares() -> None:
+    assert shares([Fraction(1), Fraction(3)]) == ["25.0", "75.0"]
+    assert shares([Fraction(0)]) == ["-"]
+
+
+class TestShowEnergy:
+    @pytest.mark.parametrize("name", shipped_energy_tables())
+    def test_every_table(self, name: str, capsys: Capture) -> None:
+        text = out(capsys, "show", "energy", name)
+        assert text.startswith(f"{name}: prices in ")
+        assert "\nSource: " in text
+        assert max(map(len, text.splitlines())) <= 80
+
+    def test_prices(self, capsys: Capture) -> None:
+        lines = out(capsys, "show", "energy", "isca2016").splitlines()
+        assert any(line.split()[:3] == ["delivery", "=", "2"] for line in lines)
+        assert any(line.split()[:3] == ["gated", "=", "null"] for line in lines)
+
+    def test_names(self, capsys: Capture) -> None:
+        text = out(capsys, "show", "energy")
+        assert text.splitlines()[1:] == [f"  {name}" for name in shipped_energy_tables()]
+        assert "no shipped energy table 'isca'" in error(capsys, "show", "energy", "isca")
+
+
+class TestFirstOrder:
+    EXAMPLE = ("estimate", "alexnet_ungrouped", "--model", "first-order")
+    PRUNED = (*EXAMPLE, "--precision", "alexnet_pruned")
+
+    def test_the_example_by_name(self, capsys: Capture) -> None:
+        expected = estimate_network(example_network(), example_precisions())
+        assert data(capsys, *self.PRUNED) == json.loads(json.dumps(expected.to_dict()))
+        dense = data(capsys, *self.EXAMPLE)
+        assert dense["totals"]["total"] == 19_413_479_256
+
+    def test_counts_energies_and_totals_in_words(self, capsys: Capture) -> None:
+        text = out(capsys, *self.PRUNED)
+        assert max(map(len, text.splitlines())) <= 80
+        layers = section(text, "Layers")
+        assert row(layers, "CONV2")[:4] == ["256x27x27", "37.5", "3,", "6"]
+        assert row(layers, "all") == ["75,830,308", "5,102,811,693", "5,178,642,001", "100.0"]
+        words = section(text, "Words, after pruning, and energies")
+        assert row(words, "CONV2")[:4] == ["DRAM", "384,000", "92,256", "186,624"]
+        totals = section(text, "Energy by level and by data type")
+        assert row(totals, "total") == ["5,178,642,000.6239", "100.0"]
+        assert row(totals, "data")[0] == "5,102,811,692.766"
+
+    def test_any_network_layer_and_array(self, capsys: Capture) -> None:
+        args = ["estimate", "vgg16", "--model", "first-order", "--layer", "conv1-2"]
+        (layer,) = data(capsys, *args)["layers"]
+        assert (layer["name"], layer["rep"], layer["fold"]) == ("CONV1-2", 4, 16)
+        (layer,) = data(capsys, *args, "--set", "array.columns=112")["layers"]
+        assert layer["fold"] == 2
+
+    def test_precisions_of_layers_that_are_not_selected(self, capsys: Capture) -> None:
+        (layer,) = data(capsys, *self.PRUNED, "--layer", "FC8")["layers"]
+        assert (layer["weight_bits"], layer["activation_bits"], layer["pruned"]) == (4, 6, 0.4)
+
+    def test_charts(self, capsys: Capture, tmp_path: Path) -> None:
+        folder = tmp_path / "new" / "charts"
+        for _ in range(2):  # again, over what is there
+            assert main([*self.PRUNED, "--quiet", "--plots", str(folder)]) == 0
+        assert capsys.readouterr() == ("", "")
+        files = sorted(folder.iterdir())
+        assert [file.name for file in files] == sorted(f"{name}.png" for name in CHARTS)
+        assert len(files) == 5
+        assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+
+    def test_without_matplotlib_it_says_what_to_install(
+        self, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+        assert error(capsys, *self.EXAMPLE, "--plots", str(tmp_path / "charts")) == (
+            "error: --plots: needs Matplotlib, which is not installed: "
+            "pip install 'eyeriss-sim[plots]'\n"
+        )
+        assert main([*self.EXAMPLE, "--quiet"]) == 0
+
+    @pytest.mark.parametrize(
+        ("args", "words"),
+        [
+            (["--batch", "4"], "--batch has no meaning with --model first-order: "),
+            (["--mapping", "auto"], "--mapping has no meaning"),
+            (["--energy", "isca2016"], "--energy has no meaning"),
+            (["--layer", "C1"], "no layer 'C1'"),
+        ],
+    )
+    def test_mistakes(self, args: list[str], words: str, capsys: Capture) -> None:
+        assert words in error(capsys, *self.EXAMPLE, *args)
+
+    def test_matplotlib_is_imported_for_charts_alone(self) -> None:
+        code = (
+            "import sys; from sim.cli import main; main(['estimate', 'alexnet', '-q']);"
+            "main(['estimate', 'alexnet', '-q', '--model', 'first-order']);"
+            "print([name for name in ('matplotlib', 'scipy') if name in sys.modules])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "[]\n"
+
+
+class TestPublished:
+    def test_look_up_to_nine_digits(self, capsys: Capture) -> None:
+        found = data(capsys, "estimate", "vgg16", "--model", "published")
+        assert found["conv"]["energy"] == pytest.approx(1.0162585, abs=1e-9)
+        assert found["conv"]["latency"] == pytest.approx(4.3094, abs=1e-9)
+        assert found["fc"]["energy"] == pytest.approx(9.157180384e-05, rel=1e-9)
+        assert found["fc"]["latency"] == pytest.approx(7.438888889e-05, rel=1e-9)
+        assert found["per_image"]["conv"]["energy"] == pytest.approx(1.0162585 / 3)
+        assert set(found["diagnosis"]) == {"as_published", "per_image"}
+
+    def test_the_originals_input(self, capsys: Capture, tmp_path: Path) -> None:
+        file = tmp_path / "config.json"
+        file.write_text('{"net": "VGG16", "layers": ["CONV1_1", "FC8"]}')
+        found = data(capsys, "estimate", str(file), "--model", "published")
+        assert [layer["name"] for layer in found["layers"]] == ["CONV1-1", "FC8"]
+        assert list(found)[:3] == ["conv", "fc", "total"]
+        file.write_text('{"netfile": "mobilenet_v1", "layers": ["CONV1"]}')
+        found = data(capsys, "estimate", str(file), "--model", "published")
+        assert found["layers"][0]["way"] == "scaled"
+
+    def test_batch_and_image_told_apart(self, capsys: Capture) -> None:
+        text = out(capsys, "estimate", "alexnet", "--model", "published")
+        assert max(map(len, text.splitlines())) <= 80
+        cells = row(section(text, "Energy and latency"), "CONV1")
+        assert cells == ["conv", "105,415,200", "4", "6.9388", "20.9", "1.7347", "5.225"]
+        assert "Diagnosis: cost per MAC of the published layers" in text
+        assert "measured on 1 and 4 images" in text
+        text = out(capsys, "estimate", "lenet5", "--model", "published")
+        assert row(section(text, "Energy and latency"), "C3")[2] == "-"
+
+    def test_layers(self, capsys: Capture) -> None:
+        found = data(capsys, "estimate", "alexnet", "--model", "published", "--layer", "fc6")
+        assert [layer["name"] for layer in found["layers"]] == ["FC6"]
+
+    @pytest.mark.parametrize(
+        ("args", "words"),
+        [
+            (["alexnet", "--batch", "1"], "--batch has no meaning with --model published: "),
+            (["alexnet", "--set", "array.rows=24"], "--set has no meaning"),
+            (["alexnet", "--precision", "x"], "--precision has no meaning"),
+            (["alexnet", "--plots", "x"], "--plots has no meaning"),
+            (["a.json", "--layer", "x"], "--layer has no meaning with a JSON file"),
+            (["/absent.json"], "error: /absent.json: "),
+        ],
+    )
+    def test_mistakes(self, args: list[str], words: str, capsys: Capture) -> None:
+        assert words in error(capsys, "estimate", "--model", "published", *args)
+
+
+class TestAudit:
+    def test_every_count_of_every_layer(self, capsys: Capture) -> None:
+        found = data(capsys, "audit", "alexnet")
+        assert (found["schema"], found["version"]) == ("eyeriss-sim/audit", 1)
+        assert [layer["layer"] for layer in found["layers"]] == [
+            layer.name for layer in load_network("alexnet").layers
+        ]
+        for layer in found["layers"]:
+            assert len(layer["lines"]) == 13
+            for line in layer["lines"]:
+                product = 1.0
+                for reason in line["reasons"]:
+                    product *= reason["factor"] or 1
+                if line["ratio"] is not None and line["estimator"]:
+                    assert product == pytest.approx(line["ratio"])
+
+    def test_in_words(self, capsys: Capture) -> None:
+        text = out(capsys, "audit", "alexnet", "--layer", "CONV2")
+        assert max(map(len, text.splitlines())) <= 80
+        lines = section(text, "CONV2 (m=64 n=1 e=27 p=16 q=2 r=1 t=1)")
+        assert row(lines, "glb.ifmap") == ["92,256", "738,048", "8"]
+        assert row(lines, "dram.psum") == ["186,624", "186,624", "equal"]
+        said = " ".join(" ".join(lines).split())
+        assert "the estimator ignores the 2 groups" in said
+        assert "1 of 13 counts agree" in text
+
+    def test_files_quiet_and_the_estimators_own_network(
+        self, capsys: Capture, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "audit.json"
+        args = ["audit", "alexnet_ungrouped", "--layer", "CONV4", "-q", "--json", str(file)]
+        assert out(capsys, *args) == ""
+        (layer,) = json.loads(file.read_text())["layers"]
+        (macs,) = (line for line in layer["lines"] if line["count"] == "computation")
+        assert macs["ratio"] == 1  # no groups to be ignored
+
+    def test_a_layer_that_the_chip_refuses(self, capsys: Capture) -> None:
+        found = error(capsys, "audit", "lenet5", "--layer", "C1", "--set", "array.rows=4")
+        assert found.endswith("nothing was audited\n")
+        assert "no network 'x'" in error(capsys, "audit", "x")
+
+    def test_help_where_nothing_is_given(self, capsys: Capture) -> None:
+        assert out(capsys, "audit").startswith("Usage: eyeriss-sim audit [OPTIONS] [NETWORK]\n")
