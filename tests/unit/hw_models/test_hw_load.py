@@ -33,7 +33,7 @@ def chip_line(*path: str) -> int | None:
 
 
 def test_shipped_names() -> None:
-    assert shipped_hardware() == ("eyeriss_rtl", "eyeriss_v1")
+    assert shipped_hardware() == ("eyeriss_isca2016", "eyeriss_rtl", "eyeriss_v1")
 
 
 @pytest.mark.parametrize("name", shipped_hardware())
@@ -63,7 +63,7 @@ def test_a_shipped_name_is_not_shadowed_by_a_file(
 
 
 def test_unknown_name() -> None:
-    known = "known: eyeriss_rtl, eyeriss_v1"
+    known = "known: eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
     assert refusal("eyeris_v1") == (
         f"no shipped hardware 'eyeris_v1'; did you mean 'eyeriss_v1'? {known}"
     )
@@ -203,7 +203,7 @@ def test_an_emptied_section_is_refused_where_it_was_emptied(tmp_path: Path) -> N
     ("base", "reason"),
     [
         ("eyeriss", "no shipped hardware 'eyeriss'; did you mean 'eyeriss_v1'? "),
-        ("tpu", "no shipped hardware 'tpu'; known: eyeriss_rtl, eyeriss_v1"),
+        ("tpu", "no shipped hardware 'tpu'; known: eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"),
         ("3", "must be the name or path of a hardware file, got 3"),
         ("", "must be the name or path of a hardware file, got nothing"),
         ("[eyeriss_v1]", "must be the name or path of a hardware file, got a list of 1"),

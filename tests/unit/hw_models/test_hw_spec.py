@@ -43,6 +43,7 @@ SECTION_3 = {
     "dram.link_bits": 64,
     "dram.first_access_latency_cycles": 0,
     "dram.overlap": "none",
+    "dram.ofmap_dump": "filter_block",
     "dram.rlc": True,
     "arithmetic.psum_bits": None,
     "schedule.charge_full_strip": False,

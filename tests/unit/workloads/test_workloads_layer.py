@@ -109,6 +109,7 @@ def test_the_dict_of_a_layer_has_the_symbols_in_order() -> None:
         "ifmap_zero_fraction": 0.5,
         "ofmap_zero_fraction": None,
         "zero_fraction_source": None,
+        "network_input": False,
         "E": 3,
         "F": 4,
     }
