@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from sim.plan.schedule import PassShape, Plan
 
+FILTER_LOAD = "filter load"  # the bound of a pass that loads filters for most of its time
+
 CAUSES = (
     "computing",
     "accumulating",
@@ -33,12 +35,16 @@ CAUSES = (
 
 @dataclass(frozen=True)
 class BoundShare:
-    """A kind of pass: how many there are, their cycles in all, and the station that bounds them."""
+    """A kind of pass: how many there are, their cycles in all, and the station that bounds them.
+
+    `load_cycles` is how long the filters of one such pass load.
+    """
 
     shape: PassShape
     passes: int
     cycles: int
     bound: str
+    load_cycles: int
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,17 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
     else:
         spent = _late_prefetch(plan, shapes, arrays, supply)
     bounds = tuple(
-        BoundShare(shape, int(many), int(cycles), BOUNDS[int(bound)])
-        for shape, many, cycles, bound in zip(shapes, times, spent, full.bound, strict=True)
+        BoundShare(
+            shape,
+            int(many),
+            int(cycles),
+            # What a pass takes beyond its prefetched self, it waits for its filters.
+            FILTER_LOAD if 2 * (load + cycles // many - usual) > cycles // many else BOUNDS[bound],
+            int(load),
+        )
+        for shape, many, cycles, usual, bound, load in zip(
+            shapes, times, spent, charged, full.bound, full.load, strict=True
+        )
     )
     macs, stalls = _pe_cycles(plan, spent, times, full)
     link = supply.lines * supply.beat_ticks

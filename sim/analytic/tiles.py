@@ -51,6 +51,24 @@ def _sizes(blocks: Sequence[int]) -> list[tuple[int, int]]:
     return [(blocks[0], whole)] + ([(blocks[-1], 1)] if whole < len(blocks) else [])
 
 
+def _spare(passes: Sequence[PassTime], per_cycle: int, buffer_ticks: int) -> list[int]:
+    """Link ticks that filters leave in each pass of a channel block.
+
+    During a pass the link brings what is missing of its own filters, then those of the next one as
+    far as the buffer holds them. Another channel block of the same filters comes before and after.
+    """
+    spare: list[int] = []
+    ahead = min(passes[0].filter_ticks, buffer_ticks)
+    for _ in range(2):  # the second time with what the channel block before leaves behind
+        spare = []
+        for place, step in enumerate(passes):
+            following = passes[(place + 1) % len(passes)]
+            left = max(0, step.cycles * per_cycle - (step.filter_ticks - ahead))
+            ahead = min(following.filter_ticks, buffer_ticks, left)
+            spare.append(left - ahead)
+    return spare
+
+
 def standstill(plan: Plan, times: PassTimes) -> StandstillEstimate:
     """The standstill of a layer whose passes take `times`."""
     layer, hw = plan.layer, plan.hw
@@ -58,6 +76,8 @@ def standstill(plan: Plan, times: PassTimes) -> StandstillEstimate:
     per_cycle = traffic.beat.denominator
     latency = hw.dram.first_access_latency_cycles * per_cycle
     overlap = hw.dram.overlap
+    buffer_bits = hw.glb.filter_banks * hw.glb.bank_bytes * 8
+    buffer_ticks = buffer_bits // hw.dram.link_bits * traffic.beat.numerator
     ifmap_cycles = ofmap_cycles = ifmap_bits = ofmap_bits = 0
     link_ticks = spare_ticks = 0
     first_load = last_dump = 0
@@ -72,7 +92,7 @@ def standstill(plan: Plan, times: PassTimes) -> StandstillEstimate:
                     words = images * channels * layer.ifmap_rows(strip) * layer.ifmap_columns
                     bits = traffic.ifmap_bits(words)
                     passes = [times[images, strip, f, channels, place == 0] for f in filters]
-                    spare = [max(0, p.cycles * per_cycle - p.filter_ticks) for p in passes]
+                    spare = _spare(passes, per_cycle, buffer_ticks)
                     tiles.append((traffic.ticks(bits) + latency, bits, spare))
                 ifmap_bits += many * sum(bits for _, bits, _ in tiles)
                 parts = list(filters)

@@ -17,9 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapper import auto_mapping
 from sim.plan.mapping import LARGEST_FACTOR, Mapping, parse_mapping, with_largest_m
-from workloads.document import closest, parse_document, read_document, validate
+from workloads.document import closest, parse_document, read_document, shown, validate
+from workloads.network import MAX_LAYERS
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from hw_models.spec import Hardware
     from workloads.document import Document
     from workloads.layer import Layer
@@ -44,8 +47,8 @@ class _MappingFile(BaseModel):
 
     source: str = ""
     status: Literal["published", "inferred", "user"] = "user"
-    layers: dict[str, _Factors]
-    alternatives: dict[str, _Factors] = Field(default_factory=dict)
+    layers: dict[str, _Factors] = Field(max_length=MAX_LAYERS)
+    alternatives: dict[str, _Factors] = Field(default_factory=dict, max_length=MAX_LAYERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,10 @@ class MappingBook:
     def names(self) -> tuple[str, ...]:
         """The layers for which the file has a mapping."""
         return tuple(self.content.layers)
+
+    def alternatives(self) -> tuple[str, ...]:
+        """The layers for which the file has a second mapping."""
+        return tuple(self.content.alternatives)
 
     def find(
         self, layer: Layer, batch: int, hw: Hardware, *, alternative: bool = False
@@ -107,7 +114,7 @@ def read_mappings(path: str) -> MappingBook:
 def shipped_mappings(network: str) -> MappingBook | None:
     """The mappings shipped for a network, or None."""
     known = resources.files("sim.plan") / "data" / f"{network}.yaml"
-    if not network.isidentifier() or not known.is_file():
+    if not network.isidentifier() or not _exists(known):
         return None
     document = parse_document(known.read_text(encoding="utf-8"), f"{network}.yaml")
     return MappingBook(document, validate(_MappingFile, document))
@@ -126,7 +133,7 @@ def choose_mappings(
     """
     if spec == "auto":
         return [_auto(layer, batch, hw) for layer in layers]
-    if "=" in spec and not Path(spec).exists():
+    if "=" in spec and not _exists(Path(spec)):
         given = parse_mapping(spec)
         return [Choice(given, "given")] * len(layers)
     if spec in KEYWORDS:
@@ -136,7 +143,7 @@ def choose_mappings(
             for layer in layers
         ]
     looks_like_a_name = "/" not in spec and not spec.endswith((".yaml", ".yml"))
-    if looks_like_a_name and not Path(spec).exists():
+    if looks_like_a_name and not _exists(Path(spec)):
         near = closest(spec, KEYWORDS)
         hint = f"; did you mean '{near}'?" if near else ""
         raise InputError(
@@ -144,7 +151,7 @@ def choose_mappings(
                 "",
                 None,
                 "--mapping",
-                f"'{spec}' is not published, alternative, auto, a file or m=..,n=..,..{hint}",
+                f"{shown(spec)} is not published, alternative, auto, a file or m=..,n=..,..{hint}",
             )
         )
     book = read_mappings(spec)
@@ -158,6 +165,13 @@ def choose_mappings(
     if faults:
         raise InputError(*faults)
     return [_from_book(book, layer, batch, hw, alternative=False) for layer in layers]
+
+
+def _exists(path: Path | Traversable) -> bool:
+    try:
+        return path.is_file() or path.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        return False
 
 
 def _no_such_layer(name: str, layers: Sequence[Layer]) -> str:

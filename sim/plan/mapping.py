@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from sim.errors import Fault, InputError, MappingError
-from workloads.document import closest
+from workloads.document import closest, field_name, shown
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -91,17 +91,17 @@ def parse_mapping(text: str) -> Mapping:
     for part in (piece.strip() for piece in text.split(",")):
         match = re.fullmatch(r"(\w+)\s*=\s*(\S+)", part)
         if match is None:
-            fault(part, "is not of the form factor=value, as in m=64")
+            fault(field_name((part,)), "is not of the form factor=value, as in m=64")
             continue
         name, value = match.groups()
         if name not in FACTORS:
             near = closest(name, FACTORS)
             hint = f"; did you mean '{near}'?" if near else ";"
-            fault(name, f"unknown factor{hint} known: {', '.join(FACTORS)}")
+            fault(field_name((name,)), f"unknown factor{hint} known: {', '.join(FACTORS)}")
         elif name in found:
             fault(name, "given twice")
-        elif not (re.fullmatch(r"\d{1,9}", value) and 1 <= int(value) <= LARGEST_FACTOR):
-            fault(name, f"must be a whole number from 1 to {LARGEST_FACTOR}, got '{value}'")
+        elif not (re.fullmatch(r"[0-9]{1,9}", value) and 1 <= int(value) <= LARGEST_FACTOR):
+            fault(name, f"must be a whole number from 1 to {LARGEST_FACTOR}, got {shown(value)}")
             found[name] = 1
         else:
             found[name] = int(value)

@@ -24,26 +24,31 @@ LONGEST_RUN = (1 << RUN_BITS) - 1
 _PAIR_BITS = RUN_BITS + LEVEL_BITS
 _LEVEL_MASK = (1 << LEVEL_BITS) - 1
 _FLAG = 1 << (WORD_BITS - 1)
-# Filler of the last word: three pairs may be more than are left.
+_LOWEST, _HIGHEST = -(1 << (LEVEL_BITS - 1)), (1 << (LEVEL_BITS - 1)) - 1
+# Pairs a word are taken to nine decimal places, rounded up.
 _SCALE = 10**9
 
 
 def encode(words: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint64]:
     """The coded stream of 16-bit two's complement words, as 64-bit words.
 
-    A stream ends in a pair even where it ends in zeros, so decoding needs its length; the words of
-    an empty stream are none.
+    Pairs fill a 64-bit word from its low end, each as level, then run above it; bit 63 is the flag.
+    What the last word has no pairs for is zero. A stream that ends in zeros ends in a pair whose
+    level is the last of them, so decoding needs its length; an empty stream has no word at all.
 
     Raises:
-        ValueError: a word does not fit 16 bit.
+        ValueError: a word is not a whole number of 16 bit.
 
     """
+    values = np.asarray(words).reshape(-1)
+    if values.size and values.dtype.kind not in "iu":
+        raise ValueError(f"words of type {values.dtype}, whole numbers are needed")
+    outside = values[(values < _LOWEST) | (values > _HIGHEST)]
+    if outside.size:
+        raise ValueError(f"{outside[0]} does not fit a {LEVEL_BITS}-bit word")
     pairs: list[int] = []
     run = 0
-    values = np.asarray(words).reshape(-1).tolist()
-    for value in values:
-        if not -(1 << (LEVEL_BITS - 1)) <= value < 1 << (LEVEL_BITS - 1):
-            raise ValueError(f"{value} does not fit a {LEVEL_BITS}-bit word")
+    for value in values.tolist():
         if value == 0 and run < LONGEST_RUN:
             run += 1
             continue
@@ -71,23 +76,32 @@ def decode(coded: NDArray[np.uint64], length: int) -> NDArray[np.int64]:
         ValueError: the stream is cut, goes on after its end, or does not hold `length` words.
 
     """
-    if length == 0 and coded.size == 0:
-        return np.zeros(0, np.int64)
+    if length < 0:
+        raise ValueError(f"a stream cannot hold {length} words")
+    if coded.dtype != np.uint64:
+        raise ValueError(f"coded words of type {coded.dtype}, uint64 is needed")
+    # A 64-bit word holds three pairs of at most 32 words; so no forged length takes all memory.
+    if length > coded.size * PAIRS_PER_WORD * (LONGEST_RUN + 1):
+        raise ValueError(f"{coded.size} 64-bit words cannot hold {length} words: the stream is cut")
     result = np.zeros(length, np.int64)
     place = 0
     last = coded.size - 1
-    for index, word in enumerate(coded.tolist()):
+    for index, word in enumerate(coded.reshape(-1).tolist()):
         if bool(word & _FLAG) != (index == last):
-            raise ValueError(f"64-bit word {index} of {coded.size}: the end mark is misplaced")
-        for slot in range(PAIRS_PER_WORD):
+            what = "is cut: no end mark" if index == last else "goes on behind its end mark"
+            raise ValueError(f"64-bit word {index} of {coded.size}: the stream {what}")
+        if place == length:
+            raise ValueError(f"the stream goes on after its {length} words")
+        pairs = word & ~_FLAG
+        for _ in range(PAIRS_PER_WORD):
             if place == length:
                 # What is left of the last word is filler.
-                if index != last or word >> (slot * _PAIR_BITS) & ~(-1 << (63 - slot * _PAIR_BITS)):
+                if pairs:
                     raise ValueError(f"the stream goes on after its {length} words")
-                return result
-            pair = word >> (slot * _PAIR_BITS)
-            level = pair & _LEVEL_MASK
-            place += pair >> LEVEL_BITS & LONGEST_RUN
+                break
+            level = pairs & _LEVEL_MASK
+            place += pairs >> LEVEL_BITS & LONGEST_RUN
+            pairs >>= _PAIR_BITS
             if place >= length:
                 raise ValueError(f"a run goes beyond the {length} words of the stream")
             result[place] = level - (1 << LEVEL_BITS) if level >> (LEVEL_BITS - 1) else level
@@ -103,13 +117,12 @@ def expected_pairs(words: int, zero_fraction: float) -> int:
     A pair for each word that is not zero, and one for every 32 zeros in a row: a run of zeros is
     at least 32k long with probability z^32k, which sums to (1 - z) / (1 - z^32) pairs a word.
     """
-    if words == 0:
-        return 0
-    if zero_fraction >= 1:
-        return -(-words // (LONGEST_RUN + 1))
-    per_word = (1 - zero_fraction) / (1 - zero_fraction ** (LONGEST_RUN + 1))
+    # (1 - z^32) / (1 - z) as its sum, which loses no digits where z is close to 1.
+    words_per_pair = 0.0
+    for _ in range(LONGEST_RUN + 1):
+        words_per_pair = words_per_pair * zero_fraction + 1
     # Whole numbers from here on, so that the size is the same on every machine.
-    return max(1, -(-words * math.ceil(per_word * _SCALE) // _SCALE))
+    return -(-words * math.ceil(_SCALE / words_per_pair) // _SCALE)
 
 
 def expected_words64(words: int, zero_fraction: float) -> int:

@@ -13,14 +13,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sim.errors import Fault, MappingError, SimulationError
+from sim.plan.limits import size_violations
 from sim.plan.mapping import Mapping, ceil_div, checked_mapping, configurations
 from sim.plan.placement import Placement
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
     from workloads.layer import Layer
-
-MOST_PASSES = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +261,8 @@ def make_plan(
     """Check layer and mapping against the chip and lay out the passes.
 
     Raises:
-        MappingError: rules of the chip that the layer or the mapping breaks, all at once.
+        MappingError: rules of the chip that the layer or the mapping breaks, all at once; else
+            what makes it too large to simulate.
         SimulationError: the schedule does not compute the layer's MACs exactly.
 
     """
@@ -276,16 +276,9 @@ def make_plan(
         filter_sets=fitted.t,
     )
     plan = Plan(layer, batch, hw, fitted, placement, mapping_source)
-    if plan.passes > MOST_PASSES:
-        raise MappingError(
-            Fault(
-                "",
-                None,
-                f"{layer.name} on {hw.name}",
-                f"passes = {plan.passes}, limit {MOST_PASSES}: the mapping {fitted} cuts the "
-                "layer too finely to simulate; raise m, n, e, p, q, r or t",
-            )
-        )
+    found = size_violations(plan)
+    if found:
+        raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
     scheduled = sum(shape.macs * times for shape, times in plan.classes.items())
     if scheduled != layer.macs(batch):
         raise SimulationError(

@@ -1,0 +1,430 @@
+"""The chip's published tables, and a simulation held against every cell of them.
+
+The figures stand in `sim/check/data`, each file with its source (JSSC 2017, Tables V and VI; a bar
+chart of ISSCC 2016). A cell says what its two figures rest on: a published one may be read off the
+chart or be a corrected misprint, and a simulated one may rest on a mapping that is inferred, on
+ofmap zero fractions that are assumed, and on energy prices that were fitted. `sim.validate` runs
+the simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workloads.document import Fault, InputError, parse_document, unknown_name, validate
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from sim.account.result import LayerResult, Result
+
+__all__ = [
+    "COLUMNS",
+    "MARKS",
+    "NETWORKS",
+    "Cell",
+    "NetworkValidation",
+    "Published",
+    "Row",
+    "Summary",
+    "Validation",
+    "chip_power_mw",
+    "hold_against",
+    "load_published",
+]
+
+SCHEMA, VERSION = "eyeriss-sim/validation", 1
+NETWORKS = ("alexnet", "vgg16")
+
+Mark: TypeAlias = Literal["inferred", "assumed", "fitted", "read_off", "corrected"]
+Reading: TypeAlias = Literal["published", "inferred", "alternative"]
+Power: TypeAlias = Callable[["LayerResult"], float | None]
+
+MARKS: Mapping[Mark, str] = {
+    "inferred": "simulated under a mapping that is not published but inferred",
+    "assumed": "the zero fraction of the ofmap, which went into it, is assumed",
+    "fitted": "priced with an energy table whose prices were fitted to these very powers",
+    "read_off": "published as a bar of a chart and read off it",
+    "corrected": "published, and corrected where the table is misprinted",
+}
+
+COLUMNS: Mapping[str, str] = {
+    "active_pes": "active PEs",
+    "processing_ms": "processing latency, ms",
+    "total_ms": "total latency, ms",
+    "glb_mb": "GLB accesses in the published convention, MB",
+    "dram_mb": "DRAM accesses, MB",
+    "dram_raw_mb": "DRAM accesses without RLC, MB",
+    "power_mw": "power of the chip without DRAM, mW",
+}
+"""Every column of the comparison by its name, and what it is; MB = 10^6 bytes."""
+
+FITTED_TABLE = "eyeriss_65nm_calibrated"
+"""The shipped energy table that `sim.check.calibration` fitted to the published powers."""
+
+_OF_SIMULATED: tuple[Mark, ...] = ("inferred", "assumed", "fitted")
+# Simulated figures that the coded size of the ofmap goes into.
+_WITH_OFMAP_SIZE = ("total_ms", "dram_mb", "power_mw")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class PublishedLayer(_Model):
+    """The published cells of a layer."""
+
+    active_pes: int = Field(gt=0)
+    processing_ms: float = Field(gt=0)
+    total_ms: float = Field(gt=0)
+    glb_mb: float = Field(gt=0)
+    dram_mb: float = Field(gt=0)
+    power_mw: float = Field(gt=0)
+    million_macs: float = Field(gt=0)
+    ifmap_zero_fraction: float = Field(ge=0, le=1)
+
+
+class _Totals(_Model):
+    processing_ms: float
+    total_ms: float
+    glb_mb: float
+    dram_mb: float
+    power_mw: float
+
+
+class _Figure(_Model):
+    source: str
+    layers: dict[str, float]
+
+
+class Published(_Model):
+    """A published table: one network on the chip, with its source.
+
+    `mapping` says whether the mapping it was measured with is published or inferred; `figures` are
+    columns read off charts; `corrected` gives the reason of every cell that was corrected.
+    """
+
+    network: str
+    source: str
+    table: str
+    batch: int = Field(ge=1)
+    mapping: Literal["published", "inferred"]
+    layers: dict[str, PublishedLayer]
+    totals: _Totals
+    figures: dict[str, _Figure] = Field(default_factory=dict)
+    corrected: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    def value(self, layer: str, column: str) -> float | None:
+        """The published figure of a layer; None where there is none."""
+        if column in self.figures:
+            return self.figures[column].layers.get(layer)
+        found: float | None = getattr(self.layers[layer], column, None)
+        return found
+
+    def total(self, column: str) -> float | None:
+        """The published figure of all layers; None where there is none."""
+        found: float | None = getattr(self.totals, column, None)
+        return found
+
+    def marks(self, layer: str, column: str) -> tuple[Mark, ...]:
+        """What the reader should know of the published figure."""
+        if column in self.figures:
+            return ("read_off",)
+        return ("corrected",) if column in self.corrected.get(layer, {}) else ()
+
+
+def load_published(network: str) -> Published:
+    """The published table of a network.
+
+    Raises:
+        InputError: there is none.
+
+    """
+    if network not in NETWORKS:
+        raise InputError(
+            Fault("", None, "", unknown_name("network with published figures", network, NETWORKS))
+        )
+    file = resources.files("sim.check") / "data" / f"{network}.yaml"
+    return validate(Published, parse_document(file.read_text(encoding="utf-8"), f"{network}.yaml"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure simulated and published; None where there is none."""
+
+    simulated: float | None
+    published: float | None
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def difference_percent(self) -> float | None:
+        """Simulated against published, in percent of the published figure."""
+        if self.simulated is None or not self.published:
+            return None
+        return 100 * (self.simulated / self.published - 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cell as plain data."""
+        return {
+            "simulated": self.simulated,
+            "published": self.published,
+            "difference_percent": self.difference_percent,
+            "marks": list(self.marks),
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer: the reading of its mapping, and a cell for each of `COLUMNS`."""
+
+    layer: str
+    reading: Reading
+    mapping: str
+    cells: Mapping[str, Cell]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain data."""
+        return {
+            "layer": self.layer,
+            "reading": self.reading,
+            "mapping": self.mapping,
+            "cells": {name: cell.to_dict() for name, cell in self.cells.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A column over all layers; differences in percent, None where no layer has one.
+
+    `total` holds the sum of the layers against the published total, of power the mean over time.
+    """
+
+    total: Cell
+    mean_percent: float | None
+    worst_percent: float | None
+    worst_layer: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as plain data."""
+        return {
+            "total": self.total.to_dict(),
+            "mean_absolute_difference_percent": self.mean_percent,
+            "worst_difference_percent": self.worst_percent,
+            "worst_layer": self.worst_layer,
+        }
+
+
+@dataclass(frozen=True)
+class NetworkValidation:
+    """A network held against its published table.
+
+    `rows` are the layers under the first reading of their mappings, `alternatives` those layers
+    that have a second one. `summary` is over `rows`; `alternative_summary`, empty where there is no
+    second reading, over the same with the alternatives in place.
+    """
+
+    published: Published
+    rows: tuple[Row, ...]
+    alternatives: tuple[Row, ...]
+
+    @property
+    def network(self) -> str:
+        """Its name."""
+        return self.published.network
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns with a published figure, in the order of `COLUMNS`."""
+        return tuple(
+            name
+            for name in COLUMNS
+            if any(row.cells[name].published is not None for row in self.rows)
+        )
+
+    @property
+    def summary(self) -> dict[str, Summary]:
+        """Every column over `rows`."""
+        return self._summary(self.rows)
+
+    @property
+    def alternative_summary(self) -> dict[str, Summary]:
+        """Every column over the rows with the alternatives in place; empty without any."""
+        if not self.alternatives:
+            return {}
+        second = {row.layer: row for row in self.alternatives}
+        return self._summary([second.get(row.layer, row) for row in self.rows])
+
+    def row(self, layer: str, *, alternative: bool = False) -> Row:
+        """The row of a layer.
+
+        Raises:
+            KeyError: there is none.
+
+        """
+        for row in self.alternatives if alternative else self.rows:
+            if row.layer == layer:
+                return row
+        raise KeyError(layer)
+
+    def _summary(self, rows: Sequence[Row]) -> dict[str, Summary]:
+        return {name: _summary(self.published, rows, name) for name in self.columns}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The network's object in the file."""
+        published = self.published
+        return {
+            "network": published.network,
+            "batch": published.batch,
+            "source": f"{published.source}, {published.table}",
+            "figures": {name: figure.source for name, figure in published.figures.items()},
+            "corrected": published.corrected,
+            "layers": [row.to_dict() for row in self.rows],
+            "alternatives": [row.to_dict() for row in self.alternatives],
+            "summary": {name: found.to_dict() for name, found in self.summary.items()},
+            "alternative_summary": {
+                name: found.to_dict() for name, found in self.alternative_summary.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Networks held against their published tables, and the chip that was simulated.
+
+    `settings` are the fields of the hardware that were changed, as `field=value`.
+    """
+
+    hw: Hardware
+    networks: tuple[NetworkValidation, ...]
+    settings: tuple[str, ...] = field(default=())
+
+    def network(self, name: str) -> NetworkValidation:
+        """One of them by its name.
+
+        Raises:
+            KeyError: it is not there.
+
+        """
+        for found in self.networks:
+            if found.network == name:
+                return found
+        raise KeyError(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole file, as plain data."""
+        return {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "hw": self.hw.to_dict(),
+            "columns": dict(COLUMNS),
+            "marks": dict(MARKS),
+            "networks": [found.to_dict() for found in self.networks],
+        }
+
+
+def chip_power_mw(layer: LayerResult) -> float | None:
+    """Power of the chip without DRAM over the total latency, as the energy ledger has it.
+
+    None where no table priced the layer, or one without a physical unit.
+    """
+    watts = None if layer.energy is None else layer.energy.chip_power_w
+    return None if watts is None else float(watts) * 1e3
+
+
+def hold_against(
+    published: Published,
+    result: Result,
+    alternative: Result | None = None,
+    *,
+    power: Power = chip_power_mw,
+) -> NetworkValidation:
+    """Compare the layers of a result with a published table.
+
+    `alternative` has the layers with a second reading of their mapping, under that one. Every layer
+    of the table must be in `result`. `power` gives a layer's mW, None where it is not known.
+    """
+    found = {layer.layer.name: layer for layer in result.layers}
+    second = () if alternative is None else alternative.layers
+    return NetworkValidation(
+        published=published,
+        rows=tuple(
+            _row(published, result, found[name], published.mapping, power)
+            for name in published.layers
+        ),
+        alternatives=tuple(
+            _row(published, result, layer, "alternative", power) for layer in second
+        ),
+    )
+
+
+def _row(
+    published: Published, result: Result, layer: LayerResult, reading: Reading, power: Power
+) -> Row:
+    name = layer.layer.name
+    raw_words = sum(
+        layer.entries[f"dram.{kind}"] for kind in ("filter.read", "ifmap.read", "ofmap.write")
+    )
+    simulated: dict[str, float | None] = {
+        "active_pes": layer.active_pes,
+        "processing_ms": result.milliseconds(layer.processing_cycles),
+        "total_ms": result.milliseconds(layer.total_cycles),
+        "glb_mb": layer.glb_published_bytes / 1e6,
+        "dram_mb": sum(layer.dram_bytes.values()) / 1e6,
+        "dram_raw_mb": raw_words * result.hw.word_bits / 8 / 1e6,
+        "power_mw": power(layer),
+    }
+    cells = {}
+    for column, value in simulated.items():
+        marks: list[Mark] = []
+        if value is not None and reading != "published":
+            marks.append("inferred")
+        if value is not None and result.hw.dram.rlc and column in _WITH_OFMAP_SIZE:
+            marks.append("assumed")
+        if value is not None and column == "power_mw" and _fitted(layer):
+            marks.append("fitted")
+        cells[column] = Cell(
+            value,
+            published.value(name, column),
+            (*marks, *published.marks(name, column)),
+        )
+    return Row(name, reading, str(layer.mapping), cells)
+
+
+def _fitted(layer: LayerResult) -> bool:
+    return layer.energy is not None and layer.energy.table == FITTED_TABLE
+
+
+def _summary(published: Published, rows: Sequence[Row], column: str) -> Summary:
+    cells = [row.cells[column] for row in rows]
+    differences = {
+        row.layer: difference
+        for row in rows
+        if (difference := row.cells[column].difference_percent) is not None
+    }
+    worst = max(differences, key=lambda name: abs(differences[name]), default=None)
+    values = [cell.simulated for cell in cells if cell.simulated is not None]
+    weights = [1.0] * len(values)
+    if column == "power_mw":
+        times = [row.cells["total_ms"].simulated or 0.0 for row in rows]
+        weights = [time / sum(times) for time in times]
+    whole = column != "active_pes" and len(values) == len(rows)
+    return Summary(
+        total=Cell(
+            sum(v * w for v, w in zip(values, weights, strict=True)) if whole else None,
+            published.total(column),
+            tuple(
+                mark
+                for mark in _OF_SIMULATED
+                if whole and any(mark in cell.marks for cell in cells)
+            ),
+        ),
+        mean_percent=sum(map(abs, differences.values())) / len(differences)
+        if differences
+        else None,
+        worst_percent=None if worst is None else differences[worst],
+        worst_layer=worst,
+    )

@@ -1,0 +1,153 @@
+"""How large a thing may be, so that no input makes the program use more memory than it says.
+
+Checked on the plan, before anything is allocated (docs/limits.md has the numbers and what they
+mean). The estimates are from above: bytes that CPython 3.11 takes for the machine's logs, measured
+on passes of 154 to 9984 PEs and rounded up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sim.plan.mapping import Violation, ceil_div
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from sim.plan.schedule import PassShape, Plan
+
+MOST_PASSES: Final = 2_000_000
+"""Passes of a layer: VGG-16's largest layer has 13,824 at batch 3."""
+
+MOST_EVENTS: Final = 10_000_000
+"""Windows, beats and words on a bus of one pass: 90,000 on the chip, 3,000,000 on 128 x 128 PEs."""
+
+MOST_BYTES: Final = 1 << 30
+"""Memory for a layer's simulation, for its real words, and for the results of a network."""
+
+_PE_BYTES = 8192  # a PE, its ports and FIFOs, and their processes
+_WINDOW_BYTES = 60  # the start of a window, and its place in the profile
+_BEAT_BYTES = 260  # a beat in two FIFOs, on a link, and taken in
+_VALUE_BEAT_BYTES = 600  # its words, in both FIFOs
+_WORD_BYTES = 90  # a word in a spad: when it came, and when its place was free
+_LINE_BYTES = 200  # a line at a port: its place, when it was ready, and when it had gone
+_PASS_BYTES = 450  # a pass of the layer, with its tiles
+_KIND_BYTES = 20_000  # a kind of pass, without what is counted for each PE and line
+_RESULT_BYTES = 1 << 16  # a layer in the result file, without its maps of the array
+_RESULT_PE_BYTES = 640  # a PE in the ten maps of a layer, as numbers and as text
+
+
+def pass_pes(shape: PassShape) -> int:
+    """PEs that work in a pass."""
+    return len(shape.filters) * len(shape.channels) * shape.filter_rows * shape.strip_rows
+
+
+def _beats(shape: PassShape, hw: Hardware) -> int:
+    """Psum beats of one window, over the PEs of one filter row and channel set."""
+    rate = hw.noc.psum_words_per_cycle
+    # All filter sets but the last are equal.
+    first, last = ceil_div(shape.filters[0], rate), ceil_div(shape.filters[-1], rate)
+    return shape.strip_rows * (first * (len(shape.filters) - 1) + last)
+
+
+def pass_events(shape: PassShape, hw: Hardware) -> int:
+    """Events of a pass, about: windows and beats of every PE, and words on the buses."""
+    beats = shape.windows * _beats(shape, hw)
+    chain = len(shape.channels) * shape.filter_rows
+    windows = pass_pes(shape) * shape.windows
+    return windows + 2 * beats * (chain + 1) + shape.ifmap_words + shape.filter_words
+
+
+def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
+    """Memory of a pass while it is simulated, from above; with real words where `values`."""
+    line_words = hw.glb.port_bits // hw.word_bits
+    beats = shape.windows * _beats(shape, hw)
+    chain = len(shape.channels) * shape.filter_rows
+    own_words = shape.images * shape.ifmap_columns * shape.channels[0]
+    one_pe = (
+        _PE_BYTES
+        + 8 * hw.pe.ifmap_spad_words
+        + _WINDOW_BYTES * shape.windows
+        + _WORD_BYTES * own_words
+    )
+    beat_bytes = _BEAT_BYTES + (_VALUE_BEAT_BYTES if values else 0)
+    words = shape.ifmap_words + shape.filter_words
+    return (
+        pass_pes(shape) * one_pe
+        + beats * (chain * beat_bytes + 2 * _LINE_BYTES)
+        + words * _WORD_BYTES
+        + ceil_div(words, line_words) * _LINE_BYTES
+    )
+
+
+def layer_bytes(plan: Plan, *, values: bool = False) -> int:
+    """Memory of a layer while it is simulated, from above."""
+    hw = plan.hw
+    lines = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits
+    # A kind of pass occurs twice where its filters are late the first time.
+    outcome = _KIND_BYTES + 80 * hw.pes + 40 * lines
+    return (
+        max(pass_bytes(shape, hw, values=values) for shape in plan.classes)
+        + plan.passes * _PASS_BYTES
+        + 2 * len(plan.classes) * outcome
+        + (words_bytes(plan) if values else 0)
+    )
+
+
+def words_bytes(plan: Plan) -> int:
+    """Memory of a layer's real words, their psums, and the convolution they are held against."""
+    layer, batch = plan.layer, plan.batch
+    channels = layer.G * layer.C
+    ifmap = channels * layer.H * layer.W
+    padded = channels * layer.padded_rows * layer.padded_columns
+    gathered = channels * layer.E * layer.F * layer.R * layer.S
+    image = 3 * ifmap + 2 * padded + gathered + 6 * layer.ofmap_words
+    return 8 * (batch * image + 3 * layer.filter_words)
+
+
+def result_bytes(layers: int, hw: Hardware) -> int:
+    """Memory of the results of that many layers, and of the file they are written to."""
+    return layers * (_RESULT_BYTES + _RESULT_PE_BYTES * hw.pes)
+
+
+def mib(size: int) -> int:
+    """Bytes as MiB, rounded up."""
+    return ceil_div(size, 1 << 20)
+
+
+def size_violations(plan: Plan) -> list[Violation]:
+    """The limits that a legal plan breaks by its size alone."""
+    if plan.passes > MOST_PASSES:  # before anything that grows with the passes
+        return [
+            Violation(
+                "passes",
+                plan.passes,
+                str(MOST_PASSES),
+                f"the mapping {plan.mapping} cuts the layer too finely to simulate; raise m, n, e, "
+                "p, q, r or t",
+            )
+        ]
+    found: list[Violation] = []
+    events = max(pass_events(shape, plan.hw) for shape in plan.classes)
+    if events > MOST_EVENTS:
+        found.append(
+            Violation(
+                "events of a pass",
+                events,
+                str(MOST_EVENTS),
+                f"the mapping {plan.mapping} makes a pass too large to simulate; lower n, e, r, t "
+                "or q",
+            )
+        )
+    needed = layer_bytes(plan)
+    if needed > MOST_BYTES:
+        found.append(
+            Violation(
+                "MiB of memory",
+                mib(needed),
+                str(mib(MOST_BYTES)),
+                f"{plan.passes} passes, the largest on {max(map(pass_pes, plan.classes))} PEs, "
+                f"under the mapping {plan.mapping}; a smaller batch or array, or shallower spads "
+                "and filter banks, take less",
+            )
+        )
+    return found

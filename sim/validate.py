@@ -1,0 +1,80 @@
+"""The facade of the published tables: networks simulated as they ran on the chip, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hw_models.load import load_hardware
+from sim.check.published import (
+    FITTED_TABLE,
+    NETWORKS,
+    NetworkValidation,
+    Power,
+    Validation,
+    chip_power_mw,
+    hold_against,
+    load_published,
+)
+from sim.errors import Fault, InputError
+from sim.plan.choose import shipped_mappings
+from sim.run import load_pricing, prepare, simulate
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from sim.account.result import Pricing
+
+
+def validate(
+    networks: Sequence[str] = NETWORKS,
+    *,
+    hw: str = "eyeriss_v1",
+    settings: Sequence[str] = (),
+    pricing: Pricing | None = None,
+    power: Power = chip_power_mw,
+) -> Validation:
+    """Simulate networks with published figures and hold every cell of them against the result.
+
+    A layer runs at the published batch under its published mapping, or the inferred one where none
+    is published. Where a second reading of the mapping is shipped, the layer runs under that, too.
+
+    Args:
+        networks: of `NETWORKS`; one that is named twice counts once.
+        hw: the name of a shipped chip or the path of a file.
+        settings: fields of the chip to change, as in `dram.overlap=full`.
+        pricing: what accesses cost (`sim.run.load_pricing`); the table that was fitted to the chip
+            where None. A normalised table gives no power.
+        power: gives a layer's power in mW from its result, None where it is not known.
+
+    Raises:
+        InputError: a network has no published figures, the chip cannot be read, or it refuses one
+            of the layers.
+
+    """
+    chip = load_hardware(hw, settings)
+    if pricing is None:
+        pricing = load_pricing(FITTED_TABLE)
+    done = [_validate_network(network, chip, pricing, power) for network in dict.fromkeys(networks)]
+    return Validation(chip, tuple(done), tuple(settings))
+
+
+def _validate_network(
+    network: str, hw: Hardware, pricing: Pricing, power: Power
+) -> NetworkValidation:
+    published = load_published(network)
+    mappings = shipped_mappings(network)
+    assert mappings is not None
+    readings = {"published": list(published.layers), "alternative": mappings.alternatives()}
+    results = []
+    for mapping, layers in readings.items():
+        prepared = prepare(network, layers=layers, batch=published.batch, hw=hw, mapping=mapping)
+        if prepared.refused:
+            raise InputError(
+                *(
+                    Fault("", None, f"{network} {layer.name}", reason)
+                    for layer in prepared.refused
+                    for reason in layer.reasons
+                )
+            )
+        results.append(simulate(prepared, pricing=pricing))
+    return hold_against(published, *results, power=power)
