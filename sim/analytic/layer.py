@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
-from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, PassCycles, pass_cycles
+from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, pass_cycles
 from sim.analytic.tiles import PassTime, StandstillEstimate, standstill
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
             shapes, times, spent, charged, full.bound, full.load, strict=True
         )
     )
-    macs, stalls = _pe_cycles(plan, spent, times, full)
+    loading = np.minimum(full.load, full.cycles) * times + spent - charged * times
+    macs, stalls = _pe_cycles(plan, shapes, spent, loading, full.bound)
     link = supply.lines * supply.beat_ticks
     pass_times = {
         (
@@ -206,26 +207,48 @@ def _late_prefetch(
 
 
 def _pe_cycles(
-    plan: Plan, spent: NDArray[np.int64], times: NDArray[np.int64], full: PassCycles
+    plan: Plan,
+    shapes: Sequence[PassShape],
+    spent: NDArray[np.int64],
+    loading: NDArray[np.int64],
+    bound: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(PE products, PE cycles by cause): exact where a PE works, one cause for the rest."""
+    """(PE products, PE cycles by cause): exact where a PE works or is gated.
+
+    `spent` and `loading` are cycles of all passes of a shape, in all and while filters load. What
+    then is left of a PE's time is shared among causes as the passes are among their bounds.
+    """
     macs, psums, bubbles = pe_work(plan)
     stalls = np.zeros((len(CAUSES), *macs.shape), np.int64)
     cycles = int(spent.sum())
-    used = macs > 0
+    in_use = _in_use(plan, shapes)
     stalls[CAUSES.index("computing")] = macs + bubbles
     stalls[CAUSES.index("accumulating")] = psums
-    stalls[CAUSES.index("clock_gated")][~used] = cycles
-    left = np.where(used, cycles - stalls.sum(axis=0), 0)
-    load = np.minimum(left, int((np.minimum(full.load, full.cycles) * times).sum()))
+    stalls[CAUSES.index("clock_gated")] = np.tensordot(spent, ~in_use, axes=1)
+    left = cycles - stalls.sum(axis=0)
+    load = np.minimum(left, np.tensordot(loading, in_use, axes=1))
     stalls[CAUSES.index("waiting_filter")] = load
     left = left - load
     waits = {"array": "idle", "psum bus": "waiting_psum_in", "ifmap bus": "waiting_ifmap"}
     shares = Counter[str]()
-    for cycles_spent, bound in zip(spent.tolist(), full.bound.tolist(), strict=True):
-        shares[waits[BOUNDS[bound]]] += cycles_spent
+    for cycles_spent, place in zip(spent.tolist(), bound.tolist(), strict=True):
+        shares[waits[BOUNDS[place]]] += cycles_spent
     for cause, share in shares.items():
         part = np.array([int(v * Fraction(share, cycles)) for v in left.ravel()], np.int64)
         stalls[CAUSES.index(cause)] += part.reshape(left.shape)
-    stalls[CAUSES.index("idle")] += np.where(used, cycles - stalls.sum(axis=0), 0)
+    stalls[CAUSES.index("idle")] += cycles - stalls.sum(axis=0)
     return macs, stalls
+
+
+def _in_use(plan: Plan, shapes: Sequence[PassShape]) -> NDArray[np.bool_]:
+    """Which PEs stand in a set of a pass: (shapes, rows, columns)."""
+    array = plan.hw.array
+    # Filter set, ofmap row and channel set of each PE; one beyond all sets where it has none.
+    place = np.full((3, array.rows, array.columns), 1 << 30, np.int64)
+    for filter_set in range(plan.mapping.t):
+        for ofmap_row in range(plan.mapping.e):
+            for site in plan.placement.chain(filter_set, ofmap_row, plan.mapping.r):
+                place[:, site.row, site.column] = filter_set, ofmap_row, site.channel_set
+    sizes = np.array([(len(s.filters), s.strip_rows, len(s.channels)) for s in shapes], np.int64)
+    inside: NDArray[np.bool_] = (place[None] < sizes[:, :, None, None]).all(axis=1)
+    return inside
