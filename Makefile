@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: setup run test test-all lint format clean
+.PHONY: setup run test test-all bench lint format clean
 
 setup: $(STAMP)
 
@@ -24,6 +24,9 @@ test: setup lint
 
 test-all: setup lint
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+bench: setup
+	$(BIN)/python tests/perf/bench_speed.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -16,22 +16,31 @@ from sim.account.result import (
     ValuesCheck,
     layer_result,
 )
+from sim.account.timeline import PHASES, PassKind, Timeline
+from sim.analytic.eyexam import eyexam
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
+from sim.plan.limits import MOST_BYTES, layer_bytes, mib, result_bytes
+from sim.plan.order import Order, Runs, fold_blocks, runs_of
 from sim.plan.schedule import Plan, make_plan
+from workloads.network import MAX_BATCH
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
-    from sim.engine.layer import PassMemory
+    from sim.analytic.layer import LayerEstimate
+    from sim.engine.layer import LayerActivity, PassMemory
     from sim.engine.values import LayerData
+    from sim.plan.schedule import PassShape
+    from sim.recorder import RunObserver
     from workloads.network import Network
 
     LayerProgress = Callable[[str, int, int, int], None]
 
-MOST_IMAGES = 4096
+MOST_JOBS = 256  # processes; more are never faster
+MOST_ORDERED = 200_000  # m-blocks that the closed form counts out for the order of passes alone
 
 
 def make_plans(
@@ -40,11 +49,24 @@ def make_plans(
     """Lay out every layer of the network: plans, refused layers and notes.
 
     Raises:
-        InputError: `mapping` cannot be read, or `batch` is out of range.
+        InputError: `mapping` cannot be read, `batch` is out of range, or the results would be too
+            large.
 
     """
-    if not 1 <= batch <= MOST_IMAGES:
-        raise InputError(Fault("", None, "--batch", f"must be 1 to {MOST_IMAGES}, got {batch}"))
+    needed = result_bytes(len(network.layers), hw)
+    if needed > MOST_BYTES:
+        raise InputError(
+            Fault(
+                "",
+                None,
+                f"{network.name} on {hw.name}",
+                f"the results of {len(network.layers)} layers on {hw.pes} PEs take {mib(needed)} "
+                f"MiB, limit {mib(MOST_BYTES)}: name fewer layers with --layer, or use a smaller "
+                "array",
+            )
+        )
+    if not 1 <= batch <= MAX_BATCH:
+        raise InputError(Fault("", None, "--batch", f"must be 1 to {MAX_BATCH}, got {batch}"))
     plans: list[Plan] = []
     refused: list[RefusedLayer] = []
     notes: list[str] = []
@@ -118,6 +140,7 @@ def run(
     pricing: Pricing | None = None,
     jobs: int = 1,
     progress: LayerProgress | None = None,
+    observers: Sequence[RunObserver] = (),
 ) -> Result:
     """Simulate layers of a network event by event.
 
@@ -132,6 +155,7 @@ def run(
         pricing: what accesses cost (`load_pricing`); the normalised table of ISCA 2016 where None.
         jobs: processes to use; the result is the same for any number.
         progress: called with the layer's name, passes done, passes in all and passes simulated.
+        observers: are told what every pass did (`sim.recorder`); layers then run one by one.
 
     Raises:
         InputError: something given is wrong; carries one fault for each mistake. A layer that the
@@ -147,6 +171,7 @@ def run(
         pricing=pricing,
         jobs=jobs,
         progress=progress,
+        observers=observers,
     )
 
 
@@ -158,24 +183,42 @@ def simulate(
     pricing: Pricing | None = None,
     jobs: int = 1,
     progress: LayerProgress | None = None,
+    observers: Sequence[RunObserver] = (),
 ) -> Result:
     """Simulate what has been prepared; arguments and errors as in `run`."""
     from sim.engine.layer import PassMemory
 
     if jobs < 1:
         raise InputError(Fault("", None, "--jobs", f"must be 1 or more, got {jobs}"))
+    jobs = min(jobs, MOST_JOBS)
+    if values is not None:
+        check_values(prepared)
     pricing = pricing if pricing is not None else load_pricing()
     memory = PassMemory(prepared.hw)
-    one = partial(
-        _simulate_one, memory=memory, every_pass=every_pass, values=values, pricing=pricing
-    )
-    if jobs > 1 and (every_pass or values is not None):
-        # Nothing is shared between layers here, so they go to the workers whole.
-        from concurrent.futures import ProcessPoolExecutor
+    if observers:
+        from sim.engine.probe import Probe
 
-        with ProcessPoolExecutor(max_workers=jobs) as pool:
-            return prepared.result("event", list(pool.map(one, prepared.plans)))
-    if jobs > 1:
+        # One process, so that observers are told of passes in their order.
+        jobs, memory.probe = 1, Probe(observers)
+    one = partial(
+        _simulate_one,
+        memory=memory,
+        every_pass=every_pass,
+        values=values,
+        pricing=pricing,
+        observers=observers,
+    )
+    alone = every_pass or values is not None  # no layer recalls what another one simulated
+    if jobs > 1 and alone and len(prepared.plans) > 1:
+        from sim.engine.parallel import in_workers
+
+        layers: dict[int, LayerResult] = {}
+        for place, layer in in_workers(one, prepared.plans, jobs):
+            layers[place] = layer
+            if progress is not None:
+                progress(layer.layer.name, layer.passes, layer.passes, layer.passes_simulated)
+        return prepared.result("event", [layers[place] for place in sorted(layers)])
+    if jobs > 1 and not alone:
         from sim.engine.parallel import simulate_ahead
 
         ahead = None
@@ -188,6 +231,28 @@ def simulate(
     return prepared.result("event", [one(plan, progress=progress) for plan in prepared.plans])
 
 
+def check_values(prepared: Prepared) -> None:
+    """Refuse layers whose real words would take too much memory; before any word is read or drawn.
+
+    Raises:
+        InputError: one fault for each such layer.
+
+    """
+    faults = [
+        Fault(
+            "",
+            None,
+            f"{plan.layer.name}, batch {plan.batch}",
+            f"--values takes {mib(needed)} MiB of memory, limit {mib(MOST_BYTES)}: a smaller batch "
+            "takes less",
+        )
+        for plan in prepared.plans
+        if (needed := layer_bytes(plan, values=True)) > MOST_BYTES
+    ]
+    if faults:
+        raise InputError(*faults)
+
+
 def _simulate_one(
     plan: Plan,
     *,
@@ -195,6 +260,7 @@ def _simulate_one(
     every_pass: bool,
     values: Values | None,
     pricing: Pricing,
+    observers: Sequence[RunObserver],
     progress: LayerProgress | None = None,
 ) -> LayerResult:
     from sim.engine.layer import simulate_layer
@@ -207,15 +273,92 @@ def _simulate_one(
         data=data,
         progress=partial(progress, plan.layer.name) if progress is not None else None,
     )
-    return layer_result(
+    checked = None
+    if data is not None and values is not None:
+        checked = _compare_values(plan, data, values, activity.counts["mac.gated"])
+    result = layer_result(
         plan,
         activity,
         causes=activity.causes,
         stalls=activity.stalls,
         passes_simulated=activity.passes_simulated,
         events=activity.events,
-        values=_compare_values(plan, data, values) if data and values else None,
+        values=checked,
         pricing=pricing,
+        timeline=_timeline(activity),
+        eyexam=eyexam(plan, activity.cycles),
+    )
+    for observer in observers:
+        observer.layer_result(result, pricing)
+    return result
+
+
+def _timeline(activity: LayerActivity) -> Timeline:
+    kinds = []
+    for kind in activity.kinds:
+        phases, busy = dict.fromkeys(PHASES, 0), {}
+        if kind.profile is not None:
+            phases = dict(zip(PHASES, kind.profile.phases, strict=True))
+            busy = kind.profile.busy
+        phases["drain"] += kind.cycles - sum(phases.values())  # charged beyond the pass
+        kinds.append(_pass_kind(kind.shape, kind.cycles, kind.passes, phases, busy))
+    return Timeline(tuple(kinds), activity.order)
+
+
+def _estimated_timeline(plan: Plan, found: LayerEstimate) -> Timeline:
+    kinds = []
+    for share in found.bounds:
+        cycles = share.cycles // share.passes
+        load = min(share.load_cycles, cycles)
+        phases = {**dict.fromkeys(PHASES, 0), "load": load, "steady": cycles - load}
+        kinds.append(_pass_kind(share.shape, cycles, share.passes, phases, {}))
+    places = {share.shape: place for place, share in enumerate(found.bounds)}
+    return Timeline(tuple(kinds), _planned_order(plan, places))
+
+
+def _planned_order(plan: Plan, kinds: dict[PassShape, int]) -> Order:
+    """The order of a plan's passes, m-block by m-block; empty where there are too many."""
+    blocks = len(plan.image_blocks) * len(plan.strips) * len(plan.m_blocks)
+    if plan.layer.G * blocks > MOST_ORDERED:
+        return ()
+    known: dict[tuple[int, int, int], Runs] = {}
+
+    def runs(images: int, strip: int, m_block: int) -> Runs:
+        key = (images, strip, m_block)
+        if key not in known:
+            known[key] = runs_of(
+                kinds[plan.shape(images, strip, filters, channels, place == 0)]
+                for place, channels in enumerate(plan.channel_blocks)
+                for filters in plan.filter_blocks(m_block)
+            )
+        return known[key]
+
+    return fold_blocks(
+        runs(images, strip, m_block)
+        for _ in range(plan.layer.G)
+        for images in plan.image_blocks
+        for strip in plan.strips
+        for m_block in plan.m_blocks
+    )
+
+
+def _pass_kind(
+    shape: PassShape,
+    cycles: int,
+    passes: int,
+    phases: dict[str, int],
+    busy: dict[str, tuple[float, ...]],
+) -> PassKind:
+    return PassKind(
+        images=shape.images,
+        strip_rows=shape.strip_rows,
+        filters=sum(shape.filters),
+        channels=sum(shape.channels),
+        first_channels=shape.first_channels,
+        cycles=cycles,
+        passes=passes,
+        phases=phases,
+        busy=busy,
     )
 
 
@@ -254,27 +397,45 @@ def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
                 passes_simulated=0,
                 bounds=dict(bounds),
                 pricing=pricing,
+                timeline=_estimated_timeline(plan, found),
+                eyexam=eyexam(plan, found.cycles),
             )
         )
     return prepared.result("closed-form", results)
 
 
-def load_pricing(table: str = "isca2016", precision: str | None = None) -> Pricing:
+def load_pricing(
+    table: str = "isca2016", precision: str | None = None, network: Network | None = None
+) -> Pricing:
     """An energy table, and the bits and pruning of layers from a precision file.
 
     Args:
         table: the name of a shipped table or the path of a file.
         precision: the path of a file that gives each layer's pruned share of weights and the bits
-            of weights and activations (docs/energy.md); 16 bit and nothing pruned where None.
+            of weights and activations (docs/energy.md), or `alexnet_pruned`, the shipped example;
+            16 bit and nothing pruned where None.
+        network: the network whose layers the precision file must name, in any case; its names are
+            taken as they are where None.
 
     Raises:
-        InputError: a file is wrong.
+        InputError: a file is wrong, or names a layer that the network does not have.
 
     """
     from hw_models.energy import load_energy_table
-    from sim.analytic.first_order import read_precisions
+    from sim.analytic.first_order import load_precisions
+    from workloads.document import unknown_name
 
-    found = read_precisions(precision) if precision is not None else {}
+    found = load_precisions(precision) if precision is not None else {}
+    if network is not None:
+        names = {layer.name.casefold(): layer.name for layer in network.layers}
+        faults = [
+            Fault(precision or "", None, "layers", unknown_name("layer", name, names.values()))
+            for name in found
+            if name.casefold() not in names
+        ]
+        if faults:
+            raise InputError(*faults)
+        found = {names[name.casefold()]: given for name, given in found.items()}
     return Pricing(
         table=load_energy_table(table),
         bits={
@@ -291,14 +452,17 @@ def load_pricing(table: str = "isca2016", precision: str | None = None) -> Prici
 
 
 def _layer_data(plan: Plan, values: Values) -> LayerData:
-    from sim.engine.values import LayerData, random_words
+    from sim.engine.values import LayerData, random_words, word_shapes
 
-    ifmap, filters = random_words(plan, values.seed)
-    if values.ifmap is not None:
-        ifmap = _given("--ifmap", values.ifmap, ifmap.shape)
-    if values.filters is not None:
-        filters = _given("--filter", values.filters, filters.shape)
-    return LayerData(plan, ifmap, filters)
+    of_ifmap, of_filters = word_shapes(plan)
+    ifmap, filters = values.ifmap, values.filters
+    if ifmap is None or filters is None:
+        drawn = random_words(plan, values.seed)
+        ifmap = drawn[0] if ifmap is None else ifmap
+        filters = drawn[1] if filters is None else filters
+    return LayerData(
+        plan, _given("--ifmap", ifmap, of_ifmap), _given("--filter", filters, of_filters)
+    )
 
 
 def _given(name: str, words: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -314,8 +478,8 @@ def _given(name: str, words: NDArray[np.int64], shape: tuple[int, ...]) -> NDArr
     raise InputError(Fault("", None, name, fault))
 
 
-def _compare_values(plan: Plan, data: LayerData, values: Values) -> ValuesCheck:
-    from sim.check.convolution import convolve
+def _compare_values(plan: Plan, data: LayerData, values: Values, gated: int) -> ValuesCheck:
+    from sim.check.convolution import convolve, zero_products
 
     expected = convolve(plan.layer, data.ifmap, data.filters, plan.hw.arithmetic.psum_bits)
     given = values.ifmap is not None or values.filters is not None
@@ -323,6 +487,7 @@ def _compare_values(plan: Plan, data: LayerData, values: Values) -> ValuesCheck:
         ofmap=data.psums,
         wrong=int((expected != data.psums).sum()),
         seed=None if given else values.seed,
+        gated_off=gated - zero_products(plan.layer, data.ifmap),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from hw_models.energy import EnergyTable
 from hw_models.spec import Hardware
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
+from sim.account.timeline import Timeline
 from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan
 from workloads.layer import Layer, layer_to_dict
@@ -34,16 +35,43 @@ class Pricing:
 class ValuesCheck:
     """How the ofmap of a run with real words compares with a NumPy convolution.
 
-    `ofmap` is (N, M, E, F), before ReLU; `wrong` counts its elements that differ.
+    `ofmap` is (N, M, E, F), before ReLU; `wrong` counts its elements that differ. `gated_off` is
+    how many more MACs the machine gated than there are products with a zero ifmap word.
     """
 
     ofmap: NDArray[np.int64]
     wrong: int
     seed: int | None
+    gated_off: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The check's object in the result file."""
-        return {"elements": int(self.ofmap.size), "wrong": self.wrong, "seed": self.seed}
+        return {
+            "elements": int(self.ofmap.size),
+            "wrong": self.wrong,
+            "gated_off": self.gated_off,
+            "seed": self.seed,
+        }
+
+
+class EyexamStep(Protocol):
+    """A step of Eyexam: the fewest cycles under its constraints and all before, and why so many."""
+
+    @property
+    def name(self) -> str:
+        """What constrains the layer from here on."""
+
+    @property
+    def cycles(self) -> int:
+        """Fewest cycles of the layer."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+
+    @property
+    def limit(self) -> str:
+        """The station that bounds a step of several stations, or an empty string."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +83,8 @@ class LayerResult:
     ifmap words by PEs reached; `pe_macs` (rows, columns) products;
     `pe_cycles` cause -> (rows, columns) cycles, which add up to `processing_cycles` in every PE.
     `values` is there where real words moved; `bounds`, of the closed form alone, has the cycles of
-    the passes by the station that bounds them.
+    the passes by the station that bounds them. `timeline` has the passes over time, and `eyexam`
+    the steps from all MACs at once down to the cycles that the layer took.
     """
 
     layer: Layer
@@ -77,6 +106,8 @@ class LayerResult:
     values: ValuesCheck | None = None
     bounds: dict[str, int] = field(default_factory=dict)
     energy: EnergyBreakdown | None = None
+    timeline: Timeline | None = None
+    eyexam: tuple[EyexamStep, ...] = ()
 
     @property
     def total_cycles(self) -> int:
@@ -137,6 +168,23 @@ class LayerResult:
             **({"values": self.values.to_dict()} if self.values is not None else {}),
             **({"bounds": self.bounds} if self.bounds else {}),
             **({"energy": self.energy.to_dict()} if self.energy is not None else {}),
+            **({"timeline": self.timeline.to_dict()} if self.timeline is not None else {}),
+            **(
+                {
+                    "eyexam": [
+                        {
+                            "step": step.name,
+                            "cycles": step.cycles,
+                            "macs_per_cycle": self.macs / step.cycles,
+                            "limit": step.limit,
+                            "reason": step.reason,
+                        }
+                        for step in self.eyexam
+                    ]
+                }
+                if self.eyexam
+                else {}
+            ),
         }
 
     @property
@@ -263,6 +311,8 @@ def layer_result(
     values: ValuesCheck | None = None,
     bounds: dict[str, int] | None = None,
     pricing: Pricing | None = None,
+    timeline: Timeline | None = None,
+    eyexam: tuple[EyexamStep, ...] = (),
 ) -> LayerResult:
     """Book a layer's activity.
 
@@ -312,4 +362,6 @@ def layer_result(
         values=values,
         bounds=bounds or {},
         energy=energy,
+        timeline=timeline,
+        eyexam=eyexam,
     )

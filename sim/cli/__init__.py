@@ -1,0 +1,195 @@
+"""The command line: `eyeriss-sim COMMAND ...`, one file a command.
+
+A command is a click command in a module of this package, and a line in `COMMANDS`; its module is
+imported when the command runs or its own help is asked. Commands raise what goes wrong; `main` is
+the one place that turns it into words and an exit code. They import numpy, pydantic, rich and simpy
+inside their functions, so that every help is there at once.
+
+Exit codes: 0 done, 1 a check failed, 2 a mistake in what the user gave, 3 a defect of the
+simulator, 130 interrupted, 141 nobody reads the output any more.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from io import TextIOWrapper
+from pathlib import Path
+
+import click
+
+COMMANDS = {
+    "run": ("sim.cli.run", "Simulate layers of a network event by event."),
+    "estimate": ("sim.cli.estimate", "Tell the same in closed form, at once."),
+    "check": ("sim.cli.check", "Hold the simulation against the closed form."),
+    "validate": (
+        "sim.cli.validate",
+        "Hold the simulation against the published tables of the chip.",
+    ),
+    "audit": ("sim.cli.audit", "Say where the first-order estimator counts otherwise, and why."),
+    "calibrate": ("sim.cli.calibrate", "Fit an energy table to the chip's measured power."),
+    "report": ("sim.cli.report", "Make a page to look at out of result files."),
+    "trace": ("sim.cli.trace", "Replay, compare and export what --trace has recorded."),
+    "show": ("sim.cli.show", "Print what a network, hardware or mapping holds."),
+}
+"""Name -> module with an attribute of that name, and the line in the list of commands."""
+
+USAGE, DEFECT, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports the one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now; None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names, with the rest of the arguments."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"eyeriss-sim {version('eyeriss-sim')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`eyeriss-sim COMMAND --help` tells all about a command.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Simulate the Eyeriss v1 CNN accelerator, cycle by cycle.
+
+    Start with `eyeriss-sim run alexnet --layer CONV1`.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; raises nothing.
+
+    No traceback is printed, but of a defect under `python -X dev`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name out of a file may not be in the encoding
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _invoke(sys.argv[1:] if args is None else list(args))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BaseException as error:
+        try:
+            code = _explain(error)
+        except BrokenPipeError:
+            code = BROKEN_PIPE
+        except OSError:  # stderr itself cannot be written: the exit code is all that is left
+            code = USAGE
+    _abandon_broken_streams()
+    return code
+
+
+def _invoke(args: list[str]) -> int:
+    # Not `cli.main`: it has words and exit codes of its own for Ctrl-C and a broken pipe.
+    with cli.make_context("eyeriss-sim", args) as context:
+        cli.invoke(context)
+    return 0
+
+
+def _explain(error: BaseException) -> int:
+    """Say on stderr what went wrong; the exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    if isinstance(error, click.ClickException):
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            command = error.ctx.command_path
+            click.echo(f"{error.ctx.get_usage()}\nTry '{command} --help' for help.\n", err=True)
+        click.echo(f"error: {error.format_message()}", err=True)
+        return USAGE
+    if isinstance(error, OSError):
+        place = error.filename or error.filename2
+        reason = error.strerror or str(error) or type(error).__name__
+        click.echo(f"error: {f'{place}: ' if place else ''}{reason}", err=True)
+        return USAGE
+
+    from sim.errors import InputError, SimulationError
+
+    if isinstance(error, InputError):
+        for fault in error.faults:
+            click.echo(f"error: {fault}", err=True)
+        return USAGE
+    if isinstance(error, SimulationError):
+        text = str(error)
+    elif isinstance(error, MemoryError):
+        click.echo("error: not enough memory for this simulation", err=True)
+        return USAGE
+    elif isinstance(error, Exception):
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        file = Path(frame.filename)
+        text = f"{type(error).__name__}: {error} ({file.parent.name}/{file.name}:{frame.lineno})"
+        if sys.flags.dev_mode:
+            traceback.print_exception(error)
+    else:
+        raise error
+    click.echo(f"internal error: {text}", err=True)
+    click.echo(
+        "This is a defect of the simulator, not of what you gave it; please report it with the "
+        "command that led to it.",
+        err=True,
+    )
+    return DEFECT
+
+
+def _abandon_broken_streams() -> None:
+    """Let the interpreter's last flush find no stream that cannot be written."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,64 @@
+"""`eyeriss-sim audit`: where the first-order estimator counts otherwise, and why."""
+
+from __future__ import annotations
+
+import click
+
+from sim.cli.options import HelpWithoutArguments, Selection, selection_options
+from sim.cli.output import Target, color_on_stdout, json_text, stdout_width, write_stdout
+from sim.cli.plans import lay_out
+
+SCHEMA, VERSION = "eyeriss-sim/audit", 1
+
+
+@click.command(cls=HelpWithoutArguments)
+@selection_options
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write every count and reason; - is stdout, which then gets no text.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No text.")
+def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
+    """Hold every count of the first-order estimator against the machine's, with the reasons.
+
+    NETWORK is a shipped network, a YAML file or alexnet_ungrouped, the estimator's own example;
+    alexnet where only options are given. Both count for one image, so --batch only says for which
+    batch the mapping is made. Exit code 2 where the chip refuses a layer that --layer names, or
+    every layer.
+
+    \b
+    Examples:
+      eyeriss-sim audit alexnet --layer CONV2
+      eyeriss-sim audit vgg16 --json audit.json
+    """
+    from sim.analytic.audit import audit as compare
+    from sim.analytic.first_order import find_network
+
+    target = None if json_file is None else Target(json_file)
+    prepared = lay_out(selection, "audited", find_network)
+    if target is not None:
+        target.check()
+    found = [compare(plan) for plan in prepared.plans]
+    try:
+        if target is not None:
+            target.write(
+                json_text(
+                    {
+                        "schema": SCHEMA,
+                        "version": VERSION,
+                        "network": prepared.network,
+                        "hw": prepared.hw.to_dict(),
+                        "layers": [layer.to_dict() for layer in found],
+                        "refused": [layer.to_dict() for layer in prepared.refused],
+                    }
+                )
+            )
+    finally:
+        if not quiet and not (target is not None and target.is_stdout):
+            from sim.report.models import render_audit
+
+            write_stdout(
+                render_audit(found, prepared.network, width=stdout_width(), color=color_on_stdout())
+            )

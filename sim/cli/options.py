@@ -1,0 +1,184 @@
+"""The options that say what is simulated, the same for every command that simulates something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from sim.account.result import Pricing
+    from workloads.document import Fault
+    from workloads.network import Network
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+class HelpWithoutArguments(click.Command):
+    """A command that shows its help where it is given nothing at all."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Show the help where there are no arguments, else parse them."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user wants simulated, in his own words; `load` looks it up."""
+
+    network: str
+    layers: tuple[str, ...]
+    batch: int | None
+    hw: str
+    settings: tuple[str, ...]
+    mapping: str
+
+    def load(self, find: Callable[[str], Network] | None = None) -> tuple[Network, int, Hardware]:
+        """The network with the selected layers only, the batch and the chip.
+
+        `find` looks the network up in place of `load_network`.
+
+        Raises:
+            InputError: with the faults of network, layers and hardware together.
+
+        """
+        from hw_models.load import load_hardware
+        from sim.errors import InputError
+        from sim.run import resolve
+        from workloads.network import load_network
+
+        faults: list[Fault] = []
+        network: Network | None = None
+        hw: Hardware | None = None
+        try:
+            network = (find or load_network)(self.network)
+            network.select(self.layers)
+        except InputError as error:
+            faults += error.faults
+        try:
+            hw = load_hardware(self.hw, self.settings)
+        except InputError as error:
+            faults += error.faults
+        if faults or network is None or hw is None:
+            raise InputError(*faults)
+        return resolve(network, self.layers, self.batch, hw)
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What the user says of prices, in his own words; `load` looks it up."""
+
+    table: str
+    precision: str | None
+
+    def load(self, selection: Selection) -> Pricing:
+        """The table, and bits and pruning of the network's layers.
+
+        Raises:
+            InputError: with the faults of the files.
+
+        """
+        from sim.run import load_pricing
+        from workloads.network import load_network
+
+        network = load_network(selection.network) if self.precision is not None else None
+        return load_pricing(self.table, self.precision, network)
+
+
+set_option = click.option(
+    "--set",
+    "settings",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Change a field of the hardware, as in array.rows=24; may be repeated.",
+)
+"""`--set`, handed over as `settings`."""
+
+
+def selection_options(command: Command) -> Callable[..., Any]:
+    """Add NETWORK, `--layer --batch --hw --set --mapping`, handed over as one `Selection`."""
+
+    @wraps(command)
+    def collect(
+        *,
+        network: str,
+        layers: tuple[str, ...],
+        batch: int | None,
+        hw: str,
+        settings: tuple[str, ...],
+        mapping: str,
+        **others: object,
+    ) -> object:
+        return command(Selection(network, layers, batch, hw, settings, mapping), **others)
+
+    options = (
+        click.option(
+            "--mapping",
+            default="published",
+            show_default=True,
+            metavar="NAME|FILE|m=..,..",
+            help="published (auto where a layer has none), alternative (a second published one), "
+            "auto (the best that a search finds), a YAML file, or all seven factors, as in "
+            "m=64,n=4,e=13,p=16,q=3,r=2,t=2.",
+        ),
+        set_option,
+        click.option(
+            "--hw",
+            default="eyeriss_v1",
+            show_default=True,
+            metavar="NAME|FILE",
+            help="Hardware: a shipped one or a YAML file.",
+        ),
+        click.option(
+            "--batch", type=int, metavar="N", help="Images.  [default: the network's own batch]"
+        ),
+        click.option(
+            "--layer",
+            "layers",
+            metavar="NAME",
+            multiple=True,
+            help="A layer, in any case; may be repeated.  [default: all layers]",
+        ),
+        click.argument("network", default="alexnet", metavar="[NETWORK]"),
+    )
+    decorated: Callable[..., Any] = collect
+    for option in options:
+        decorated = option(decorated)
+    return decorated
+
+
+def pricing_options(command: Command) -> Callable[..., Any]:
+    """Add `--energy --precision`, handed over as one `Prices`."""
+
+    @wraps(command)
+    def collect(
+        *arguments: object, energy_table: str, precision: str | None, **others: object
+    ) -> object:
+        return command(*arguments, prices=Prices(energy_table, precision), **others)
+
+    decorated: Callable[..., Any] = collect
+    for option in (
+        click.option(
+            "--precision",
+            metavar="NAME|FILE",
+            help="Price bits and pruning of the layers that this YAML file names (docs/energy.md); "
+            "counts and cycles stay. alexnet_pruned is shipped.  [default: every word in full]",
+        ),
+        click.option(
+            "--energy",
+            "energy_table",
+            default="isca2016",
+            show_default=True,
+            metavar="NAME|FILE",
+            help="Energy table: a shipped one (eyeriss-sim show energy) or a YAML file.",
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated

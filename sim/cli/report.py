@@ -1,0 +1,93 @@
+"""`eyeriss-sim report`: result files as one page to look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from sim.cli.options import HelpWithoutArguments
+from sim.cli.output import STDOUT, Target
+from sim.cli.pages import check_folder, plots_option, write_plots
+
+MOST_RUNS = 16
+
+
+@click.command(cls=HelpWithoutArguments)
+@click.argument("files", nargs=-1, required=True, metavar="RESULT.json...")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.html",
+    help="The page; - is stdout.  [default: RESULT.html beside RESULT.json, and comparison.html "
+    "here for several]",
+)
+@plots_option
+def report(files: tuple[str, ...], output: str | None, plots: str | None) -> None:
+    """Write a page of what `run --json` or `estimate --json` found: one file, opened anywhere.
+
+    It says where the time is, where the energy is and what to change, and shows for every layer
+    the map of PEs, the buses, stalls, passes, energy and the steps from the peak to what was
+    reached. Several results stand side by side, each against the first.
+
+    \b
+    Examples:
+      eyeriss-sim report result.json
+      eyeriss-sim report published.json auto.json -o mappings.html
+      eyeriss-sim report result.json --plots figures
+    """
+    from sim.errors import Fault, InputError
+    from sim.report.html import render_page
+    from sim.report.load import ResultFile, read_result
+
+    if len(files) > MOST_RUNS:
+        raise click.UsageError(f"{len(files)} results are too many for a page; {MOST_RUNS} fit")
+    if plots is not None and len(files) > 1:
+        raise click.UsageError("--plots draws one result; name one file")
+    target = Target(output if output is not None else _default(files))
+    if not target.is_stdout and any(_same(target.name, name) for name in files):
+        raise click.UsageError(f"-o {target.name} is one of the results; name another file")
+    found: list[tuple[str, ResultFile]] = []
+    faults: list[Fault] = []
+    for name, label in zip(files, labels(files), strict=True):
+        try:
+            found.append((label, read_result(name)))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*faults)
+    if plots is not None:
+        from sim.report.plots import require_matplotlib
+
+        require_matplotlib()
+        check_folder(Path(plots))
+    target.write(render_page(found))
+    if plots is not None:
+        write_plots(found[0][1], Path(plots))
+    if not target.is_stdout:
+        click.echo(f"wrote {target.name}")
+
+
+def _default(files: tuple[str, ...]) -> str:
+    if len(files) > 1:
+        return "comparison.html"
+    file = Path(files[0])
+    return str(file.with_name(f"{file.stem or file.name}.html"))
+
+
+def _same(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve() and other != STDOUT
+
+
+def labels(files: tuple[str, ...]) -> list[str]:
+    """A short name for each file: its own, with its folder or a number where two are the same."""
+    found = [Path(name).stem or name for name in files]
+    if len(set(found)) < len(found):
+        found = [str(Path(name).with_suffix("")) for name in files]
+    times: Counter[str] = Counter()
+    for place, name in enumerate(found):
+        times[name] += 1
+        if times[name] > 1:
+            found[place] = f"{name} ({times[name]})"
+    return found

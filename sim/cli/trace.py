@@ -1,0 +1,494 @@
+"""`eyeriss-sim trace`: look at recorded runs, replay, compare, export and recover them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sim.cli.output import Target, write_stdout
+
+if TYPE_CHECKING:
+    from traces.diff import Side
+    from traces.reader import LayerTrace, Query, Trace
+    from traces.replay import LayerReplay
+    from traces.state import Condition
+    from traces.step import Stepper
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+DIFFERS = 1
+SHOWN_EVENTS = 1000
+SHOWN_DIFFERENCES = 20
+MOST_CYCLE = 2**47
+MOST_EVENTS = 100_000_000
+
+
+class Place(click.ParamType[tuple[int, int]]):
+    """`R,C`: the row and column of a PE."""
+
+    name = "R,C"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Row and column."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"\s*\(?(\d{1,5})\s*,\s*(\d{1,5})\)?\s*", value)
+        if found is None:
+            self.fail(f"{value!r} is no PE; one is ROW,COLUMN, as in 3,4", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+@click.group()
+def trace() -> None:
+    """Look at recorded runs: `run --trace FILE` writes one.
+
+    \b
+    Examples:
+      eyeriss-sim run lenet5 --trace lenet5.trace
+      eyeriss-sim trace replay lenet5.trace
+      eyeriss-sim trace replay lenet5.trace --layer C1 --pe 3,4 --to 500
+      eyeriss-sim trace replay lenet5.trace --layer C1 --break 'glb.psum.read > 1000' --step
+      eyeriss-sim trace export lenet5.trace --layer C1 --to perfetto -o c1.json
+    """
+
+
+def _told(command: Command) -> Command:
+    """Let mistakes about a trace be told as mistakes, with no word of a defect."""
+
+    @wraps(command)
+    def telling(*args: object, **options: object) -> object:
+        from traces.header import TraceError
+
+        try:
+            return command(*args, **options)
+        except (TraceError, _MistakeErrorError) as error:
+            raise click.ClickException(str(error)) from None
+
+    return telling  # type: ignore[return-value]
+
+
+class _MistakeErrorError(Exception):
+    """What a user asked a trace for cannot be."""
+
+
+def _asked(function: Callable[..., Any], *args: object, **options: object) -> Any:
+    """Call what raises `ValueError` where the user asked for what cannot be."""
+    try:
+        return function(*args, **options)
+    except ValueError as error:
+        raise _MistakeErrorError(str(error)) from None
+
+
+def _open(name: str) -> Trace:
+    import traces
+
+    return traces.open(name)
+
+
+file_argument = click.argument("file", metavar="FILE")
+
+
+def _query_options(last: str) -> Callable[[Command], Command]:
+    """`--layer --from --block --pe --action --type`, and `last`: `--to`, or what stands for it."""
+
+    def add(command: Command) -> Command:
+        for option in _options(last):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _options(last: str) -> tuple[Callable[[Command], Command], ...]:
+    cycle = click.IntRange(0, MOST_CYCLE)
+    return (
+        click.option("--type", "kind", metavar="TYPE", help="filter, ifmap, psum or none."),
+        click.option("--action", metavar="NAME", help="read, write, send, mac, accumulate, .."),
+        click.option("--pe", type=Place(), metavar="R,C", help="One PE."),
+        click.option(
+            "--block", metavar="NAME", help="dram, glb, gin_ifmap, noc, pe, pe(3,4), link(3,4), .."
+        ),
+        click.option(last, "last", type=cycle, metavar="CYCLE", help="Before this cycle."),
+        click.option("--from", "first", type=cycle, metavar="CYCLE", help="From this cycle on."),
+        click.option("--layer", metavar="NAME", help="One layer."),
+    )
+
+
+def _query(
+    found: Trace, layer: str | None, first: int | None, last: int | None, block: str | None,
+    pe: tuple[int, int] | None, action: str | None, kind: str | None,
+) -> Query:  # fmt: skip
+    cycles = None
+    if first is not None or last is not None:
+        cycles = (first or 0, MOST_CYCLE if last is None else last)
+    query: Query = _asked(
+        found.query, layer=layer, block=block, pe=pe, action=action, kind=kind, cycles=cycles
+    )
+    return query
+
+
+# --- info -----------------------------------------------------------------------------------------
+
+
+@trace.command()
+@file_argument
+@_told
+def info(file: str) -> None:
+    """Say what FILE is: the run, its layers, passes and events, and what was recorded."""
+    with _open(file) as found:
+        write_stdout("".join(f"{line}\n" for line in _info(found)))
+
+
+def _info(found: Trace) -> Iterator[str]:
+    about = found.description
+    size = found.path.stat().st_size
+    yield f"{found.path}: {found.state} trace, {size / 1e6:.2f} MB"
+    yield f"written by {about['program']}"
+    yield (
+        f"network {about['network']}, batch {about.get('batch')}, array "
+        f"{found.layout.rows} x {found.layout.columns}"
+    )
+    words = "no words, counts and times alone"
+    if about.get("values"):
+        seed = about.get("seed")
+        words = "with words, " + ("from files" if seed is None else f"seed {seed}")
+    yield words
+    if found.partial:
+        yield f"partial: {found.partial}"
+    yield f"{'layer':<12}{'passes':>9}{'distinct':>10}{'cycles':>14}{'events':>16}  mapping"
+    for layer in found.layers:
+        mapping = layer.description.get("mapping")
+        factors = mapping if isinstance(mapping, dict) else {}
+        cycles = int(layer.passes["cycles"].sum()) if len(layer.passes) else 0
+        yield (
+            f"{layer.name:<12.40}{len(layer.passes):>9}"
+            f"{len(set(layer.passes['template'].tolist())):>10}{cycles:>14}"
+            f"{found.event_count(layer):>16}  {','.join(f'{k}={v}' for k, v in factors.items())}"
+        )
+    stored = found.table_rows("steps")
+    events = sum(found.event_count(layer) for layer in found.layers)
+    yield f"{events} events, stored as {stored} rows of {found.templates} distinct passes"
+
+
+# --- replay ---------------------------------------------------------------------------------------
+
+
+@trace.command()
+@file_argument
+@_query_options("--to")
+@click.option("--limit", type=click.IntRange(1), default=SHOWN_EVENTS, show_default=True,
+              metavar="N", help="Events to print at most.")  # fmt: skip
+@click.option("--step", is_flag=True, help="Walk event by event: n, p, g CYCLE, b EXPR, s, f, q.")
+@click.option(
+    "--break", "expression", metavar="EXPR",
+    help="Stop where this first holds: a ledger entry, level, cycle or pass against a number, as "
+    "in 'glb.psum.read > 1000' or 'fifo.psum_in(3,4) >= 8'.",
+)  # fmt: skip
+@_told
+def replay(
+    file: str, layer: str | None, first: int | None, last: int | None, block: str | None,
+    pe: tuple[int, int] | None, action: str | None, kind: str | None, limit: int, step: bool,
+    expression: str | None,
+) -> None:  # fmt: skip
+    """Rebuild ledger, stalls, cycles and energy of FILE from its events alone.
+
+    Says whether they equal those of the run that wrote it; exit code 1 where they do not. With a
+    filter the events are printed instead; --step and --break show the state of the machine.
+    """
+    from traces.state import parse_condition
+
+    with _open(file) as found:
+        query = _query(found, layer, first, last, block, pe, action, kind)
+        condition = None if expression is None else _asked(parse_condition, expression)
+        if step or condition is not None:
+            _walk(found, query, layer, condition, interactive=step)
+        elif query != found.query():
+            _print_events(found, query, limit)
+        else:
+            _rebuild(found)
+
+
+def _rebuild(found: Trace) -> None:
+    from traces.replay import replay as rebuild
+
+    wrong = 0
+    if found.partial:
+        raise _MistakeErrorError(f"{found.path}: the ledger cannot be rebuilt: {found.partial}")
+    for layer in rebuild(found):
+        layer.differences += _energy_differences(found, layer)
+        wrong += bool(layer.differences)
+        verdict = "equal to the run" if not layer.differences else "NOT EQUAL to the run"
+        click.echo(
+            f"{layer.name}: {layer.events} events, {layer.processing_cycles} cycles processing, "
+            f"{layer.total_cycles} in all, {layer.entries['mac.active']} active MACs: {verdict}"
+        )
+        for difference in layer.differences[:SHOWN_DIFFERENCES]:
+            click.echo(f"  {difference}")
+        if len(layer.differences) > SHOWN_DIFFERENCES:
+            click.echo(f"  and {len(layer.differences) - SHOWN_DIFFERENCES} more")
+    if wrong:
+        raise click.exceptions.Exit(DIFFERS)
+    what = "ledger, stalls, cycles and energy"
+    if found.description.get("values"):
+        what = "ledger, stalls, cycles, energy and ofmaps"
+    click.echo(f"{what} of {len(found.layers)} layers are those of the run")
+
+
+def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
+    """Price the rebuilt ledger, and hold it against what the run said."""
+    from pydantic import ValidationError
+
+    from hw_models.energy import EnergyTable
+    from hw_models.spec import Hardware
+    from sim.account.energy import energy
+
+    said = found.layer(layer.name).result or {}
+    pricing = said.get("pricing")
+    if not isinstance(pricing, dict):
+        return []
+    try:
+        table = EnergyTable.model_validate(pricing["table"])
+        hw = Hardware.model_validate(found.description["hardware"])
+        breakdown = energy(
+            layer.entries,
+            table,
+            word_bits=hw.word_bits,
+            bits=pricing["bits"],
+            pruned=pricing["pruned"],
+            cycles=layer.total_cycles,
+            pes=hw.pes,
+            core_mhz=hw.clock.core_mhz,
+            hops=layer.hops if table.noc.hop != 0 else None,
+            dram_words={kind: bits // hw.word_bits for kind, bits in layer.dram_bits.items()},
+        )
+    except (ValidationError, ValueError, TypeError, KeyError):
+        return ["energy: the trace's energy table or hardware is none"]
+    rebuilt = breakdown.to_dict()
+    recorded = said.get("energy")
+    told = recorded if isinstance(recorded, dict) else {}
+    return [
+        f"energy {name}: {rebuilt[name]} by the events, {told.get(name)} by the run"
+        for name in sorted(rebuilt)
+        if rebuilt[name] != told.get(name)
+    ]
+
+
+def _print_events(found: Trace, query: Query, limit: int) -> None:
+    from traces.export import select
+    from traces.state import event_text
+
+    chosen = select(found, query, limit)
+    for row in range(len(chosen.events)):
+        layer = found.layers[int(chosen.events.layer[row])].name
+        place = f"{layer} pass {int(chosen.events.pass_[row])}"
+        click.echo(f"{place}  {event_text(found, chosen.events, row)}")
+    if chosen.cut:
+        click.echo(f"the first {limit} events; narrow the query, or ask for more by --limit")
+    elif not len(chosen.events):
+        click.echo("no events")
+
+
+# --- step and break -------------------------------------------------------------------------------
+
+
+def _walk(
+    found: Trace, query: Query, layer: str | None, condition: Condition | None, *,
+    interactive: bool,
+) -> None:  # fmt: skip
+    from traces.step import Stepper
+
+    walked: LayerTrace = found.layers[0] if found.layers else _nothing(found)
+    if layer is not None:
+        walked = found.layer(layer)
+    if not len(walked.passes):
+        _nothing(found)
+    stepper = Stepper(found, walked, query)
+    there = stepper.move(1) if condition is None else stepper.find(condition)
+    if there:
+        _show(stepper)
+    elif condition is not None:
+        click.echo(f"{condition} never holds in {walked.name}")
+        if not interactive:
+            raise click.exceptions.Exit(DIFFERS)
+        stepper.move(1)
+    else:
+        raise _MistakeErrorError("no events match")
+    if interactive:
+        _converse(stepper)
+
+
+def _nothing(found: Trace) -> LayerTrace:
+    raise _MistakeErrorError(f"{found.path} has no passes")
+
+
+def _show(stepper: Stepper) -> None:
+    for line in stepper.here():
+        click.echo(line)
+
+
+def _converse(stepper: Stepper) -> None:
+    """Commands from stdin, one a line, until q or its end."""
+    from traces.step import HELP
+
+    prompting = sys.stdin is not None and sys.stdin.isatty()
+    while True:
+        if prompting:
+            click.echo("(trace) ", nl=False)
+        line = sys.stdin.readline() if sys.stdin is not None else ""
+        if not line:
+            return
+        word, _, rest = line.strip().partition(" ")
+        if word == "q":
+            return
+        if word in ("", "n", "p", "g", "b", "s", "f"):
+            _obey(stepper, word or "n", rest.strip())
+        else:
+            click.echo(HELP)
+
+
+def _obey(stepper: Stepper, word: str, rest: str) -> None:
+    from traces.state import parse_condition
+
+    if word == "f":
+        found = re.fullmatch(r"\(?(\d{1,5})\s*,\s*(\d{1,5})\)?", rest)
+        click.echo(stepper.pe_text(int(found[1]), int(found[2])) if found else "f ROW,COLUMN")
+        return
+    moved = True
+    if word in ("n", "p"):
+        if rest and not re.fullmatch(r"[1-9]\d{0,6}", rest):
+            click.echo(f"{word} [COUNT]: {rest!r} is no count")
+            return
+        moved = stepper.move(int(rest or 1) * (1 if word == "n" else -1))
+    elif word == "g":
+        if not re.fullmatch(r"\d{1,14}", rest):
+            click.echo(f"g CYCLE: {rest!r} is no cycle")
+            return
+        moved = stepper.go(int(rest))
+    elif word == "b":
+        try:
+            condition = parse_condition(rest)
+        except ValueError as error:
+            click.echo(str(error))
+            return
+        moved = stepper.find(condition)
+    if not moved:
+        click.echo("there is none")
+    _show(stepper)
+
+
+# --- diff -----------------------------------------------------------------------------------------
+
+
+@trace.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@_told
+def diff(a: str, b: str) -> None:
+    """Find the first event in which two runs part, and what differs in the end.
+
+    Exit code 0 where they are the same, 1 where they differ.
+    """
+    from traces.diff import diff as compare
+
+    with _open(a) as left, _open(b) as right:
+        found = _asked(compare, left, right)
+    if found.same:
+        click.echo("every event is the same")
+        return
+    if found.first is None:
+        click.echo("every event is the same; the runs' figures are not:")
+    else:
+        first = found.first
+        differs = f" ({', '.join(first.columns)})" if first.columns else ""
+        click.echo(
+            f"the runs part in layer {first.layer}, pass {first.pass_index}, cycle "
+            f"{first.cycle}{differs}"
+        )
+        for name, side in (("A", first.a), ("B", first.b)):
+            _show_side(name, side)
+        click.echo(f"{found.passes} passes differ")
+    for line in found.figures[:SHOWN_DIFFERENCES]:
+        click.echo(f"  {line}")
+    if len(found.figures) > SHOWN_DIFFERENCES:
+        click.echo(f"  and {len(found.figures) - SHOWN_DIFFERENCES} more")
+    raise click.exceptions.Exit(DIFFERS)
+
+
+def _show_side(name: str, side: Side) -> None:
+    click.echo(f"{name}: {side.event or 'the pass has no more events'}")
+    for line in side.around:
+        click.echo(f"   {'>' if line == side.event else ' '} {line}")
+    for line in side.state:
+        click.echo(f"   | {line}")
+
+
+# --- export and recover ---------------------------------------------------------------------------
+
+
+@trace.command()
+@file_argument
+@click.option(
+    "--to", "form", required=True, type=click.Choice(["perfetto", "vcd", "csv", "npz"]),
+    help="The format: Chrome trace JSON for ui.perfetto.dev, a value change dump for GTKWave, ..",
+)  # fmt: skip
+@click.option("-o", "--output", metavar="FILE", help="The file to write.")
+@_query_options("--until")
+@click.option("--limit", type=click.IntRange(1, MOST_EVENTS), metavar="N",
+              help="Events at most.  [default: as many as viewers open well]")  # fmt: skip
+@_told
+def export(
+    file: str, form: str, output: str | None, layer: str | None, first: int | None,
+    last: int | None, block: str | None, pe: tuple[int, int] | None, action: str | None,
+    kind: str | None, limit: int | None,
+) -> None:  # fmt: skip
+    """Write events of one layer of FILE for a viewer or another program.
+
+    A cycle stays a cycle: one unit of time of the written file is one core cycle.
+    """
+    from traces.export import DEFAULT_EVENTS, WRITERS, one_layer, select
+
+    ending = {"perfetto": "json"}.get(form, form)
+    target = Target(output if output is not None else f"{Path(file).stem}.{ending}")
+    if target.is_stdout:
+        raise click.UsageError("-o -: an export is written to a file")
+    with _open(file) as found:
+        chosen_layer = _asked(one_layer, found, layer)
+        query = _query(found, chosen_layer.name, first, last, block, pe, action, kind)
+        target.check()
+        chosen = select(found, query, limit or DEFAULT_EVENTS[form])
+        target.write_binary(lambda out: WRITERS[form](found, chosen_layer, chosen.events, out))
+        if chosen.cut:
+            click.echo(
+                f"note: the first {len(chosen.events)} events, to cycle "
+                f"{int(chosen.events.start.max())}; choose others with --from, --until and "
+                "--block, or more with --limit",
+                err=True,
+            )
+    click.echo(f"{target.name}: {len(chosen.events)} events")
+
+
+@trace.command()
+@file_argument
+@click.option(
+    "-o", "--output", metavar="FILE", help="The file to write.  [default: NAME.recovered]"
+)
+@_told
+def recover(file: str, output: str | None) -> None:
+    """Save what is whole of FILE, the partial trace that a killed run left behind."""
+    from traces.recover import recover as save
+
+    name = re.sub(r"\.partial-\d+-[0-9a-f]+$", "", file)
+    saved = save(file, output if output is not None else f"{name}.recovered")
+    click.echo(
+        f"{saved.path}: {saved.passes} passes of {saved.layers} layers, {saved.templates} distinct"
+    )
+    if saved.lost_rows:
+        click.echo(f"{saved.lost_rows} rows that were not whole are left out")

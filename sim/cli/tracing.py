@@ -1,0 +1,160 @@
+"""The options of `run` that record a trace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sim.cli.output import Target
+
+if TYPE_CHECKING:
+    from sim.recorder import RunObserver
+    from sim.run import Prepared, Values
+
+Command = TypeVar("Command", bound=Callable[..., object])
+BLOCK_GROUPS = ("dram", "glb", "noc", "pe")
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """What of a run is recorded, and where; `file` is None where nothing is."""
+
+    file: str | None
+    layers: tuple[str, ...]
+    window: tuple[int, int] | None
+    blocks: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, file: str | None, layers: tuple[str, ...], window: str | None, blocks: str | None
+    ) -> Tracing:
+        """From the options as they were given.
+
+        Raises:
+            click.UsageError: they make no sense, alone or together.
+
+        """
+        given = {
+            "--trace-layer": bool(layers),
+            "--trace-window": window is not None,
+            "--trace-blocks": blocks is not None,
+        }
+        alone = [name for name, there in given.items() if there]
+        if file is None and alone:
+            raise click.UsageError(f"{alone[0]} needs --trace: without it nothing is recorded")
+        if file == "-":
+            raise click.UsageError("--trace -: a trace is written to a file")
+        chosen = tuple(part.strip() for part in blocks.split(",")) if blocks is not None else ()
+        for part in chosen:
+            if part not in BLOCK_GROUPS:
+                raise click.UsageError(
+                    f"--trace-blocks: no blocks {part!r}; known: {', '.join(BLOCK_GROUPS)}"
+                )
+        return cls(file, layers, None if window is None else _window(window), chosen)
+
+    def check(self, prepared: Prepared) -> None:
+        """Find out whether the layers are there and the file can be written.
+
+        Raises:
+            click.UsageError: a layer is not simulated.
+            OSError: the file cannot be written.
+
+        """
+        if self.file is None:
+            return
+        known = [plan.layer.name for plan in prepared.plans]
+        for name in self.layers:
+            if name.casefold() not in (each.casefold() for each in known):
+                raise click.UsageError(
+                    f"--trace-layer {name}: is not simulated; known: {', '.join(known)}"
+                )
+        Target(self.file).check()
+
+    @contextmanager
+    def observers(
+        self, prepared: Prepared, values: Values | None
+    ) -> Iterator[Sequence[RunObserver]]:
+        """Who watches the run; the file is there once this is left."""
+        if self.file is None:
+            yield ()
+            return
+        from sim.recorder import TraceRecorder
+
+        recorder = TraceRecorder(
+            self.file,
+            prepared,
+            values=values,
+            layers=self.layers,
+            window=self.window,
+            blocks=self.blocks,
+        )
+        try:
+            with recorder:
+                yield (recorder,)
+        finally:
+            if recorder.left_behind is not None:
+                click.echo(
+                    f"note: what was recorded until then is in {recorder.left_behind}; "
+                    "`eyeriss-sim trace recover` reads it",
+                    err=True,
+                )
+
+
+def _window(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"\s*(\d{1,14})\s*:\s*(\d{1,14})\s*", text)
+    if found is None or int(found[1]) >= int(found[2]):
+        raise click.UsageError(
+            f"--trace-window {text}: must be FIRST:LAST in cycles, as in 10000:20000"
+        )
+    return int(found[1]), int(found[2])
+
+
+def trace_options(command: Command) -> Callable[..., Any]:
+    """Add `--trace` and what limits it, handed over as one `Tracing`, `tracing`."""
+
+    @wraps(command)
+    def collect(
+        *before: object,
+        trace_file: str | None,
+        trace_layers: tuple[str, ...],
+        trace_window: str | None,
+        trace_blocks: str | None,
+        **others: object,
+    ) -> object:
+        tracing = Tracing.of(trace_file, trace_layers, trace_window, trace_blocks)
+        return command(*before, tracing=tracing, **others)
+
+    decorated: Callable[..., Any] = collect
+    for option in (
+        click.option(
+            "--trace-blocks",
+            metavar="GROUP,..",
+            help="With --trace: only blocks of these groups, of dram, glb, noc and pe.",
+        ),
+        click.option(
+            "--trace-window",
+            metavar="A:B",
+            help="With --trace: only passes within cycles A to B of each layer.",
+        ),
+        click.option(
+            "--trace-layer",
+            "trace_layers",
+            metavar="NAME",
+            multiple=True,
+            help="With --trace: only this layer; may be repeated.",
+        ),
+        click.option(
+            "--trace",
+            "trace_file",
+            metavar="FILE",
+            help="Record every event, for `eyeriss-sim trace`: same result, on one process.",
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated

@@ -1,0 +1,71 @@
+"""`eyeriss-sim validate`: the simulation against every cell of the chip's published tables."""
+
+from __future__ import annotations
+
+import click
+
+from sim.cli.options import set_option
+from sim.cli.output import Target, color_on_stdout, json_text, stdout_width, write_stdout
+
+
+@click.command()
+@click.argument("networks", nargs=-1, metavar="[alexnet|vgg16]...")
+@set_option
+@click.option(
+    "--hw",
+    default="eyeriss_v1",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Hardware: a shipped one or a YAML file.",
+)
+@click.option(
+    "--energy",
+    "energy_table",
+    default="eyeriss_65nm_calibrated",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Energy table in pJ for the power: a shipped one or a YAML file.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write all cells as JSON; - is stdout, which then gets no table.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No table.")
+def validate(
+    networks: tuple[str, ...],
+    settings: tuple[str, ...],
+    hw: str,
+    energy_table: str,
+    json_file: str | None,
+    quiet: bool,
+) -> None:
+    """Simulate what the chip was measured with, and compare every published figure.
+
+    Both networks where none is named. Marks in the table tell what is published, what is inferred
+    and what is assumed. Nothing is judged: exit code 0 whatever the differences.
+
+    \b
+    Examples:
+      eyeriss-sim validate
+      eyeriss-sim validate alexnet --json validation.json
+      eyeriss-sim validate vgg16 --set schedule.charge_full_strip=true
+    """
+    from sim.check.published import NETWORKS
+    from sim.report.validation import render_validation
+    from sim.run import load_pricing
+    from sim.validate import validate
+
+    target = None if json_file is None else Target(json_file)
+    if target is not None:
+        target.check()
+    found = validate(
+        networks or NETWORKS, hw=hw, settings=settings, pricing=load_pricing(energy_table)
+    )
+    try:
+        if target is not None:
+            target.write(json_text(found.to_dict()))
+    finally:
+        if not quiet and not (target is not None and target.is_stdout):
+            write_stdout(render_validation(found, width=stdout_width(), color=color_on_stdout()))

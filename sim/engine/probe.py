@@ -1,0 +1,414 @@
+"""What watches the machine: each pass as a template of events, and the layer as passes and tiles.
+
+Every block keeps its own history, so nothing is added to what runs: when a pass has ended, its logs
+become columns. An observer that fails stops the run.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Protocol
+
+from sim.engine.tiles import TileTimeline, TimedPass
+from sim.engine.top import Machine, PassOutcome
+from traces.events import (
+    DRAM,
+    GIN_FILTER,
+    GIN_IFMAP,
+    GIN_PSUM,
+    GLB,
+    GON,
+    Layout,
+    Template,
+    TemplateBuilder,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from simpy import Event
+
+    from hw_models.spec import Hardware
+    from sim.engine.fifo import Fifo
+    from sim.engine.pe import PE
+    from sim.plan.schedule import Pass, Plan
+    from sim.plan.tiles import Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class PassSeen:
+    """A pass that ran: where it stands in its layer, and which template says what it did.
+
+    `start` is in cycles of the layer's processing latency. `prefetched_words` are filter words of
+    the next pass that came over the DRAM link meanwhile.
+    """
+
+    step: Pass
+    template: int
+    start: int
+    cycles: int
+    prefetched_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class TileSeen:
+    """Something on the scale of tiles: a strip loads, an ofmap leaves, or the array waits.
+
+    `start` is in cycles of the total latency, `passes` the passes that have ended by then.
+    """
+
+    action: str
+    kind: str
+    passes: int
+    start: int
+    cycles: int = 0
+    words: int = 0
+    bits: int = 0
+
+
+class Observer(Protocol):
+    """Who watches a run. Called in this order; what it raises stops the run."""
+
+    def layer_begins(self, plan: Plan) -> None:
+        """A layer starts."""
+
+    def wants(self, start: int) -> bool:
+        """Whether a pass of the layer that starts in this cycle shall be told of."""
+
+    def template(self, number: int, record: Template) -> None:
+        """A pass that was not seen before; `number` counts from 0."""
+
+    def passed(self, seen: PassSeen) -> None:
+        """A pass of the layer has run."""
+
+    def layer_ends(self, tiles: Sequence[TileSeen]) -> None:
+        """All passes of the layer have run."""
+
+
+@dataclass
+class Probe:
+    """Turns outcomes into templates, each once, and tells the observers; lives as long as a run."""
+
+    observers: Sequence[Observer]
+    _numbers: dict[int, int] = field(default_factory=dict)
+    _kept: list[PassOutcome] = field(default_factory=list)
+    _fresh: tuple[Machine, PassOutcome] | None = None
+    _count: int = 0
+    _start: int = 0
+    _open: tuple[Pass, int, int] | None = None
+    _timeline: WatchedTimeline | None = None
+
+    def layer_begins(self, plan: Plan) -> None:
+        """A layer starts."""
+        self._start = 0
+        self._open = None
+        for observer in self.observers:
+            observer.layer_begins(plan)
+
+    def ran(self, machine: Machine, outcome: PassOutcome) -> None:
+        """A machine has run; it is kept until the next one, in case the layer has a use for it."""
+        self._fresh = machine, outcome
+
+    def passed(
+        self, step: Pass, outcome: PassOutcome, cycles: int, fetched_words: int,
+        again: Callable[[], Machine],
+    ) -> None:  # fmt: skip
+        """The next pass of the layer had this outcome.
+
+        `fetched_words` of its filters came during the pass before; `again` builds its machine once
+        more, for the record of a pass that ran before anyone watched.
+        """
+        self._close(fetched_words)
+        if any(observer.wants(self._start) for observer in self.observers):
+            self._open = step, self._number(outcome, again), cycles
+        self._start += cycles
+        self._fresh = None
+
+    def timeline(
+        self, hw: Hardware, traffic: Traffic, passes: Sequence[TimedPass]
+    ) -> WatchedTimeline:
+        """The layer's timeline, watched."""
+        self._timeline = WatchedTimeline(hw, traffic, passes)
+        return self._timeline
+
+    def layer_ends(self) -> None:
+        """All passes have run, and so has the timeline."""
+        self._close(0)
+        tiles = self._timeline.seen if self._timeline is not None else []
+        for observer in self.observers:
+            observer.layer_ends(tiles)
+
+    def _close(self, prefetched_words: int) -> None:
+        """Tell of the pass before, now that it is known how much it prefetched."""
+        if self._open is None:
+            return
+        (step, number, cycles), self._open = self._open, None
+        seen = PassSeen(step, number, self._start - cycles, cycles, prefetched_words)
+        for observer in self.observers:
+            observer.passed(seen)
+
+    def _number(self, outcome: PassOutcome, again: Callable[[], Machine]) -> int:
+        number = self._numbers.get(id(outcome))
+        if number is not None:
+            return number
+        if self._fresh is not None and self._fresh[1] is outcome:
+            machine = self._fresh[0]
+        else:
+            machine = again()
+            machine.run()
+        number = self._count
+        self._count += 1
+        if outcome.psums is None:
+            self._numbers[id(outcome)] = number
+            self._kept.append(outcome)  # so that nothing else gets its id
+        record = record_pass(machine)
+        for observer in self.observers:
+            observer.template(number, record)
+        return number
+
+
+class WatchedTimeline(TileTimeline):
+    """The layer's timeline, which also keeps what happened when."""
+
+    def __init__(self, hw: Hardware, traffic: Traffic, passes: Sequence[TimedPass]) -> None:
+        super().__init__(hw, traffic, passes)
+        self.seen: list[TileSeen] = []
+        self._ends = list(accumulate(step.cycles for step in passes))
+        finish = self.link.finish
+
+        def watched(kind: str, m_block: int) -> Generator[Event, None, int]:
+            now, done = int(self.env.now), self._done
+            cycles = yield from finish(kind, m_block)
+            if cycles:
+                self.seen.append(TileSeen("wait", kind, done, now, cycles))
+            return cycles
+
+        self.link.finish = watched  # type: ignore[method-assign]
+
+    @property
+    def _done(self) -> int:
+        """Passes that have ended."""
+        return bisect_right(self._ends, int(self.env.now) - self.ifmap_cycles - self.ofmap_cycles)
+
+    def _load(self, words: int, m_block: int) -> None:
+        self._see("load", "ifmap", words, self.traffic.ifmap_bits(words))
+        super()._load(words, m_block)
+
+    def _dump(self, words: int, m_block: int) -> None:
+        self._see("dump", "ofmap", words, self.traffic.ofmap_bits(words))
+        super()._dump(words, m_block)
+
+    def _see(self, action: str, kind: str, words: int, bits: int) -> None:
+        if words:
+            now = int(self.env.now)
+            self.seen.append(TileSeen(action, kind, self._done, now, 0, words, bits))
+
+
+def record_pass(machine: Machine) -> Template:
+    """The events of a pass that has run, from the logs of its blocks."""
+    return _Record(machine).template()
+
+
+class _Record:
+    """Reads the logs of one machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.layout = Layout(machine.hw.array.rows, machine.hw.array.columns)
+        self.out = TemplateBuilder()
+        self.values = machine.data is not None
+        self.below = {id(pe.psum_out): pe for pe in machine.pes}
+        self.above = {id(pe.psum_in): pe for pe in machine.pes if pe.psum_in is not None}
+
+    def template(self) -> Template:
+        """All streams, and the table of PEs."""
+        self._filters()
+        self._ifmaps()
+        self._psums()
+        self._pes()
+        machine, shape = self.machine, self.machine.shape
+        return self.out.build(
+            {
+                "cycles": machine.gon.log[-1] + 1,
+                "images": shape.images,
+                "ofmap_columns": shape.ofmap_columns,
+                "column_step": shape.column_step,
+                "strip_rows": shape.strip_rows,
+                "line_words": machine.line_words,
+                "from_glb": int(machine.psum_gin is not None),
+                "streamed": int(machine.filter_gin.streamed),
+                "shift_spad": int(machine.hw.pe.ifmap_spad == "shift"),
+            },
+            self._pe_table(),
+        )
+
+    def _block(self, pe: PE) -> int:
+        return self.layout.pe(pe.site.row, pe.site.column)
+
+    def _set(self, pes: Iterable[PE]) -> int:
+        return self.out.set_of(*sorted(self._block(pe) for pe in pes))
+
+    def _add_between(
+        self, block: int, action: str, kind: str, starts: Sequence[int], words: tuple[int, ...],
+        source: int, destination: int,
+    ) -> None:  # fmt: skip
+        """A stream of one cycle a row from one block to another."""
+        out = self.out
+        out.add(
+            block, action, kind, starts, durations=(1,), words=words,
+            sources=(out.set_of(source),), destinations=(out.set_of(destination),),
+        )  # fmt: skip
+
+    def _line_words(self, lines: int, words: int) -> tuple[int, ...]:
+        """Words of `lines` lines that carry `words`: the last may be short."""
+        full = self.machine.line_words
+        rest = words - full * (lines - 1)
+        return (full,) if rest == full else (full,) * (lines - 1) + (rest,)
+
+    def _filters(self) -> None:
+        machine, out = self.machine, self.out
+        dram, total = machine.dram, machine.shape.filter_words
+        per_cycle = dram.ticks_per_cycle
+        beat_cycles = -(-dram.beat_ticks // per_cycle)
+        first = dram.start.lines
+        arrivals = machine.filter_buffer.ready[first:]
+        words = self._line_words(dram.lines, total)
+        words = words if len(words) == 1 else words[first:]
+        link = {"sources": (out.set_of(DRAM),), "destinations": (out.set_of(GLB),)}
+        starts = [max(0, arrival - beat_cycles) for arrival in arrivals]
+        durations = tuple(a - s for a, s in zip(arrivals, starts, strict=True))
+        durations = (beat_cycles,) if set(durations) == {beat_cycles} else durations
+        out.add(DRAM, "read", "filter", starts, durations=durations, words=words, **link)
+        ahead = [-(-tick // per_cycle) for tick in dram.next_ticks]
+        starts = [max(0, arrival - beat_cycles) for arrival in ahead]
+        durations = tuple(a - s for a, s in zip(ahead, starts, strict=True))
+        durations = (beat_cycles,) if set(durations) == {beat_cycles} else durations
+        out.add(
+            DRAM, "prefetch", "filter", starts,
+            durations=durations, words=(machine.line_words,), **link,
+        )  # fmt: skip
+
+        lines = machine.filter_port.lines.ready
+        self._add_between(
+            GLB, "read", "filter", [cycle - 1 for cycle in lines],
+            self._line_words(len(lines), total), GLB, GIN_FILTER,
+        )  # fmt: skip
+        members: dict[int, list[PE]] = {}
+        for pe in machine.pes:
+            members.setdefault(id(pe.filter_row), []).append(pe)
+        for row in machine.filter_gin.rows:
+            left = row.words - row.beat_words * (len(row.log) - 1)
+            beats = (row.beat_words,) * (len(row.log) - 1) + (left,)
+            out.add(
+                GIN_FILTER, "send", "filter", [cycle - 1 for cycle in row.log],
+                durations=(1,), words=(left,) if len(set(beats)) == 1 else beats,
+                sources=(out.set_of(GLB),), destinations=(self._set(members[id(row)]),),
+                data=row.data if self.values else None,
+            )  # fmt: skip
+
+    def _ifmaps(self) -> None:
+        machine, out = self.machine, self.out
+        lines = machine.ifmap_port.lines
+        gin = machine.ifmap_gin
+        self._add_between(
+            GLB, "read", "ifmap", [cycle - 1 for cycle in lines.ready],
+            self._line_words(len(lines.ready), len(gin.log)), GLB, GIN_IFMAP,
+        )  # fmt: skip
+        owner = {id(pe.port): pe for pe in machine.pes}
+        reached: dict[tuple[int, ...], int] = {}
+        destinations = []
+        for ports in gin.column:
+            key = tuple(id(port) for port in ports)
+            if key not in reached:
+                reached[key] = self._set(owner[port] for port in key)
+            destinations.append(reached[key])
+        out.add(
+            GIN_IFMAP, "send", "ifmap", gin.log, durations=(1,), words=(1,),
+            sources=(out.set_of(GLB),), destinations=tuple(destinations),
+            data=chain.from_iterable(lines.data) if self.values else None,
+        )  # fmt: skip
+
+    def _bus_pattern(
+        self, chains: Sequence[tuple[Fifo, int]], ends: dict[int, PE]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Words and PE set of each beat of one window on a psum bus."""
+        words: list[int] = []
+        sets: list[int] = []
+        for fifo, beats in chains:
+            pe = ends[id(fifo)]
+            words += list(pe.sizes)[:beats]
+            sets += [self._set([pe])] * beats
+        same = len(set(words)) == 1
+        return (words[0],) if same else tuple(words), tuple(sets)
+
+    def _psums(self) -> None:
+        machine, out, values = self.machine, self.out, self.values
+        glb = (out.set_of(GLB),)
+        if machine.psum_port is not None and machine.psum_gin is not None:
+            gin, lines = machine.psum_gin, machine.psum_port.lines
+            words, sets = self._bus_pattern(gin.chains, self.above)
+            starts = [cycle - 1 for cycle in lines.ready]
+            self._add_between(GLB, "read", "psum", starts, words, GLB, GIN_PSUM)
+            out.add(
+                GIN_PSUM, "send", "psum", gin.log, durations=(1,), words=words, sources=glb,
+                destinations=sets, data=chain.from_iterable(lines.data) if values else None,
+            )  # fmt: skip
+        gon = machine.gon
+        words, sets = self._bus_pattern(gon.chains, self.below)
+        out.add(
+            GON, "send", "psum", gon.log, durations=(1,), words=words, sources=sets,
+            destinations=glb, data=chain.from_iterable(gon.lines.data) if values else None,
+        )  # fmt: skip
+        starts = [cycle - 1 for cycle in gon.lines.freed]
+        self._add_between(GLB, "write", "psum", starts, words, GON, GLB)
+        for link in machine.links:
+            below, above = self.below[id(link.below)], self.above[id(link.above)]
+            out.add(
+                self.layout.link(below.site.row, below.site.column), "send", "psum", link.log,
+                durations=(link.hop_cycles,), words=tuple(below.sizes),
+                sources=(self._set([below]),), destinations=(self._set([above]),),
+                data=chain.from_iterable(link.above.data) if values else None,
+            )  # fmt: skip
+
+    def _pes(self) -> None:
+        out, bus = self.out, (self.out.set_of(GIN_IFMAP),)
+        for pe in self.machine.pes:
+            block, own, sizes = self._block(pe), (self._set([pe]),), tuple(pe.sizes)
+            macs = (pe.mac_cycles,)
+            out.add(
+                block, "mac", "none", pe.starts,
+                durations=macs, words=macs, sources=own, destinations=own,
+            )  # fmt: skip
+            out.add(
+                block, "accumulate", "psum", pe.takes,
+                durations=sizes, words=sizes, sources=own, destinations=own,
+            )  # fmt: skip
+            out.add(
+                block, "fill", "ifmap", pe.port.entered,
+                durations=(1,), words=(1,), sources=bus, destinations=own,
+            )  # fmt: skip
+
+    def _pe_table(self) -> list[tuple[int, ...]]:
+        bases = [0, *accumulate(self.machine.shape.filters)]
+        return [
+            (
+                pe.site.row,
+                pe.site.column,
+                number,
+                place,
+                filter_set,
+                pe.site.channel_set,
+                pe.site.filter_row,
+                ofmap_row,
+                bases[filter_set],
+                pe.filter_row.filters,
+                pe.filter_row.channels,
+                pe.filter_row.filter_columns,
+                pe.bubble_cycles,
+            )
+            for number, (filter_set, ofmap_row, pes) in enumerate(self.machine.chains)
+            for place, pe in enumerate(pes)
+        ]

@@ -1,0 +1,242 @@
+"""Writes a run into a trace file: the observer between the engine, the ledger and `traces`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sim.engine.probe import Observer, PassSeen, TileSeen
+from sim.engine.top import CAUSES
+from traces.events import ACTION, GROUPS, KIND, Template
+from traces.writer import TraceWriter
+from workloads.layer import layer_to_dict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hw_models.spec import Hardware
+    from sim.account.result import LayerResult, Pricing
+    from sim.plan.schedule import Plan
+    from sim.run import Prepared, Values
+
+PASSES_AT_ONCE = 256
+
+
+class RunObserver(Observer, Protocol):
+    """Who watches a run and its results."""
+
+    def layer_result(self, result: LayerResult, pricing: Pricing) -> None:
+        """A layer has been booked."""
+
+
+class TraceRecorder:
+    """Records a run, whole or in part.
+
+    Give it to `sim.run.simulate` as an observer, then `close` it; or leave it by an exception, and
+    what it has recorded stays in the partial file:
+
+        with TraceRecorder("conv1.trace", prepared) as recorder:
+            simulate(prepared, observers=[recorder])
+
+    `layers` are the layers to record, `window` the cycles [first, last) of each layer (processing
+    latency; passes that touch it are recorded whole), `blocks` the groups of `GROUPS`.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        prepared: Prepared,
+        *,
+        values: Values | None = None,
+        layers: Sequence[str] = (),
+        window: tuple[int, int] | None = None,
+        blocks: Sequence[str] = (),
+    ) -> None:
+        self._chosen = {name.casefold() for name in layers}
+        self._window = window
+        self._numbers: dict[int, int] = {}
+        self._records: dict[int, Template] = {}
+        self._passes: list[tuple[int, ...]] = []
+        self._tiles: Sequence[TileSeen] = ()
+        self._recording = False
+        self.left_behind: Path | None = None
+        restricted: dict[str, Any] = {}
+        if layers:
+            restricted["layers"] = list(layers)
+        if window is not None:
+            restricted["window"] = list(window)
+        if blocks:
+            restricted["blocks"] = [group for group in GROUPS if group in blocks]
+        self._writer = TraceWriter(
+            path, _description(prepared, values, restricted), blocks=blocks or None
+        )
+
+    def __enter__(self) -> TraceRecorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def close(self) -> None:
+        """The run has ended: seal the file."""
+        self._writer.close()
+
+    def abort(self) -> None:
+        """The run has failed: keep what there is in the partial file, `left_behind`."""
+        self.left_behind = self._writer.abort()
+
+    # ---------------------------------------------------------------- what the engine tells
+
+    def layer_begins(self, plan: Plan) -> None:
+        """A layer starts."""
+        name = plan.layer.name
+        self._recording = not self._chosen or name.casefold() in self._chosen
+        if self._recording:
+            self._writer.begin_layer(
+                {
+                    "name": name,
+                    "shape": layer_to_dict(plan.layer),
+                    "batch": plan.batch,
+                    "mapping": plan.mapping.to_dict(),
+                    "mapping_source": plan.mapping_source,
+                    "passes": plan.passes,
+                }
+            )
+
+    def wants(self, start: int) -> bool:
+        """Whether a pass that starts in this cycle may be recorded."""
+        return self._recording and (self._window is None or start < self._window[1])
+
+    def template(self, number: int, record: Template) -> None:
+        """A pass that was not seen before; it is written once one of it is kept."""
+        self._records[number] = record
+
+    def passed(self, seen: PassSeen) -> None:
+        """A pass has run."""
+        if self._window is not None and seen.start + seen.cycles <= self._window[0]:
+            record = self._records.get(seen.template)
+            if record is not None and len(record.data):
+                del self._records[seen.template]  # words of one pass: no other pass has them
+            return
+        if seen.template not in self._numbers:
+            record = self._records.pop(seen.template)
+            self._numbers[seen.template] = self._writer.add_template(record)
+        step = seen.step
+        self._passes.append(
+            (
+                step.index,
+                self._numbers[seen.template],
+                seen.start,
+                seen.cycles,
+                seen.prefetched_words,
+                step.group,
+                step.image_base,
+                step.row_base,
+                step.filter_base,
+                step.channel_base,
+            )
+        )
+        if len(self._passes) >= PASSES_AT_ONCE:
+            self._flush()
+
+    def layer_ends(self, tiles: Sequence[TileSeen]) -> None:
+        """All passes have run."""
+        self._tiles = tiles
+        if self._recording:
+            self._flush()
+
+    def layer_result(self, result: LayerResult, pricing: Pricing) -> None:
+        """The ledger of the layer, for replay to be held against."""
+        if not self._recording:
+            return
+        self._recording = False
+        tiles = [
+            (t.passes, t.start, t.cycles, ACTION[t.action], KIND[t.kind], t.words, t.bits)
+            for t in self._tiles
+        ]
+        self._writer.end_layer(tiles, _result(result, pricing))
+
+    def _flush(self) -> None:
+        if self._passes:
+            self._writer.add_passes(self._passes)
+            self._passes.clear()
+
+
+def _description(
+    prepared: Prepared, values: Values | None, restricted: dict[str, Any]
+) -> dict[str, Any]:
+    hw = prepared.hw
+    try:
+        program = version("eyeriss-sim")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        program = "unknown"
+    given = values is not None and (values.ifmap is not None or values.filters is not None)
+    return {
+        "program": f"eyeriss-sim {program}",
+        "network": prepared.network,
+        "batch": prepared.batch,
+        "hardware": hw.to_dict(),
+        "machine": _machine(hw),
+        "values": values is not None,
+        "seed": None if values is None or given else values.seed,
+        "restricted": restricted,
+    }
+
+
+def _machine(hw: Hardware) -> dict[str, int]:
+    """The figures of the chip that a reader of events needs."""
+    return {
+        "array_rows": hw.array.rows,
+        "array_columns": hw.array.columns,
+        "ifmap_fifo_words": hw.pe.ifmap_fifo_words,
+        "psum_in_fifo_words": hw.pe.psum_in_fifo_words,
+        "psum_out_fifo_words": hw.pe.psum_out_fifo_words,
+        "ifmap_spad_words": hw.pe.ifmap_spad_words,
+        "filter_spad_words": hw.pe.filter_spad_words,
+        "bus_fifo_lines": hw.noc.bus_fifo_entries,
+        "filter_bank_lines": hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits,
+        "word_bits": hw.word_bits,
+    }
+
+
+def _result(result: LayerResult, pricing: Pricing) -> dict[str, Any]:
+    name = result.layer.name
+    found: dict[str, Any] = {
+        "entries": result.entries,
+        "multicast": {str(reached): words for reached, words in sorted(result.multicast.items())},
+        "processing_cycles": result.processing_cycles,
+        "standstill_cycles": result.standstill_cycles,
+        "dram_bytes": result.dram_bytes,
+        "pe_macs": result.pe_macs.tolist(),
+        "pe_cycles": {cause: result.pe_cycles[cause].tolist() for cause in CAUSES},
+    }
+    if result.energy is not None:
+        found["energy"] = result.energy.to_dict()
+        found["pricing"] = {
+            "table": pricing.table.model_dump(mode="json"),
+            "bits": dict(pricing.bits.get(name, {})),
+            "pruned": pricing.pruned.get(name, 0.0),
+        }
+    if result.values is not None:
+        found["ofmap"] = {
+            "shape": list(result.values.ofmap.shape),
+            "blake2b": ofmap_digest(result.values.ofmap),
+        }
+    return found
+
+
+def ofmap_digest(ofmap: NDArray[np.int64]) -> str:
+    """The digest of an ofmap's words as 64-bit little-endian numbers in row-major order."""
+    return hashlib.blake2b(np.ascontiguousarray(ofmap, "<i8").tobytes(), digest_size=32).hexdigest()

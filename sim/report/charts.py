@@ -1,0 +1,103 @@
+"""The five charts of the first-order estimator, as its author draws them.
+
+The one module that imports Matplotlib, an extra, and that only when charts are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from sim.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sim.analytic.first_order import FirstOrderResult
+
+__all__ = ["CHARTS", "first_order_charts"]
+
+CHARTS = {
+    "layers_by_data_type": "Energy by layer and data type",
+    "layers_by_level": "Energy of data by layer and memory level",
+    "levels": "Energy of data by memory level",
+    "data_types": "Energy by data type",
+    "layers": "Energy by layer",
+}
+"""Every chart's name, which is that of its file, and its title."""
+
+_LABELS = {
+    "dram": "DRAM",
+    "glb": "GLB",
+    "noc": "NoC",
+    "rf": "RF",
+    "weight": "weight",
+    "ifmap": "ifmap",
+    "psum": "psum",
+    "computation": "computation",
+}
+_INCHES = (8.0, 4.8)
+
+
+def first_order_charts(result: FirstOrderResult) -> dict[str, bytes]:
+    """The five charts as PNG, by name: two of stacked bars, three pies.
+
+    Raises `InputError` where Matplotlib is not installed.
+    """
+    figure_of = _matplotlib()
+    data = result.charts()
+    pictures: dict[str, bytes] = {}
+    for name, title in CHARTS.items():
+        figure = figure_of(figsize=_INCHES, layout="constrained")
+        if name.startswith("layers_"):
+            _bars(figure, data[name])
+        else:
+            _pie(figure, data[name])
+        figure.suptitle(f"{title}, {result.network}")
+        stream = BytesIO()
+        # Without the version in it, equal results make equal files.
+        figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
+        pictures[name] = stream.getvalue()
+    return pictures
+
+
+def _matplotlib() -> type[Figure]:
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError:
+        message = "needs Matplotlib, which is not installed: pip install 'eyeriss-sim[plots]'"
+        raise InputError(Fault("", None, "--plots", message)) from None
+    return Figure
+
+
+def _bars(figure: Figure, layers: Mapping[str, Mapping[str, float]]) -> None:
+    """One bar for each layer, its parts stacked from the bottom up."""
+    axes = figure.add_subplot()
+    names = list(layers)
+    places = range(len(names))
+    bottom = [0.0] * len(names)
+    for part in next(iter(layers.values())):
+        heights = [layers[name][part] for name in names]
+        axes.bar(places, heights, bottom=bottom, label=_LABELS[part])
+        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+    axes.set_xticks(places, [_shown(name) for name in names], rotation=45, ha="right")
+    axes.set_ylabel("energy, in that of a 16-bit MAC")
+    axes.legend()
+
+
+def _pie(figure: Figure, parts: Mapping[str, float]) -> None:
+    axes = figure.add_subplot()
+    found = {name: value for name, value in parts.items() if value > 0}
+    wedges = axes.pie(list(found.values()))[0]
+    whole = sum(found.values())
+    labels = [
+        f"{_LABELS.get(name, _shown(name))} {100 * value / whole:.1f} %"
+        for name, value in found.items()
+    ]
+    axes.legend(wedges, labels, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _shown(name: str) -> str:
+    """A layer's name, without the $ that Matplotlib would read as mathematics."""
+    return name.replace("$", r"\$")

@@ -1,0 +1,104 @@
+"""The report: one HTML file that needs neither a server nor a network (docs/report.md).
+
+The page's figures stand in it as JSON and are drawn by its own script, which puts every text from
+a file into the page as text, never as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from sim.report.compare import compare
+from sim.report.figures import views
+from sim.report.load import ResultFile
+from sim.report.story import layer_story, network_story
+
+
+def page_data(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
+    """Everything that the page shows of the results, each with its label, as plain data."""
+    return {
+        "runs": [_run(label, result) for label, result in results],
+        "comparison": compare(results) if len(results) > 1 else None,
+    }
+
+
+def _run(label: str, result: ResultFile) -> dict[str, Any]:
+    by_name = {layer.name: layer for layer in result.layers}
+    found = views(result)
+    for view in found:
+        view["story"] = (
+            network_story(result, view)
+            if view["whole"]
+            else layer_story(result, by_name[view["name"]], view)
+        )
+    hw = result.hw
+    return {
+        "label": label,
+        "network": result.network,
+        "batch": result.batch,
+        "simulated": result.simulated,
+        "hw": {
+            "name": hw.name,
+            "rows": hw.array.rows,
+            "columns": hw.array.columns,
+            "pes": hw.pes,
+            "core_mhz": hw.clock.core_mhz,
+            "link_mhz": hw.clock.link_mhz,
+            "word_bits": hw.word_bits,
+        },
+        "notes": list(result.notes),
+        "refused": [{"name": layer.name, "reasons": layer.reasons} for layer in result.refused],
+        "values": [
+            {"layer": layer.name, "elements": layer.values.elements, "wrong": layer.values.wrong}
+            for layer in result.layers
+            if layer.values is not None
+        ],
+        "views": found,
+    }
+
+
+def render_page(results: Sequence[tuple[str, ResultFile]]) -> str:
+    """The page of one result, or of several side by side, each with its label."""
+    data = page_data(results)
+    label = ", ".join(dict.fromkeys(result.network for _, result in results))
+    script, style = _asset("report.js"), _asset("report.css")
+    parts = {
+        "policy": _policy(script, style),
+        "title": html.escape(f"{label} - eyeriss-sim"),
+        "style": style,
+        "script": script,
+        "data": script_json(data),
+    }
+    # In one pass over the template: what is put in is never looked through for marks.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("report.html"))
+
+
+def script_json(data: Any) -> str:
+    """`data` as JSON for a script element, which no text in it can end or turn into a comment."""
+    text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def _policy(script: str, style: str) -> str:
+    """A content policy that lets the page's own script and style run and nothing else."""
+
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest(script)}'; "
+        f"style-src 'sha256-{digest(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _asset(name: str) -> str:
+    return (resources.files("sim.report") / "assets" / name).read_text(encoding="utf-8")

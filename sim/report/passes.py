@@ -1,0 +1,70 @@
+"""The passes of a result and Eyexam's steps as text: what `--verbose` adds to the summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.report.terminal import NAME_CELLS, count, cut, table, wrap
+
+if TYPE_CHECKING:
+    from sim.account.result import LayerResult, Result
+    from sim.account.timeline import PassKind
+
+MOST_KINDS = 24
+
+
+def render_passes(result: Result, *, width: int = 80) -> str:
+    """Every layer's kinds of pass and bounds, in lines of at most `width` columns (80 or more)."""
+    blocks = [
+        "\n".join(lines)
+        for layer in result.layers
+        for lines in (_passes(layer, width), _eyexam(layer, width))
+        if lines
+    ]
+    return "\n\n".join(blocks) + "\n" if blocks else ""
+
+
+def _passes(layer: LayerResult, width: int) -> list[str]:
+    if layer.timeline is None:
+        return []
+    kinds = sorted(layer.timeline.kinds, key=lambda kind: -kind.cycles * kind.passes)
+    total = sum(kind.cycles * kind.passes for kind in kinds)
+
+    def row(kind: PassKind) -> list[str]:
+        return [
+            f"{kind.images}/{kind.strip_rows}/{kind.filters}/{kind.channels}"
+            f"{' 0' if kind.first_channels else ''}",
+            count(kind.passes),
+            count(kind.cycles),
+            *(count(kind.phases[phase]) for phase in ("load", "ramp", "steady", "drain")),
+            f"{100 * kind.cycles * kind.passes / total:.1f}",
+        ]
+
+    heads = ["n/e/filters/ch.", "passes", "cycles", "load", "ramp", "steady", "drain", "% of time"]
+    lines = [
+        f"Passes of {cut(layer.layer.name, NAME_CELLS)}",
+        *table(heads, [row(kind) for kind in kinds[:MOST_KINDS]], width),
+    ]
+    if len(kinds) > MOST_KINDS:
+        lines.append(f"  and {len(kinds) - MOST_KINDS} more kinds, all in the result file")
+    return [
+        *lines,
+        *wrap(
+            "Images, ofmap rows, filters and channels of a pass; 0: its psums start at zero. Load: "
+            "until the first product. Ramp: until the first psum leaves the array. Steady: until "
+            "the last product. Drain: until the last psum has left.",
+            width,
+            "  ",
+        ),
+    ]
+
+
+def _eyexam(layer: LayerResult, width: int) -> list[str]:
+    if not layer.eyexam:
+        return []
+    lines = [f"From the peak to what {cut(layer.layer.name, NAME_CELLS)} reached, MAC/cycle"]
+    for place, step in enumerate(layer.eyexam, 1):
+        bound = f"{layer.macs / step.cycles:,.2f}"
+        lines.append(f"  {place}. {step.name:<20}{bound:>20}")
+        lines += wrap(step.reason, width, "     ")
+    return lines

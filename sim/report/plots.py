@@ -1,0 +1,297 @@
+"""The report's figures for papers: SVG and PDF of the same numbers, drawn with Matplotlib.
+
+Matplotlib is an extra, and is imported only when something is drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from sim.errors import Fault, InputError
+from sim.report.figures import View, views
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from sim.report.load import ResultFile
+
+__all__ = ["FORMATS", "PLOTS", "draw", "plot_files", "require_matplotlib"]
+
+FORMATS = ("svg", "pdf")
+
+CAUSE_COLORS = {
+    "computing": "#0072b2",
+    "accumulating": "#56b4e9",
+    "waiting_filter": "#009e73",
+    "waiting_ifmap": "#e69f00",
+    "waiting_psum_in": "#d55e00",
+    "waiting_psum_out": "#cc79a7",
+    "idle": "#8a929b",
+    "clock_gated": "#d9dee3",
+}
+DATA_COLORS = {
+    "ifmap": "#e69f00",
+    "filter": "#009e73",
+    "psum": "#d55e00",
+    "mac": "#0072b2",
+    "static": "#8a929b",
+}
+"""Okabe and Ito's colours, which colour-blind people can tell apart; those of the page."""
+
+_STYLE: Any = {
+    "svg.hashsalt": "eyeriss-sim",  # equal results make equal files
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+_METADATA = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Producer": None},
+}
+_INCHES = 5.5  # the width of a text column, or so
+_LEVELS = {
+    "mac": "MACs",
+    "spad": "scratch pads",
+    "noc": "NoC",
+    "glb": "GLB",
+    "dram": "DRAM",
+    "static": "static",
+}
+
+
+def require_matplotlib() -> type[Figure]:
+    """Matplotlib's figure.
+
+    Raises:
+        InputError: Matplotlib is not installed.
+
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError:
+        message = "needs Matplotlib, which is not installed: pip install 'eyeriss-sim[plots]'"
+        raise InputError(Fault("", None, "--plots", message)) from None
+    return Figure
+
+
+def plot_files(result: ResultFile) -> Iterator[tuple[str, bytes]]:
+    """Every plot of a result: path inside the folder of plots, and the file.
+
+    A layer has a folder of its own, the whole network `network`.
+    """
+    import matplotlib  # noqa: PLC0415 - an extra
+
+    taken: set[str] = set()
+    with matplotlib.rc_context(_STYLE):
+        for view in views(result):
+            folder = _folder("network" if view["whole"] else view["name"], taken)
+            for name in PLOTS:
+                figure = draw(view, name)
+                if figure is None:
+                    continue
+                for kind in FORMATS:
+                    stream = BytesIO()
+                    figure.savefig(stream, format=kind, metadata=_METADATA[kind])
+                    figure.set_layout_engine("none")  # laid out once for all formats
+                    yield f"{folder}/{name}.{kind}", stream.getvalue()
+
+
+def _folder(name: str, taken: set[str]) -> str:
+    """A folder's name that every file system knows and no two layers share."""
+    base = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80] or "layer"
+    found, place = base, 2
+    while found.casefold() in taken:
+        found, place = f"{base}_{place}", place + 1
+    taken.add(found.casefold())
+    return found
+
+
+def draw(view: View, name: str) -> Figure | None:
+    """One of `PLOTS` of a view; None where the view has no such figure."""
+    make = PLOTS[name]
+    figure = require_matplotlib()(figsize=(_INCHES, 3.0), layout="constrained")
+    axes = figure.add_subplot()
+    if not make(figure, axes, view):
+        return None
+    axes.set_title(_plain(view["name"]), loc="left", fontsize=9)
+    return figure
+
+
+def _plain(text: str) -> str:
+    """Text of a user's file, without the $ that Matplotlib would read as mathematics."""
+    return text.replace("$", r"\$")
+
+
+def _horizontal(axes: Axes, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    axes.invert_yaxis()
+
+
+def _eyexam(figure: Figure, axes: Axes, view: View) -> bool:
+    steps = view["eyexam"]
+    if not steps:
+        return False
+    values = [step["macs_per_cycle"] for step in steps]
+    axes.barh(range(len(steps)), values, color=["#8a929b", "#8a929b", *["#56b4e9"] * 4, "#0072b2"])
+    _horizontal(axes, [f"{place}. {step['step']}" for place, step in enumerate(steps, 1)])
+    # The first two steps know no PEs: their bars run off the scale.
+    most = 1.05 * values[2]
+    for place, value in enumerate(values):
+        axes.annotate(
+            f" {value:,.1f}", (min(value, most), place), va="center", fontsize=7,
+            annotation_clip=False,
+        )  # fmt: skip
+    axes.set_xlim(0, most)
+    axes.set_xlabel("bound, MAC/cycle")
+    return True
+
+
+def _stalls(figure: Figure, axes: Axes, view: View) -> bool:
+    causes = view["stalls"]["causes"]
+    rows = (
+        [(layer["name"], layer["by_cause"]) for layer in view["layers"]]
+        if view["whole"]
+        else [(view["name"], view["stalls"]["pe_cycles"])]
+    )
+    figure.set_size_inches(_INCHES, 1.4 + 0.22 * len(rows))
+    left = [0.0] * len(rows)
+    for place, cause in enumerate(causes):
+        widths = [100 * cycles[place] / sum(cycles) for _, cycles in rows]
+        axes.barh(
+            range(len(rows)), widths, left=left, label=cause.replace("_", " "),
+            color=CAUSE_COLORS[cause], edgecolor="white", linewidth=0.4,
+        )  # fmt: skip
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    _horizontal(axes, [name for name, _ in rows])
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("% of cycles x PEs")
+    figure.legend(loc="outside lower center", ncols=4, fontsize=7)
+    return True
+
+
+def _buses(figure: Figure, axes: Axes, view: View) -> bool:
+    rows = [row for row in view["stations"] if row["busy"] is not None]
+    figure.set_size_inches(_INCHES, 2.2)
+    busy = [100 * row["busy"] for row in rows]
+    empty = [100 * (row["taken"] - row["busy"]) for row in rows]
+    axes.barh(range(len(rows)), busy, color="#0072b2", label="at full width")
+    if max(empty) > 0.1:
+        axes.barh(range(len(rows)), empty, left=busy, color="#d9dee3", label="beats not full")
+        axes.legend(fontsize=7)
+    _horizontal(axes, [row["name"] for row in rows])
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("busy, % of processing latency")
+    return True
+
+
+def _multicast(figure: Figure, axes: Axes, view: View) -> bool:
+    rows = view["multicast"]
+    if not rows:
+        return False
+    figure.set_size_inches(_INCHES, 1.0 + 0.2 * len(rows))
+    total = sum(words for _, words in rows)
+    axes.barh(range(len(rows)), [100 * words / total for _, words in rows], color="#e69f00")
+    _horizontal(axes, [str(reached) for reached, _ in rows])
+    axes.set_ylabel("PEs reached")
+    axes.set_xlabel("% of ifmap words")
+    return True
+
+
+def _pes(figure: Figure, axes: Axes, view: View) -> bool:
+    pe = view["pe"]
+    cycles = pe["cycles"]
+    shares = [[100 * busy / cycles for busy in row] for row in pe["busy_cycles"]]
+    figure.set_size_inches(_INCHES, 0.9 + _INCHES * 0.85 * pe["rows"] / pe["columns"])
+    image = axes.imshow(shares, cmap="viridis", vmin=0, vmax=100)
+    if pe["rows"] * pe["columns"] <= 400:
+        for row, line in enumerate(shares):
+            for column, share in enumerate(line):
+                axes.text(
+                    column, row, f"{share:.0f}", ha="center", va="center", fontsize=6,
+                    color="black" if share > 60 else "white",
+                )  # fmt: skip
+        axes.set_xticks(range(pe["columns"]))
+        axes.set_yticks(range(pe["rows"]))
+    axes.set_xlabel("column")
+    axes.set_ylabel("row (psums leave at row 0)")
+    figure.colorbar(image, ax=axes, label="busy, % of cycles", shrink=0.8)
+    return True
+
+
+def _energy(figure: Figure, axes: Axes, view: View) -> bool:
+    table = view["energy"]
+    if table is None:
+        return False
+    figure.set_size_inches(_INCHES, 2.4)
+    levels = table["levels"]
+    left = [0.0] * len(levels)
+    for place, kind in enumerate(table["data_types"]):
+        widths = [row[place] for row in table["cells"]]
+        if any(widths):
+            axes.barh(range(len(levels)), widths, left=left, label=kind, color=DATA_COLORS[kind])
+            left = [start + width for start, width in zip(left, widths, strict=True)]
+    _horizontal(axes, [_LEVELS.get(level, level) for level in levels])
+    axes.set_xlabel("energy, pJ" if table["unit"] == "pJ" else "energy, in energies of one MAC")
+    axes.legend(fontsize=7)
+    return True
+
+
+def _pass(figure: Figure, axes: Axes, view: View) -> bool:
+    detail = (view["timeline"] or {}).get("detail")
+    if detail is None:
+        return False
+    kind = view["timeline"]["kinds"][detail["kind"]]
+    names = list(detail["busy"])
+    image = axes.imshow(
+        [[100 * share for share in detail["busy"][name]] for name in names],
+        aspect="auto", cmap="cividis", vmin=0, vmax=100,
+        extent=(0, kind["cycles"], len(names) - 0.5, -0.5),
+    )  # fmt: skip
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    at = 0
+    for phase in ("load", "ramp", "steady"):
+        at += kind["phases"][phase]
+        axes.axvline(at, color="#d55e00", linewidth=0.8)
+    axes.set_xlabel("cycle of the pass; lines end load, ramp and steady state")
+    figure.set_size_inches(_INCHES, 2.2)
+    figure.colorbar(image, ax=axes, label="busy, %")
+    return True
+
+
+def _latency(figure: Figure, axes: Axes, view: View) -> bool:
+    if not view["whole"]:
+        return False
+    layers = view["layers"]
+    figure.set_size_inches(_INCHES, 1.2 + 0.2 * len(layers))
+    per_ms = view["processing_cycles"] / view["processing_ms"]
+    processing = [layer["processing_cycles"] / per_ms for layer in layers]
+    still = [layer["standstill_cycles"] / per_ms for layer in layers]
+    places = range(len(layers))
+    axes.barh(places, processing, color="#0072b2", label="processing")
+    axes.barh(places, still, left=processing, color="#d9dee3", label="standing still for DRAM")
+    _horizontal(axes, [layer["name"] for layer in layers])
+    axes.set_xlabel("ms")
+    axes.legend(fontsize=7)
+    return True
+
+
+_Draw = Callable[[Any, Any, View], bool]
+
+PLOTS: dict[str, _Draw] = {
+    "latency": _latency,
+    "eyexam": _eyexam,
+    "pes": _pes,
+    "stalls": _stalls,
+    "buses": _buses,
+    "multicast": _multicast,
+    "pass": _pass,
+    "energy": _energy,
+}
+"""Every plot by its name, which is that of its files."""

@@ -1,0 +1,766 @@
+"""A result as text for the terminal: what the chip did, level by level, and where its time went.
+
+Results in, text out; nothing here runs anything or knows the command line. The text is plain ASCII
+but for names out of the user's files, so that it survives any pipe.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sim.account.energy import EnergyBreakdown
+    from sim.account.result import LayerResult, Result
+
+Rows = Iterator[list[str] | None]
+
+CAUSES = {
+    "computing": "com-\nputing",
+    "accumulating": "accumu-\nlating",
+    "waiting_filter": "wait\nfilter",
+    "waiting_ifmap": "wait\nifmap",
+    "waiting_psum_in": "wait\npsum in",
+    "waiting_psum_out": "wait\npsum out",
+    "idle": "\nidle",
+    "clock_gated": "clock\ngated",
+}
+"""Every cause of a PE's cycle in the order of the stall table, with its heading."""
+
+ENERGY_LEVELS = {
+    "mac": "MAC",
+    "spad": "spads",
+    "noc": "NoC",
+    "glb": "GLB",
+    "dram": "DRAM",
+    "static": "static",
+}
+"""Every level of the energy tables in the order of an energy breakdown, with its heading."""
+
+MOST_LAYERS_IN_WORDS = 16  # a longer network gets one line for all, not a page of sentences
+MOST_MAPS = 2
+MOST_MAP_ROWS = 48
+NAME_CELLS = 16
+SHORTEST_NAME_CELLS = 11  # names are cut to this before numbers lose digits
+
+
+def render_result(result: Result, *, width: int = 80, color: bool = False) -> str:
+    """The summary of a run, as lines of at most `width` columns (80 or more) ending in a newline.
+
+    `color` sets headings in bold with ANSI codes and changes nothing else.
+    """
+    sections = [_header(result, width)]
+    if result.layers:
+        sections += [
+            ["Layers", *_layer_table(result, width)],
+            [f"Where the time goes: % of cycles x {result.hw.pes} PEs", *_stalls(result, width)],
+        ]
+        if any(layer.values is not None for layer in result.layers):
+            sections.append(["Ofmaps, before ReLU", *_values(result, width)])
+        if len(result.layers) > 1:
+            sections.append(["Traffic by layer, MB", *_layer_traffic(result, width)])
+        sections += [
+            [f"Traffic{_of_all(result)}", *_memory_table(result, width), "", *_nocs(result, width)],
+            *_energy(result, width),
+            ["Ifmap multicast: words by PEs that one transfer reaches", *_multicast(result, width)],
+            *_maps(result, width),
+        ]
+    if result.notes:
+        sections.append(["Notes", *_notes(result, width)])
+    if result.refused:
+        what = "simulated" if _simulated(result) else "estimated"
+        sections.append([f"Refused by the chip, not {what}", *_refused(result, width)])
+    blocks = []
+    for title, *lines in sections:
+        blocks.append("\n".join([f"\x1b[1m{title}\x1b[0m" if color else title, *lines]))
+    return "\n\n".join(blocks) + "\n"
+
+
+# --- sections -------------------------------------------------------------------------------------
+
+
+def _simulated(result: Result) -> bool:
+    """Whether the figures come from the simulation and not from the closed form."""
+    return result.engine != "closed-form"
+
+
+def _header(result: Result, width: int) -> list[str]:
+    hw = result.hw
+    layers = len(result.layers)
+    engine = f"{result.engine} engine" if _simulated(result) else "closed form, not simulated"
+    facts = (
+        f"{layers} layer{'s' if layers != 1 else ''}, batch {result.batch}, {engine}; "
+        f"{hw.array.rows} x {hw.array.columns} = {hw.pes} PEs, core clock "
+        f"{hw.clock.core_mhz:g} MHz, DRAM link {hw.clock.link_mhz:g} MHz, "
+        f"words of {hw.word_bits} bit"
+    )
+    lines = [cut(f"{result.network} on {hw.name}", width), *wrap(facts, width)]
+    if result.refused:
+        what = "layer is" if len(result.refused) == 1 else "layers are"
+        lines += wrap(
+            f"{len(result.refused)} more {what} beyond this chip and not in these numbers; "
+            "see the end.",
+            width,
+        )
+    return lines
+
+
+def _layer_table(result: Result, width: int) -> list[str]:
+    ms_places = 2 if result.milliseconds(result.processing_cycles) >= 10 else 4
+    simulated = _simulated(result)
+
+    def row(name: str, layers: Sequence[LayerResult], active: str, short: bool) -> list[str]:
+        cycles = sum(layer.processing_cycles for layer in layers)
+        macs = sum(layer.macs for layer in layers)
+        active_cycles = sum(layer.processing_cycles * layer.active_pes for layer in layers)
+        return [
+            name,
+            count(cycles, short),
+            number(result.milliseconds(cycles), ms_places, short),
+            count(sum(layer.passes for layer in layers), short),
+            count(sum(layer.passes_simulated for layer in layers), short)
+            if simulated
+            else _bound(layers[0])
+            if active
+            else "",
+            active,
+            f"{100 * macs / active_cycles:.1f}",
+            f"{100 * macs / (cycles * result.hw.pes):.1f}",
+            count(macs, short),
+        ]
+
+    heads = [
+        "layer", "core\ncycles", "\nms", "\npasses", "simu-\nlated" if simulated else "bound\nby",
+        "active\nPEs",
+        "util.%\nactive", "util.%\nall", "\nMACs",
+    ]  # fmt: skip
+
+    def rows(short: bool) -> Rows:
+        yield from (
+            row(layer.layer.name, [layer], str(layer.active_pes), short) for layer in result.layers
+        )
+        if len(result.layers) > 1:
+            yield None
+            yield row("all", result.layers, "", short)
+
+    text = (
+        f"Processing latency at {result.hw.clock.core_mhz:g} MHz: DRAM traffic of ifmaps and "
+        "ofmaps overlaps it. Utilization: MACs per cycle and PE, of the active PEs and of all "
+        f"{result.hw.pes}. "
+    )
+    if simulated:
+        text += "Passes that are equal by construction are simulated once."
+    else:
+        text += "Bound by: the station whose passes take most of the cycles" + _shared(result)
+    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+
+
+def _bound(layer: LayerResult) -> str:
+    """The station that bounds passes for most of the cycles; `*` where others bound some."""
+    stations = [station for station, taken in Counter(layer.bounds).most_common() if taken]
+    return f"{stations[0]}{'*' if len(stations) > 1 else ''}" if stations else "-"
+
+
+def _shared(result: Result) -> str:
+    """The end of the sentence on bounds: which layers have more than one, and how much of each."""
+    parts = []
+    for layer in result.layers:
+        ranked = sorted(layer.bounds.items(), key=lambda item: -item[1])
+        total = sum(layer.bounds.values())
+        shares = [f"{name} {100 * taken / total:.1f} %" for name, taken in ranked if taken]
+        if len(shares) > 1:
+            parts.append(f"{cut(layer.layer.name, NAME_CELLS)}: {', '.join(shares)}")
+    if not parts:
+        return "."
+    if len(parts) > MOST_LAYERS_IN_WORDS:
+        return f"; * where others bound some passes, in {len(parts)} layers."
+    return f"; * where others bound some passes. {'; '.join(parts)}."
+
+
+def _stalls(result: Result, width: int) -> list[str]:
+    rows: list[list[str] | None] = [
+        [layer.layer.name, *percentages(layer.cycles_by_cause)] for layer in result.layers
+    ]
+    if len(result.layers) > 1:
+        rows += [None, ["all", *percentages(result.cycles_by_cause)]]
+    legend = (
+        "computing: a product every cycle. accumulating: psums taken in, a cycle each. wait "
+        "filter, ifmap, psum in: that word is not there yet. wait psum out: no room for psums on "
+        "their way out. idle: done while others end the pass. clock gated: in no PE set."
+    )
+    lines = [*table(["layer", *CAUSES.values()], rows, width), *wrap(legend, width, "  ")]
+    if not _simulated(result):
+        # Only the simulation knows what a PE waits for; sentences on it would claim too much.
+        text = (
+            "The closed form knows computing, accumulating, wait filter and clock gated; what is "
+            "left of a PE's time stands under the one cause that the bound of its passes suggests."
+        )
+        return [*lines, *wrap(text, width, "  ")]
+    lines.append("")
+    if len(result.layers) <= MOST_LAYERS_IN_WORDS:
+        lines.append("Largest loss of each layer:")
+        for layer in result.layers:
+            lines += _sentence(layer.layer.name, _largest_loss(result, layer), width)
+        return lines
+    lines.append("Layers by their largest loss:")
+    losers: dict[str, list[str]] = {}
+    for layer in result.layers:
+        losers.setdefault(_largest(layer.cycles_by_cause), []).append(layer.layer.name)
+    for cause, names in sorted(losers.items(), key=lambda item: -len(item[1])):
+        lines += flow(f"  {cause.replace('_', ' ')} ({len(names)}): ", names, width, ", ")
+    return lines
+
+
+def _largest(by_cause: Mapping[str, int]) -> str:
+    losses = {cause: by_cause[cause] for cause in CAUSES if cause != "computing"}
+    return max(losses, key=lambda cause: losses[cause])
+
+
+def _largest_loss(result: Result, layer: LayerResult) -> str:
+    """One sentence on what keeps the PEs from computing most of the time."""
+    hw, entries, cycles = result.hw, layer.entries, layer.processing_cycles
+    by_cause = layer.cycles_by_cause
+    cause = _largest(by_cause)
+
+    def busy(words: int, words_per_cycle: int) -> str:
+        return f"{100 * words / words_per_cycle / cycles:.0f} % of the time"
+
+    if by_cause[cause] == 0:
+        return "none: every PE computes in every cycle."
+    share = f"{percentages(by_cause)[list(CAUSES).index(cause)]} %"  # as the table has it
+    if cause == "accumulating":
+        return f"{share} accumulating: the adder of a PE takes in one psum a cycle."
+    if cause == "clock_gated":
+        return f"{share} clock gated: {layer.active_pes} of {hw.pes} PEs stand in a PE set."
+    if cause == "idle":
+        return f"{share} idle: PEs are done and wait for the last psum of their pass to leave."
+    if cause == "waiting_ifmap":
+        at = hw.noc.gin_ifmap_words_per_cycle
+        return (
+            f"{share} waiting for ifmap: its bus ({at} word{'s' if at != 1 else ''}/cycle) is busy "
+            f"{busy(entries['noc.gin_ifmap.words'], at)}."
+        )
+    psum_rate = hw.noc.psum_words_per_cycle
+    if cause == "waiting_psum_in":
+        return (
+            f"{share} waiting for psums from below; the psum bus ({psum_rate} words/cycle) is busy "
+            f"{busy(entries['noc.gin_psum.words'], psum_rate)}."
+        )
+    if cause == "waiting_psum_out":
+        return (
+            f"{share} waiting for room to send psums; the GON ({psum_rate} words/cycle) is busy "
+            f"{busy(entries['noc.gon_psum.words'], psum_rate)}."
+        )
+    link_cycles = layer.dram_bytes["filter"] * 8 / hw.dram.link_bits * float(hw.link_beat_cycles)
+    if link_cycles > cycles / 2:
+        return (
+            f"{share} waiting for filters: the DRAM link brings them for "
+            f"{100 * link_cycles / cycles:.0f} % of the time."
+        )
+    if hw.glb.filter_load == "streamed":
+        return f"{share} waiting for filters on their way from the GLB."
+    return f"{share} waiting for filters: no PE computes while those of a pass load."
+
+
+def _values(result: Result, width: int) -> list[str]:
+    """How the ofmap of each layer that real words moved through compares with NumPy's."""
+    lines: list[str] = []
+    for layer in result.layers:
+        values = layer.values
+        if values is None:
+            continue
+        found = (
+            f"{count(values.wrong)} of them not equal to NumPy's convolution"
+            if values.wrong
+            else "all equal to NumPy's convolution"
+        )
+        words = "given words" if values.seed is None else f"words of seed {values.seed}"
+        text = f"ofmap: {count(values.ofmap.size)} elements, {found} ({words})."
+        lines += _sentence(layer.layer.name, text, width)
+    return lines
+
+
+def _layer_traffic(result: Result, width: int) -> list[str]:
+    word_bytes = result.hw.word_bits / 8
+    entries = ("glb.filter.read", "glb.ifmap.read", "glb.psum.read", "glb.psum.write",
+               "glb.ofmap.read")  # fmt: skip
+
+    def figures(layer: LayerResult) -> list[float]:
+        return [
+            *(layer.dram_bytes[kind] for kind in ("filter", "ifmap", "ofmap")),
+            *(layer.entries[name] * word_bytes for name in entries),
+            layer.glb_published_bytes,
+        ]
+
+    per_layer = [figures(layer) for layer in result.layers]
+    totals = [sum(column) for column in zip(*per_layer, strict=True)]
+    places = _mb_places(totals)
+
+    def rows(short: bool) -> Rows:
+        for layer, values in zip(result.layers, per_layer, strict=True):
+            yield [layer.layer.name, *(number(value / 1e6, places, short) for value in values)]
+        yield None
+        yield ["all", *(number(value / 1e6, places, short) for value in totals)]
+
+    heads = [
+        "layer", "DRAM\nfilter", "DRAM\nifmap", "DRAM\nofmap", "GLB\nfilter", "GLB\nifmap",
+        "GLB psum\nread", "GLB psum\nwrite", "GLB\nofmap", "GLB as\npublished",
+    ]  # fmt: skip
+    text = (
+        "MB = 10^6 bytes. GLB filter, ifmap, ofmap: reads. As published: ifmap and psum reads, "
+        "psum writes and ofmap reads, as JSSC 2017 counts the accesses of the global buffer."
+    )
+    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+
+
+def _memory_table(result: Result, width: int) -> list[str]:
+    entries = result.entries
+    word_bytes = result.hw.word_bits / 8
+    link = {
+        kind: sum(layer.dram_bytes[kind] for layer in result.layers)
+        for kind in ("filter", "ifmap", "ofmap")
+    }
+    levels = (
+        ("DRAM", "filter"), ("DRAM", "ifmap"), ("DRAM", "ofmap"),
+        ("GLB", "filter"), ("GLB", "ifmap"), ("GLB", "psum"), ("GLB", "ofmap"),
+        ("spad", "filter"), ("spad", "ifmap"), ("spad", "psum"),
+    )  # fmt: skip
+    found: list[tuple[str, list[tuple[int, float] | None]]] = []
+    for level, kind in levels:
+        pair: list[tuple[int, float] | None] = []
+        for way in ("read", "write"):
+            words = entries.get(f"{level.lower()}.{kind}.{way}")
+            size = link[kind] if level == "DRAM" else (words or 0) * word_bytes
+            pair.append(None if words is None else (words, size))
+        found.append((f"{level} {kind}", pair))
+    published = sum(layer.glb_published_bytes for layer in result.layers)
+    places = _mb_places(
+        [size for _, pair in found for size in (value[1] for value in pair if value)]
+    )
+
+    def rows(short: bool) -> Rows:
+        previous = ""
+        for name, pair in found:
+            level = name.partition(" ")[0]
+            if previous and level != previous:
+                yield None
+            previous = level
+            cells = [name]
+            for value in pair:
+                if value is None:
+                    cells += ["-", "-"]
+                else:
+                    cells += [count(value[0], short), number(value[1] / 1e6, places, short)]
+            yield cells
+
+    text = (
+        f"MB = 10^6 bytes, words of {result.hw.word_bits} bit; DRAM bytes are what crosses the "
+        f"link. GLB as JSSC 2017 counts it: {number(published / 1e6, places)} MB."
+    )
+    heads = ["memory", "words\nread", "\nMB", "words\nwritten", "\nMB"]
+    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+
+
+def _nocs(result: Result, width: int) -> list[str]:
+    entries, noc = result.entries, result.hw.noc
+    word_bytes = result.hw.word_bits / 8
+    networks: tuple[tuple[str, str, int | None], ...] = (
+        ("GIN filter", "gin_filter", noc.gin_filter_words_per_cycle),
+        ("GIN ifmap", "gin_ifmap", noc.gin_ifmap_words_per_cycle),
+        ("GIN psum", "gin_psum", noc.psum_words_per_cycle),
+        ("GON psum", "gon_psum", noc.psum_words_per_cycle),
+        ("local links psum", "local_psum", None),  # many links: no one rate
+    )
+    places = _mb_places([entries[f"noc.{key}.words"] * word_bytes for _, key, _ in networks])
+
+    def rows(short: bool) -> Rows:
+        for name, key, rate in networks:
+            words = entries[f"noc.{key}.words"]
+            deliveries = entries.get(f"noc.{key}.deliveries", words)
+            yield [
+                name,
+                count(words, short),
+                number(words * word_bytes / 1e6, places, short),
+                count(deliveries, short),
+                f"{deliveries / words:.2f}" if words else "-",
+                "-" if rate is None else f"{100 * words / rate / result.processing_cycles:.1f}",
+            ]
+
+    active, gated = entries["mac.active"], entries["mac.gated"]
+    if gated:
+        share = f" ({100 * gated / (active + gated):.1f} %, their ifmap word is zero)"
+    elif all(
+        layer.layer.ifmap_zero_fraction is None and layer.values is None for layer in result.layers
+    ):
+        share = " (nothing is known of zeros in the ifmaps)"
+    else:
+        share = ""
+    heads = ["network", "words\nsent", "\nMB", "words\ndelivered", "deliveries\nper word",
+             "busy\n% of time"]  # fmt: skip
+    macs = f"MACs: {count(active)} active, {count(gated)} gated{share}."
+    return [*_fitted(heads, rows, width), "", *wrap(macs, width)]
+
+
+def _energy(result: Result, width: int) -> list[list[str]]:
+    """The sections on energy; none where no table priced the result."""
+    whole = result.energy
+    if whole is None:
+        return []
+    priced = [
+        (layer.layer.name, layer.energy) for layer in result.layers if layer.energy is not None
+    ]
+    if len(priced) > 1:
+        priced.append(("all", whole))
+    unit, scale = energy_unit(float(whole.total), whole.unit)
+    return [
+        [f"Energy by level, {unit}", *_energy_by_level(priced, scale, width)],
+        [f"Energy by data type, {unit}", *_energy_by_data_type(priced, scale, width)],
+    ]
+
+
+def _energy_by_level(
+    priced: Sequence[tuple[str, EnergyBreakdown]], scale: float, width: int
+) -> list[str]:
+    whole = priced[-1][1]
+    missing = {_level(action) for action in whole.unpriced} - set(map(_level, whole.by_action))
+
+    def row(name: str, energy: EnergyBreakdown, short: bool) -> list[str]:
+        values = [
+            "-" if level in missing else number(float(value) / scale, 2, short)
+            for level, value in energy.by_level.items()
+        ]
+        return [name, *values, number(float(energy.total) / scale, 2, short)]
+
+    def rows(short: bool) -> Rows:
+        yield from _with_rule([row(name, energy, short) for name, energy in priced])
+        parts = shares(whole.by_level.values())
+        yield [
+            "% of all",
+            *(
+                "-" if level in missing else part
+                for level, part in zip(whole.by_level, parts, strict=True)
+            ),
+            "100.0",
+        ]
+
+    heads = ["layer", *ENERGY_LEVELS.values(), "total"]
+    text = f"Prices of {cut(whole.table, 40)}"
+    if whole.unit == "normalised":
+        text += ", normalised to one 16-bit MAC"
+    levels = [ENERGY_LEVELS[level] for level in ENERGY_LEVELS if level in missing]
+    actions = [
+        f"{action} ({count(round(times), True)})"
+        for action, times in whole.unpriced.items()
+        if _level(action) not in missing
+    ]
+    without = [f"anything of {', '.join(levels)}"] if levels else []
+    without += [", ".join(actions)] if actions else []
+    if without:
+        text += f". It has no price for {', nor for '.join(without)}: the numbers are without that."
+    else:
+        text += ". Everything that was counted has one."
+    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+
+
+def _energy_by_data_type(
+    priced: Sequence[tuple[str, EnergyBreakdown]], scale: float, width: int
+) -> list[str]:
+    whole = priced[-1][1]
+    watts = whole.average_power_w
+    in_pj = whole.unit == "pJ"
+
+    def row(name: str, energy: EnergyBreakdown, short: bool) -> list[str]:
+        power = energy.chip_power_w
+        per_mac, delay = energy.per_mac, energy.energy_delay_product
+        return [
+            name,
+            *(number(float(part) / scale, 2, short) for part in energy.by_data_type.values()),
+            "-" if per_mac is None else number(float(per_mac), 2, short),
+            *([] if power is None else [number(1e3 * float(power), 1, short)]),
+            "-" if delay is None else f"{float(delay):.2e}",
+        ]
+
+    def rows(short: bool) -> Rows:
+        yield from _with_rule([row(name, energy, short) for name, energy in priced])
+        parts = shares(whole.by_data_type.values())
+        yield ["% of all", *parts, *[""] * (2 if watts is None else 3)]
+
+    heads = ["layer", "\nifmap", "\nfilter", "\npsum", "\nMAC", "\nstatic"]
+    heads += ["per\nMAC, pJ" if in_pj else "per\nMAC"]
+    heads += [] if watts is None else ["chip\nmW"]
+    heads += ["EDP\nJ s" if in_pj else "EDP\nMAC s"]
+    text = "Psum: psums and ofmaps. EDP: energy times total latency."
+    if watts is not None:
+        text += " Chip: average power over the total latency, without DRAM"
+        if any(_level(action) == "dram" for action in whole.by_action):
+            text += f"; with it {number(1e3 * float(watts), 1)} mW"
+        text += "."
+    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+
+
+def _level(action: str) -> str:
+    return action.partition(".")[0]
+
+
+def _with_rule(rows: list[list[str]]) -> Rows:
+    """The rows, with a rule before the last of several: the sum of the others."""
+    yield from rows[:-1]
+    if len(rows) > 1:
+        yield None
+    yield rows[-1]
+
+
+def energy_unit(total: float, unit: str) -> tuple[str, float]:
+    """The unit in which a total has two to four digits before the point, and its size in `unit`."""
+    names = {
+        "pJ": ("pJ", "nJ", "uJ", "mJ", "J", "kJ"),
+        "normalised": (
+            "MACs", "10^3 MACs", "10^6 MACs", "10^9 MACs", "10^12 MACs", "10^15 MACs",
+        ),
+    }[unit]  # fmt: skip
+    step = 0
+    while total >= 10 * 1000 ** (step + 1) and step < len(names) - 1:
+        step += 1
+    return names[step], 1000.0**step
+
+
+def shares(parts: Iterable[Fraction]) -> list[str]:
+    """Each part in percent of their sum, to 0.1; `-` where the sum is 0."""
+    listed = list(parts)
+    whole = sum(listed)
+    return [f"{float(100 * part / whole):.1f}" if whole else "-" for part in listed]
+
+
+def _multicast(result: Result, width: int) -> list[str]:
+    if len(result.layers) > MOST_LAYERS_IN_WORDS:
+        merged: Counter[int] = Counter()
+        for layer in result.layers:
+            merged.update(layer.multicast)
+        named: list[tuple[str, Mapping[int, int]]] = [("all", merged)]
+    else:
+        named = [(layer.layer.name, layer.multicast) for layer in result.layers]
+    label = min(max(cells(name) for name, _ in named), NAME_CELLS)
+    lines = []
+    for name, histogram in named:
+        words = sum(histogram.values())
+        items = [
+            f"{reached} PE{'s' if reached != 1 else ''} {count(many)} ({100 * many / words:.1f} %)"
+            for reached, many in sorted(histogram.items())
+        ]
+        lines += flow(f"  {pad(cut(name, label), label)}  ", items, width, ", ")
+    return lines
+
+
+def _maps(result: Result, width: int) -> list[list[str]]:
+    if len(result.layers) <= MOST_MAPS:
+        return [
+            [
+                f"Busy PEs, {cut(layer.layer.name, NAME_CELLS)}: % of cycles",
+                *_map(layer.busy_cycles, layer.processing_cycles, width),
+            ]
+            for layer in result.layers
+        ]
+    total = sum(layer.busy_cycles for layer in result.layers)
+    assert not isinstance(total, int)
+    return [["Busy PEs, all layers: % of cycles", *_map(total, result.processing_cycles, width)]]
+
+
+def _map(busy: NDArray[np.int64], cycles: int, width: int) -> list[str]:
+    """The array with a number for each PE; a larger array is drawn in blocks of PEs."""
+    rows, columns = busy.shape
+    cell = 3
+    block_columns = -(-columns // ((width - 6) // cell))
+    block_rows = -(-rows // MOST_MAP_ROWS)
+    lines = [
+        "      " + "".join(f"{column % 100:>{cell}}" for column in range(0, columns, block_columns))
+    ]
+    for top in range(0, rows, block_rows):
+        line = f"  {top:>4}"
+        for left in range(0, columns, block_columns):
+            part = busy[top : top + block_rows, left : left + block_columns]
+            share = 100 * int(part.sum()) / (part.size * cycles)
+            line += (
+                f"{'.' if not part.any() else '**' if share >= 99.5 else f'{share:.0f}':>{cell}}"
+            )
+        lines.append(line)
+    text = "busy: computing or accumulating; . never, ** always. Row 0 is where psums leave."
+    if block_columns > 1 or block_rows > 1:
+        text += f" Each number is the mean of {block_rows} x {block_columns} PEs."
+    return [*lines, *wrap(text, width, "  ")]
+
+
+def _notes(result: Result, width: int) -> list[str]:
+    known = {layer.layer.name for layer in result.layers}
+    known |= {refused.name for refused in result.refused}
+    return notes_lines(result.notes, known, width)
+
+
+def notes_lines(notes: Iterable[str], known: Set[str], width: int) -> list[str]:
+    """The notes; what is said of several of the `known` layers is said once."""
+    said: dict[str, list[str]] = {}
+    for note in notes:
+        name, colon, rest = note.rpartition(": ")
+        if colon and name in known:
+            said.setdefault(rest, []).append(name)
+        else:
+            said.setdefault(note, [])
+    lines: list[str] = []
+    for text, names in said.items():
+        layers = ["all layers"] if 1 < len(names) == len(known) else names
+        lines += flow(f"  {text}: ", layers, width, ", ") if names else wrap(text, width, "  ")
+    return lines
+
+
+def _refused(result: Result, width: int) -> list[str]:
+    lines: list[str] = []
+    for layer in result.refused:
+        for reason in layer.reasons:
+            lines += _sentence(layer.name, reason, width)
+    return lines
+
+
+def _of_all(result: Result) -> str:
+    return " of all layers" if len(result.layers) > 1 else ""
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def count(value: int, short: bool = False) -> str:
+    """A whole number in full; `short` gives large ones as powers of ten."""
+    return f"{value:.3e}" if short and value >= 10**7 else f"{value:,}"
+
+
+def number(value: float, places: int, short: bool = False) -> str:
+    """A number with so many decimal places; `short` takes seven characters at most."""
+    if not short:
+        return f"{value:,.{places}f}"
+    return f"{value:,.0f}" if value < 99_999 else f"{value:.1e}"
+
+
+def percentages(by_cause: Mapping[str, int]) -> list[str]:
+    """The share of each of `CAUSES` in percent, rounded so that the texts add up to 100.0."""
+    total = sum(by_cause.values())
+    exact = [1000 * by_cause[cause] for cause in CAUSES]
+    tenths = [value // total for value in exact]
+    left = 1000 - sum(tenths)
+    by_remainder = sorted(range(len(exact)), key=lambda place: -(exact[place] % total))
+    for place in by_remainder[:left]:
+        tenths[place] += 1
+    return [f"{value // 10}.{value % 10}" for value in tenths]
+
+
+def _mb_places(sizes: Iterable[float]) -> int:
+    return 2 if max(sizes, default=0) >= 1e6 else 4
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def cells(text: str) -> int:
+    """Columns of a terminal that the text takes."""
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
+
+
+def cut(text: str, width: int) -> str:
+    """The text, its end replaced by `~` where it is longer than `width` columns."""
+    if cells(text) <= width:
+        return text
+    while cells(text) > width - 1:
+        text = text[:-1]
+    return f"{text}~"
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """The text filled up to `width` columns; `right` sets it at the right end."""
+    blank = " " * (width - cells(text))
+    return blank + text if right else text + blank
+
+
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """The text as lines of at most `width` columns, every line indented."""
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
+
+
+def flow(label: str, items: Sequence[str], width: int, separator: str) -> list[str]:
+    """Items in lines of at most `width` columns, none broken; later lines are indented."""
+    indent = " " * (cells(label) if cells(label) <= 20 else 4)
+    lines, line = [], label
+    for place, item in enumerate(items):
+        piece = item + ("" if place == len(items) - 1 else separator)
+        room = width - len(indent)
+        if cells(piece.rstrip()) > room:
+            piece = cut(piece, room)
+        if line.strip() and cells(line) + cells(piece.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = indent
+        line += piece
+    return [*lines, line.rstrip()]
+
+
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str] | None],
+    width: int,
+    *,
+    left: int = 1,
+    least: int = 5,
+) -> list[str]:
+    """Columns under headings of one or two lines; None is a rule.
+
+    The first `left` columns stand at the left and the others at the right. Where the table is too
+    wide the columns move together, and then the first one is cut, to `least` columns of the
+    terminal if it must be.
+    """
+    parts = [head.rpartition("\n") for head in heads]
+    uppers, lowers = [part[0] for part in parts], [part[2] for part in parts]
+    body = [list(row) if row is not None else None for row in rows]
+    for row in body:
+        if row is not None:
+            row[0] = cut(row[0], NAME_CELLS + 8)
+    lines: list[list[str] | None] = [*([uppers] if any(uppers) else []), lowers, None, *body]
+    widths = [
+        max(cells(line[place]) for line in lines if line is not None) for place in range(len(heads))
+    ]
+    indent, gap = 2, 2
+    if indent + sum(widths) + gap * (len(widths) - 1) > width:
+        gap = 1
+    over = indent + sum(widths) + gap * (len(widths) - 1) - width
+    if over > 0:
+        widths[0] = max(widths[0] - over, min(widths[0], least))
+    text = []
+    for line in lines:
+        if line is None:
+            text.append(" " * indent + "-" * (sum(widths) + gap * (len(widths) - 1)))
+            continue
+        filled = [
+            pad(cut(cell, widths[place]), widths[place], right=place >= left)
+            for place, cell in enumerate(line)
+        ]
+        text.append((" " * indent + (" " * gap).join(filled)).rstrip())
+    return text
+
+
+def _fitted(heads: Sequence[str], rows: Callable[[bool], Rows], width: int) -> list[str]:
+    """The table in full numbers, or in short ones where those would be too wide."""
+    lines = table(heads, rows(False), width, least=SHORTEST_NAME_CELLS)
+    if max(map(cells, lines)) > width:
+        lines = table(heads, rows(True), width)
+    return lines
+
+
+def _sentence(name: str, text: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        f"{cut(name, NAME_CELLS)}: {text}", width, initial_indent="  ", subsequent_indent="    "
+    )

@@ -1,0 +1,233 @@
+"""The chip's published tables beside the simulation, as text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sim.check.published import MARKS
+from sim.report.terminal import cut, table, wrap
+
+if TYPE_CHECKING:
+    from sim.check.published import (
+        Cell,
+        Mark,
+        NetworkValidation,
+        Row,
+        Summary,
+        Validation,
+    )
+
+Rows = list[list[str] | None]
+
+SIGNS: Mapping[Mark, str] = {
+    "inferred": "i",
+    "assumed": "a",
+    "fitted": "f",
+    "read_off": "r",
+    "corrected": "c",
+}
+"""The letter behind a figure for each of its marks."""
+
+# Behind the simulated figure, and behind the published one.
+_SIMULATED: tuple[Mark, ...] = ("inferred", "assumed", "fitted")
+_PUBLISHED: tuple[Mark, ...] = ("read_off", "corrected")
+
+HEADS = {
+    "active_pes": "PEs",
+    "processing_ms": "proc.",
+    "total_ms": "total",
+    "glb_mb": "GLB",
+    "dram_mb": "DRAM",
+    "dram_raw_mb": "raw",
+    "power_mw": "power",
+}
+TABLES = (
+    ("Latency in ms, power in mW", ("processing_ms", "total_ms", "power_mw")),
+    ("Active PEs, traffic in MB", ("active_pes", "glb_mb", "dram_mb", "dram_raw_mb")),
+)
+SECOND = "'"  # behind the name of a layer under the second reading of its mapping
+
+
+def render_validation(validation: Validation, *, width: int = 80, color: bool = False) -> str:
+    """All networks, as lines of at most `width` columns (80 or more) ending in a newline.
+
+    `color` sets headings in bold with ANSI codes and changes nothing else.
+    """
+    sections = [
+        section for found in validation.networks for section in _network(validation, found, width)
+    ]
+    sections.append(_legend(validation, width))
+    blocks = [
+        "\n".join([f"\x1b[1m{title}\x1b[0m" if color else title, *lines])
+        for title, *lines in sections
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _network(validation: Validation, found: NetworkValidation, width: int) -> list[list[str]]:
+    published = found.published
+    hw = validation.hw
+    facts = (
+        f"{len(found.rows)} layers, batch {published.batch}, event engine, against "
+        f"{published.table} of JSSC 2017; mappings {published.mapping}."
+    )
+    if validation.settings:
+        facts += f" Changed: {', '.join(validation.settings)}."
+    sections = [[cut(f"{found.network} on {hw.name}", width), *wrap(facts, width)]]
+    for title, columns in TABLES:
+        shown = [name for name in columns if name in found.columns]
+        sections.append([f"{found.network}: {title}", *_table(found, shown, width)])
+    if found.alternatives:
+        sections[-1] += wrap(f"Two readings of a mapping. {_readings(found)}", width, "  ")
+    return sections
+
+
+def _readings(found: NetworkValidation) -> str:
+    """Both mappings of the layers that have two; layers with the same two together."""
+    layers: dict[tuple[str, str], list[str]] = {}
+    for row in found.alternatives:
+        layers.setdefault((found.row(row.layer).mapping, row.mapping), []).append(row.layer)
+    return " ".join(
+        f"{', '.join(names)}: {first}; with {SECOND}: {second}."
+        for (first, second), names in layers.items()
+    )
+
+
+def _table(found: NetworkValidation, columns: Sequence[str], width: int) -> list[str]:
+    heads = ["layer"]
+    for name in columns:
+        heads += [f"{HEADS[name]}\nsim", "\npub", "diff\n%"]
+    second = {row.layer: row for row in found.alternatives}
+    rows: Rows = []
+    for row in found.rows:
+        rows.append(_row(row.layer, row, found, columns))
+        if row.layer in second:
+            rows.append(_row(f"{row.layer}{SECOND}", second[row.layer], found, columns))
+    rows.append(None)
+    summaries = {"": found.summary}
+    if found.alternatives:
+        summaries[SECOND] = found.alternative_summary
+    for sign, summary in summaries.items():
+        rows.append(_line(f"all{sign}", summary, columns, found, lambda part: part.total))
+    rows.append(None)
+    for sign, summary in summaries.items():
+        rows.append(_differences(f"mean{sign}", summary, columns, "mean_percent"))
+    for sign, summary in summaries.items():
+        rows.append(_differences(f"worst{sign}", summary, columns, "worst_percent"))
+    return table(heads, rows, width)
+
+
+def _row(name: str, row: Row, found: NetworkValidation, columns: Sequence[str]) -> list[str]:
+    cells = [name]
+    for column in columns:
+        cells += _cell(row.cells[column], column, found)
+    return cells
+
+
+def _line(
+    name: str,
+    summary: Mapping[str, Summary],
+    columns: Sequence[str],
+    found: NetworkValidation,
+    cell: Callable[[Summary], Cell],
+) -> list[str]:
+    cells = [name]
+    for column in columns:
+        if column == "active_pes":
+            cells += ["", "", ""]
+        else:
+            cells += _cell(cell(summary[column]), column, found)
+    return cells
+
+
+def _differences(
+    name: str, summary: Mapping[str, Summary], columns: Sequence[str], which: str
+) -> list[str]:
+    cells = [name]
+    for column in columns:
+        value: float | None = getattr(summary[column], which)
+        text = "n/a" if value is None else _signed(value)
+        cells += ["", "", text.lstrip("+") if which == "mean_percent" else text]
+    return cells
+
+
+def _cell(cell: Cell, column: str, found: NetworkValidation) -> list[str]:
+    """Simulated, published and difference; the letters of a column's marks stand in line."""
+    marks = {mark for row in (*found.rows, *found.alternatives) for mark in row.cells[column].marks}
+    places = _places(found, column)
+    texts = []
+    for value, kinds, exact in (
+        (cell.simulated, _SIMULATED, True),
+        (cell.published, _PUBLISHED, False),
+    ):
+        signs = "".join(SIGNS[mark] for mark in kinds if mark in cell.marks)
+        room = sum(mark in marks for mark in kinds)
+        number = "n/a" if exact else "-"
+        if value is not None:
+            number = f"{value:.{places}f}" if exact else _published(value, column)
+        texts.append(f"{number}{signs:<{room}}")
+    difference = cell.difference_percent
+    missing = "n/a" if cell.published is not None else "-"
+    return [*texts, missing if difference is None else _signed(difference)]
+
+
+def _places(found: NetworkValidation, column: str) -> int:
+    """Decimal places of a column's simulated figures, enough for each and few enough to fit."""
+    if column in ("active_pes", "power_mw"):
+        return 0
+    cells = [row.cells[column] for row in found.rows]
+    return 2 if sum(cell.simulated or 0.0 for cell in cells) < 1000 else 1
+
+
+def _published(value: float, column: str) -> str:
+    """A published figure with the decimal places of its source."""
+    if column in ("active_pes", "power_mw"):
+        return f"{value:.0f}"
+    return f"{value:g}" if column == "dram_raw_mb" else f"{value:.1f}"
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.1f}"
+    return "0.0" if float(text) == 0 else text
+
+
+def _legend(validation: Validation, width: int) -> list[str]:
+    """What columns, rows and letters mean; letters that nothing carries are left out."""
+    carried = {
+        mark
+        for found in validation.networks
+        for row in (*found.rows, *found.alternatives)
+        for cell in row.cells.values()
+        for mark in cell.marks
+    }
+    lines = wrap(
+        "sim: simulated. pub: as published. diff: simulated against published. proc.: "
+        "processing latency. total: total latency. GLB: accesses in the published convention. "
+        "DRAM: accesses, run-length coded as on the chip. raw: DRAM accesses without the coding. "
+        "power: of the chip without DRAM. MB = 10^6 bytes.",
+        width,
+        "  ",
+    )
+    lines += wrap(
+        "all: sum of the layers against the published total, of power the mean over time. mean: "
+        "mean of the absolute differences of the layers; worst: the largest one.",
+        width,
+        "  ",
+    )
+    if any(found.alternatives for found in validation.networks):
+        lines += wrap(
+            f"{SECOND}: under the second reading of the mapping, and in all{SECOND}, mean{SECOND} "
+            f"and worst{SECOND} with it in place of the first.",
+            width,
+            "  ",
+        )
+    lines += [
+        line
+        for mark, sign in SIGNS.items()
+        if mark in carried
+        for line in wrap(f"{sign}: {MARKS[mark]}.", width, "  ")
+    ]
+    if any(row.cells["power_mw"].simulated is None for n in validation.networks for row in n.rows):
+        lines += wrap("n/a: the energy table gives no power.", width, "  ")
+    return ["Legend", *lines]

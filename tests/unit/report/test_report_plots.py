@@ -1,0 +1,58 @@
+"""Plots for papers: whole files, the same for the same result, named after layers with care."""
+
+from __future__ import annotations
+
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+from report_results import HOSTILE, hostile_data, lenet_file
+
+from sim.errors import InputError
+from sim.report.load import check_result, of_result
+from sim.report.plots import PLOTS, draw, plot_files, require_matplotlib
+from sim.run import run
+
+
+def test_files_are_whole_and_reproducible() -> None:
+    result = of_result(run("lenet5", layers=["C1"]))
+    files = dict(plot_files(result))
+    names = {name.partition("/")[2].partition(".")[0] for name in files}
+    assert names == set(PLOTS) - {"latency"}
+    assert {name.partition("/")[0] for name in files} == {"C1"}
+    for name, content in files.items():
+        if name.endswith(".svg"):
+            assert ET.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"
+        else:
+            assert content.startswith(b"%PDF-")
+            assert content.rstrip().endswith(b"%%EOF")
+    svg = {name: content for name, content in files.items() if name.endswith("buses.svg")}
+    again = dict(plot_files(result))
+    assert {name: again[name] for name in svg} == svg
+
+
+def test_names_of_layers_stay_inside_the_folder() -> None:
+    data = hostile_data()
+    data["layers"][1]["name"] = data["layers"][1]["shape"]["name"] = "../../$x$ é"
+    data["layers"] = data["layers"][:2]
+    files = [name for name, _ in plot_files(check_result(data, "r.json"))]
+    assert HOSTILE not in "".join(files)
+    assert {name.count("/") for name in files} == {1}
+    assert len(set(files)) == len(files)
+    assert {name.partition("/")[0] for name in files} == {
+        "network", "script_img_src_x_onerror_alert_1", "x",
+    }  # fmt: skip
+
+
+def test_one_layer_has_no_plot_of_layers() -> None:
+    from sim.report.figures import views
+
+    whole, layer, *_ = views(lenet_file())
+    assert draw(layer, "latency") is None
+    assert draw(whole, "pass") is None
+
+
+def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(InputError, match=r"pip install 'eyeriss-sim\[plots\]'"):
+        require_matplotlib()
