@@ -274,7 +274,14 @@ def _lay_over(
                 owners[path] = source
             _lay_over(data[key], value, path, source, owners)
             continue
-        for inner in [known for known in owners if known[: len(path)] == path]:
-            del owners[inner]
+        _disown(data.get(key), path, owners)
         data[key] = value
         owners[path] = source
+
+
+def _disown(value: object, path: DocumentPath, owners: _Owners) -> None:
+    """Forget who gave `value` and what is in it."""
+    owners.pop(path, None)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _disown(inner, (*path, key), owners)

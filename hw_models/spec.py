@@ -48,11 +48,20 @@ _MAX_BUS_WORDS = 256
 _MAX_CYCLES = 1_000_000
 _MAX_BITS = 4096
 _MAX_LIMIT = 65536
+_MAX_PES = 65536
+_MAX_FILTER_LINES = 65536
 
 
 def _as_tuple(value: object) -> object:
     """YAML and JSON know no tuple; a strict model would refuse their lists."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def _in_khz(value: float) -> float:
+    # Ratios of finer clocks have so many digits that times on the link no longer fit 64 bit.
+    if _exact(value) * 1000 % 1:
+        raise ValueError(f"must be a whole number of kHz (three decimals), got {value!r}")
+    return value
 
 
 def _as_range(value: object) -> object:
@@ -84,7 +93,7 @@ _Choice = Annotated[
     BeforeValidator(_as_tuple),
     AfterValidator(_ascending),
 ]
-_Mhz = Annotated[float, Field(ge=0.001, le=100_000)]
+_Mhz = Annotated[float, Field(ge=0.001, le=100_000), AfterValidator(_in_khz)]
 _FifoWords = Annotated[int, Field(ge=1, le=_MAX_FIFO_WORDS)]
 _SpadWords = Annotated[int, Field(ge=1, le=_MAX_SPAD_WORDS)]
 _BusWords = Annotated[int, Field(ge=1, le=_MAX_BUS_WORDS)]
@@ -288,8 +297,26 @@ class Hardware(_Section):
 
     @model_validator(mode="after")
     def _sections_fit_each_other(self) -> Self:
-        _refuse("Hardware", [*self._width_conflicts(), *self._fifo_conflicts()])
+        conflicts = (self._size_conflicts(), self._width_conflicts(), self._fifo_conflicts())
+        _refuse("Hardware", [conflict for found in conflicts for conflict in found])
         return self
+
+    def _size_conflicts(self) -> Iterable[_Conflict]:
+        if self.pes > _MAX_PES:
+            yield _Conflict(
+                ("array", "columns"),
+                self.array.columns,
+                f"{self.array.rows} rows of {self.array.columns} columns are {self.pes} PEs: must "
+                f"be {_MAX_PES} or fewer",
+            )
+        lines = self.glb.filter_banks * self.glb.bank_bytes * 8 // self.glb.port_bits
+        if lines > _MAX_FILTER_LINES:
+            yield _Conflict(
+                ("glb", "filter_banks"),
+                self.glb.filter_banks,
+                f"{self.glb.filter_banks} banks of {self.glb.bank_bytes} bytes hold {lines} lines "
+                f"of glb.port_bits = {self.glb.port_bits}: must be {_MAX_FILTER_LINES} or fewer",
+            )
 
     def _width_conflicts(self) -> Iterable[_Conflict]:
         for at, bits in (

@@ -384,7 +384,8 @@ def validate(model: type[M], document: Document, at: DocumentPath = (), data: ob
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         # Pydantic's own texts name its types and link to its site; only the details are used.
-        problems = [_Problem.of(model, detail, data) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        problems = [_Problem.of(model, detail, data) for detail in details[:_MAX_FAULTS]]
     faults = [
         Fault(
             document.file,
@@ -394,7 +395,18 @@ def validate(model: type[M], document: Document, at: DocumentPath = (), data: ob
         )
         for problem in _merged(problems)
     ]
-    raise InputError(*sorted(faults, key=lambda fault: fault.line or 0))
+    raise InputError(*in_order(faults, len(details) - len(problems)))
+
+
+def in_order(faults: Iterable[Fault], more: int = 0) -> list[Fault]:
+    """Faults of one file by line, the first hundred of them; then how many are left out.
+
+    `more` are left out already.
+    """
+    found = sorted(faults, key=lambda fault: fault.line or 0)
+    more += max(0, len(found) - _MAX_FAULTS)
+    note = [Fault(found[0].file, None, "", f"{more} more faults are not shown")] if more else []
+    return found[:_MAX_FAULTS] + note
 
 
 def _descend(data: Any, path: DocumentPath) -> object:

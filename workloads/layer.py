@@ -12,8 +12,11 @@ ZeroFractionSource: TypeAlias = Literal["published", "assumed"]
 MAX_SIZE: Final = 65536
 """Largest size along one dimension: far above any network, and harmless as a loop bound."""
 
-MAX_MACS: Final = 10**15
+MAX_MACS: Final = 10**13
 """Most MACs of one image: VGG-16's largest layer has 1.85e9."""
+
+MAX_WORDS: Final = 1 << 30
+"""Most words of one image's padded ifmap, of its ofmap, and of all filters."""
 
 _MAX_NAME = 200  # characters; names end up in tables and file names
 
@@ -131,6 +134,13 @@ class Layer:
                 yield field, f"must be the {size} {side} of the padded ifmap in fc, got {taps}"
         if fits and self.macs_per_image > MAX_MACS:
             yield "macs_per_image", f"must be {MAX_MACS} or less, got {self.macs_per_image}"
+        padded = self.G * self.C * self.padded_rows * self.padded_columns
+        words = {"padded ifmap": padded, "filters": self.filter_words}
+        if fits:
+            words["ofmap"] = self.ofmap_words
+        for what, count in words.items():
+            if count > MAX_WORDS:
+                yield "words", f"must be {MAX_WORDS} or less in the {what}, got {count}"
 
     @property
     def padded_rows(self) -> int:

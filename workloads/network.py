@@ -19,6 +19,7 @@ from workloads.document import (
     DocumentPath,
     Fault,
     InputError,
+    in_order,
     parse_document,
     read_document,
     shown,
@@ -47,6 +48,9 @@ __all__ = [
 
 MAX_LAYERS: Final = 10_000
 """Most layers of one network: a bound for hostile files, far above the deepest published ones."""
+
+MAX_BATCH: Final = 4096
+"""Most images at once."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ class _NetworkFile(BaseModel):
 
     network: _Text = Field(description="name of the network", min_length=1, max_length=200)
     source: _Text = ""
-    batch: int = Field(default=1, ge=1, le=MAX_SIZE)
+    batch: int = Field(default=1, ge=1, le=MAX_BATCH)
     layers: list[Any] = Field(description="list of the layers", min_length=1, max_length=MAX_LAYERS)
 
 
@@ -214,7 +218,7 @@ def network_from_document(document: Document) -> Network:
         lines.setdefault(name, document.line((*at, "name")))
         layers.append(layer)
     if faults:
-        raise InputError(*sorted(faults, key=lambda fault: fault.line or 0))
+        raise InputError(*in_order(faults))
     return Network(top.network, top.batch, tuple(layers), top.source)
 
 
@@ -275,7 +279,7 @@ def _layer(document: Document, at: DocumentPath) -> Layer:
         if entry.filter is None:  # R and S were derived: their faults are those of the ifmap
             problems = tuple(p for p in problems if p[0] not in ("R", "S")) or problems
         for symbol, message in problems:
-            if symbol == "macs_per_image":  # a product of all sizes, so the layer as a whole
+            if symbol in ("macs_per_image", "words"):  # products of sizes: the layer as a whole
                 fault = document.fault(at, f"{symbol}: {message}")
             else:
                 fault = document.fault((*at, *_place(symbol, entry)), message)

@@ -250,5 +250,5 @@ def _in_use(plan: Plan, shapes: Sequence[PassShape]) -> NDArray[np.bool_]:
             for site in plan.placement.chain(filter_set, ofmap_row, plan.mapping.r):
                 place[:, site.row, site.column] = filter_set, ofmap_row, site.channel_set
     sizes = np.array([(len(s.filters), s.strip_rows, len(s.channels)) for s in shapes], np.int64)
-    inside: NDArray[np.bool_] = (place[None] < sizes[:, :, None, None]).all(axis=1)
+    inside: NDArray[np.bool_] = np.all(place[None] < sizes[:, :, None, None], axis=1)
     return inside

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import inf
 from operator import lt
 from typing import TYPE_CHECKING
 
@@ -363,8 +362,10 @@ class Machine:
             started.append(env.process(self.psum_gin.run()))
         longest = self._longest()
         env.run(until=longest)
-        if any(process.is_alive for process in started):
-            raise DeadlockError(self._deadlock(longest))
+        left = [process for process in started if process.is_alive]
+        if left:
+            endless = any(isinstance(process.target, simpy.events.Timeout) for process in left)
+            raise DeadlockError(self._deadlock(longest if endless else None))
         cycles = self.gon.log[-1] + 1
         self._conserve()
         return self._outcome(cycles)
@@ -383,17 +384,19 @@ class Machine:
         work = words + windows * self.shape.windows + beats + psums + 3 * self.psum_lines
         return 4 * (link + hw.dram.first_access_latency_cycles + work) + 1000
 
-    def _deadlock(self, longest: int) -> str:
+    def _deadlock(self, endless: int | None) -> str:
+        """Who waits for whom; `endless` cycles have gone by where some process still runs."""
         waits = [fifo.waiting for fifo in self.fifos]
         waits += [pe.port.waiting for pe in self.pes]
         waits += [row.waiting for row in self.filter_rows.values()]
         found = [wait for wait in waits if wait]
-        if self.env.peek() < inf:
+        if endless is not None:
             found = found or ["nobody waits for anybody"]
-            return f"no end of the pass after {longest} cycles: " + "; ".join(found[:12])
-        logs = [*self.links, self.ifmap_gin, self.gon, *self.filter_rows.values()]
-        logs += [self.psum_gin] if self.psum_gin else []
-        last = [block.log[-1] for block in logs if block.log]
+            return f"no end of the pass after {endless} cycles: " + "; ".join(found[:12])
+        logs = [self.ifmap_gin.log, self.gon.log, *(link.log for link in self.links)]
+        logs += [row.log for row in self.filter_rows.values()]
+        logs += [self.psum_gin.log] if self.psum_gin else []
+        last = [log[-1] for log in logs if log]
         last += [pe.starts[-1] + pe.mac_cycles for pe in self.pes if pe.starts]
         return f"deadlock at cycle {max(last, default=0)} of the pass: " + "; ".join(found[:12])
 

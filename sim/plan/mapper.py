@@ -6,6 +6,7 @@ mapping is taken, never what is reported of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MOST_STRIPS = 24
 MOST_IMAGE_BLOCKS = 4
+MOST_R, MOST_Q, MOST_P, MOST_T = 48, 24, 48, 96
+"""Sizes that are tried of each factor. The chip has fewer; on one with spads of 65536 words the
+combinations of all would fill any memory."""
 RAMP_CYCLES_PER_PE = 5
 
 
@@ -33,6 +37,13 @@ RAMP_CYCLES_PER_PE = 5
 def _useful(total: int, most: int) -> tuple[int, ...]:
     """Block sizes up to `most` that are the smallest for the number of blocks they give."""
     return tuple(sorted({ceil_div(total, ceil_div(total, size)) for size in range(1, most + 1)}))
+
+
+def _thinned(sizes: Sequence[int], most: int) -> list[int]:
+    """At most that many of the sizes, evenly spread, the smallest and the largest among them."""
+    if len(sizes) <= most:
+        return list(sizes)
+    return [sizes[place * (len(sizes) - 1) // (most - 1)] for place in range(most)]
 
 
 def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
@@ -48,7 +59,7 @@ def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
         raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
     best: tuple[float, Mapping] | None = None
     for e in _strip_candidates(layer, hw):
-        for r in _useful(layer.C, max(1, hw.array.rows // layer.R)):
+        for r in _thinned(_useful(layer.C, max(1, hw.array.rows // layer.R)), MOST_R):
             room = filter_sets_that_fit(e, layer.R * r, hw)
             if room == 0:
                 continue
@@ -91,9 +102,9 @@ def _best_inside(
     q, p, t = (
         axis.ravel()
         for axis in np.meshgrid(
-            np.array(_useful(layer.C, most_q)),
-            np.arange(1, most_p + 1),
-            np.array(sizes_t),
+            np.array(_thinned(_useful(layer.C, most_q), MOST_Q)),
+            np.array(_thinned(range(1, most_p + 1), MOST_P)),
+            np.array(_thinned(sizes_t, MOST_T)),
             indexing="ij",
         )
     )

@@ -119,7 +119,7 @@ def test_a_schedule_too_fine_to_simulate_is_refused() -> None:
     with pytest.raises(MappingError) as caught:
         plan(1, sizes)
     assert str(caught.value) == (
-        "L on eyeriss_v1: passes = 33554432, limit 20000000: the mapping "
+        "L on eyeriss_v1: passes = 33554432, limit 2000000: the mapping "
         "m=1,n=1,e=1,p=1,q=1,r=1,t=1 cuts the layer too finely to simulate; "
         "raise m, n, e, p, q, r or t"
     )

@@ -177,8 +177,20 @@ def test_rows_between_windows_are_never_touched_where_the_stride_exceeds_the_fil
             "zero_fraction_source: must be published, assumed or left out",
         ),
         (
-            {"M": 65536, "C": 65536, "H": 4096, "W": 4096, "R": 1, "S": 1},
-            "macs_per_image: must be 1000000000000000 or less, got 72057594037927936",
+            {"M": 16384, "C": 16384, "H": 256, "W": 256, "R": 1, "S": 1},
+            "macs_per_image: must be 10000000000000 or less, got 17592186044416",
+        ),
+        (
+            {"M": 1, "C": 1, "H": 65536, "W": 65536, "R": 2, "S": 1, "U": 4, "V": 4},
+            "words: must be 1073741824 or less in the padded ifmap, got 4294967296",
+        ),
+        (
+            {"M": 65536, "C": 65536, "H": 1, "W": 1, "R": 1, "S": 1},
+            "words: must be 1073741824 or less in the filters, got 4294967296",
+        ),
+        (
+            {"M": 65536, "C": 1, "H": 256, "W": 256, "R": 1, "S": 1},
+            "words: must be 1073741824 or less in the ofmap, got 4294967296",
         ),
     ],
 )

@@ -357,8 +357,10 @@ def test_a_layer_entry_that_is_refused(changes: str, messages: list[str]) -> Non
 def test_a_layer_too_large_as_a_whole_is_refused_as_a_whole() -> None:
     text = "network: n\nlayers:\n- {name: a, ifmap: 60000, channels: 9000, filters: 100, filter: 1}"
     assert refusal(text) == [
-        "n.yaml:3: layers[0]: macs_per_image: must be 1000000000000000 or less, "
-        "got 3240000000000000"
+        "n.yaml:3: layers[0]: macs_per_image: must be 10000000000000 or less, got 3240000000000000",
+        "n.yaml:3: layers[0]: words: must be 1073741824 or less in the padded ifmap, "
+        "got 32400000000000",
+        "n.yaml:3: layers[0]: words: must be 1073741824 or less in the ofmap, got 360000000000",
     ]
 
 

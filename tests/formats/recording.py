@@ -1,0 +1,46 @@
+"""Records runs for the tests of traces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import traces
+from sim.check.cases import Case
+from sim.recorder import TraceRecorder
+from sim.run import Prepared, Result, Values, prepare, simulate
+from traces.reader import Trace
+from traces.replay import LayerReplay, replay
+
+ALEXNET = ("CONV1", "CONV2", "CONV3", "CONV4", "CONV5")
+
+
+def record(
+    path: Path, prepared: Prepared, *, values: Values | None = None, **limits: Any
+) -> Result:
+    """Simulate what is prepared and write a trace of it."""
+    with TraceRecorder(path, prepared, values=values, **limits) as recorder:
+        return simulate(prepared, values=values, observers=[recorder])
+
+
+def of_case(case: Case) -> Prepared:
+    """A case of the cross-check, ready to run."""
+    plan = case.plan
+    return Prepared("case", case.batch, plan.hw, (plan,), (), ())
+
+
+def lenet5(batch: int = 1, layers: Sequence[str] = ()) -> Prepared:
+    """LeNet-5, or some of its layers."""
+    return prepare("lenet5", batch=batch, layers=layers)
+
+
+def replayed(path: Path) -> list[LayerReplay]:
+    """All layers of a trace, rebuilt."""
+    with traces.open(path) as found:
+        return list(replay(found))
+
+
+def opened(path: Path) -> Trace:
+    """An open trace."""
+    return traces.open(path)

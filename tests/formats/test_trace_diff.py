@@ -1,0 +1,273 @@
+"""`trace diff`: a broken engine against the sound one, down to the first wrong event."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recording import lenet5, of_case, opened, record
+
+from sim.check.cases import Case
+from sim.engine.layer import PassMemory
+from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink
+from sim.engine.pe import PE, IfmapPort
+from sim.engine.top import Machine
+from sim.errors import SimulationError
+from sim.plan.mapping import parse_mapping
+from sim.run import Values
+from traces.diff import diff
+from traces.events import ACTIONS, KINDS
+from traces.reader import Trace
+from workloads.layer import Layer
+
+Tell = Callable[[str, str], None]
+Break = Callable[[pytest.MonkeyPatch], None]
+
+STORY = Case(
+    Layer(
+        name="CASE", G=2, M=26, C=7, H=15, W=11, R=3, S=3, U=2, V=2,
+        pad_top=1, pad_left=1, pad_right=1, ifmap_zero_fraction=0.4,
+    ),
+    3, "eyeriss_v1", (), parse_mapping("m=10,n=2,e=4,p=4,q=2,r=2,t=2"),
+)  # fmt: skip
+FULL_FIFO = Case(
+    Layer(name="CASE", M=16, C=4, H=8, W=18, R=6, S=2, U=1, V=2, pad_top=2, pad_left=2),
+    1, "eyeriss_v1", ("array.rows=7", "array.columns=18"),
+    parse_mapping("m=50,n=1,e=5,p=6,q=7,r=1,t=2"),
+)  # fmt: skip
+
+
+def changed(cls: type, change: Callable[[Any], None]) -> Break:
+    """Every new object of a class is changed once it is built."""
+
+    def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = cls.__init__  # type: ignore[misc]
+
+        def broken(self: Any, *args: Any, **options: Any) -> None:
+            whole(self, *args, **options)
+            change(self)
+
+        monkeypatch.setattr(cls, "__init__", broken)
+
+    return apply
+
+
+def _mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Machine._ifmap_column
+    monkeypatch.setattr(
+        Machine, "_ifmap_column", lambda self: tuple(part[::-1] for part in whole(self))
+    )
+
+
+def _released_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = IfmapPort.release
+    monkeypatch.setattr(
+        IfmapPort, "release", lambda self, words, cycle: whole(self, words, cycle + 1)
+    )
+
+
+def _deeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = IfmapGin.__init__
+
+    def broken(self: IfmapGin, *args: Any, fifo_words: int, **options: Any) -> None:
+        whole(self, *args, fifo_words=fifo_words + 1, **options)
+
+    monkeypatch.setattr(IfmapGin, "__init__", broken)
+
+
+def _added_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = PE._pass_on
+
+    def broken(self: PE, results: list[int], beat: int, size: int) -> None:
+        if self.psum_in is not None:
+            first = sum(self.sizes[: beat % len(self.sizes)])
+            results = results.copy()
+            for place, psum in enumerate(self.psum_in.data[beat]):
+                results[first + place] += psum
+        whole(self, results, beat, size)
+
+    monkeypatch.setattr(PE, "_pass_on", broken)
+
+
+def _reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = PassMemory.outcome
+
+    def broken(self: PassMemory, shape: Any, start: Any) -> Any:
+        for (known, _), outcome in self.outcomes.items():
+            if known == shape:
+                return outcome
+        return whole(self, shape, start)
+
+    monkeypatch.setattr(PassMemory, "outcome", broken)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A way to break the engine, and what `diff` must name."""
+
+    name: str
+    apply: Break
+    columns: set[str]
+    event: tuple[str, str]
+    case: Case = STORY
+    words: bool = False
+
+
+MUTANTS = [
+    Mutant(
+        "a local link takes a cycle more",
+        changed(LocalLink, lambda link: setattr(link, "hop_cycles", 2)),
+        {"duration"},
+        ("link", "send"),
+    ),
+    Mutant(
+        "a window takes a cycle more",
+        changed(PE, lambda pe: setattr(pe, "bubble_cycles", pe.bubble_cycles + 1)),
+        {"start"},
+        ("pe", "accumulate"),
+    ),
+    Mutant(
+        "filters stream",
+        changed(FilterGin, lambda gin: setattr(gin, "streamed", True)),
+        {"start"},
+        ("pe", "mac"),
+    ),
+    Mutant(
+        "the GON serves the chains in another order",
+        changed(Gon, lambda gon: setattr(gon, "chains", gon.chains[::-1])),
+        {"source"},
+        ("gon_psum", "send"),
+    ),
+    Mutant("the diagonals run the other way", _mirrored, {"destination"}, ("gin_ifmap", "send")),
+    Mutant("ifmap words leave the spad late", _released_late, {"start"}, ("pe", "fill")),
+    Mutant("the ifmap FIFO is deeper", _deeper, {"start"}, ("gin_ifmap", "send"), FULL_FIFO),
+    Mutant("an incoming psum is added twice", _added_twice, {"data"}, ("link", "send"),
+           words=True),
+    Mutant("a pass is reused whatever it has fetched", _reused, set(), ("dram", "read")),
+]  # fmt: skip
+
+
+def rows(trace: Trace) -> list[tuple[object, ...]]:
+    """Every event of a trace, one after the other, as plain numbers: nothing of `diff` is used."""
+    found: list[tuple[object, ...]] = []
+    for layer in trace.layers:
+        for place in range(len(layer.passes)):
+            events = trace.pass_events(layer, place)
+            begin = int(layer.passes[place]["start"])
+            for row in range(len(events)):
+                first = int(events.data_end[row - 1]) if row else 0
+                found.append(
+                    (
+                        int(events.pass_[row]),
+                        int(events.start[row]) - begin,
+                        int(events.duration[row]),
+                        int(events.block[row]),
+                        ACTIONS[int(events.action[row])],
+                        KINDS[int(events.kind[row])],
+                        int(events.words[row]),
+                        trace.sets[int(events.source[row])],
+                        trace.sets[int(events.destination[row])],
+                        tuple(events.data[first : int(events.data_end[row])].tolist()),
+                    )
+                )
+    return found
+
+
+def first_missing(
+    left: list[tuple[object, ...]], right: list[tuple[object, ...]]
+) -> tuple[object, ...]:
+    """The first event, by pass, start, block, action and type, that only one of them has."""
+    only = (Counter(left) - Counter(right)) + (Counter(right) - Counter(left))
+
+    def order(row: tuple[object, ...]) -> tuple[object, ...]:
+        return (*row[:2], row[3], ACTIONS.index(str(row[4])), KINDS.index(str(row[5])))
+
+    return min(only, key=order)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_parts_at_its_first_wrong_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: Mutant, tell: Tell
+) -> None:
+    prepared = of_case(mutant.case)
+    values = Values(seed=2) if mutant.words else None
+    record(tmp_path / "a", prepared, values=values)
+    mutant.apply(monkeypatch)
+    record(tmp_path / "b", prepared, values=values)
+    with opened(tmp_path / "a") as sound, opened(tmp_path / "b") as broken:
+        found = diff(sound, broken)
+        assert found.first is not None
+        first = found.first
+        left, right = rows(sound), rows(broken)
+        expected = first_missing(left, right)
+        assert first.pass_index == expected[0]
+        begin = int(sound.layers[0].passes["start"][first.pass_index])
+        assert first.cycle == begin + int(str(expected[1]))
+        event = sound.layout.name(int(str(expected[3]))), expected[4], expected[5]
+        for side in (first.a, first.b):
+            # A run that lacks the event has the next of its kind, or none at all.
+            assert side.event is None or side.event.split("  ")[1:3] == list(event[:2])
+        assert (event[0].split("(")[0], event[1]) == mutant.event
+        assert mutant.columns == set(first.columns)
+        assert first.a.event is None or first.a.event in first.a.around
+        assert first.a.state
+        tell(
+            "mutants, and where `trace diff` says they part",
+            f"{mutant.name:<44}{first.a.event or first.b.event}",
+        )
+    with opened(tmp_path / "b") as one, opened(tmp_path / "a") as other:
+        back = diff(one, other)
+        assert back.first is not None
+        assert back.first.a.event == first.b.event
+
+
+def test_the_same_run_does_not_part(tmp_path: Path) -> None:
+    for name in "ab":
+        record(tmp_path / name, lenet5(), values=Values(seed=1))
+    with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
+        assert diff(one, other).same
+
+
+def test_other_words_part_at_the_first_word(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        record(tmp_path / str(seed), lenet5(layers=["C3"]), values=Values(seed=seed))
+    with opened(tmp_path / "1") as one, opened(tmp_path / "2") as other:
+        found = diff(one, other)
+        assert found.first is not None
+        assert found.first.columns == ("data",)
+        assert "gin_ifmap  send  ifmap" in str(found.first.a.event)
+        assert found.passes == len(one.layers[0].passes)
+        assert "C3 ofmap: differs" in found.figures
+
+
+def test_a_run_that_breaks_off_is_the_others_beginning(tmp_path: Path) -> None:
+    record(tmp_path / "a", lenet5())
+    record(tmp_path / "b", lenet5(layers=["C1"]))
+    with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
+        found = diff(one, other)
+        assert found.first is None
+        assert found.figures == ["layers: 5 and 1"]
+
+
+def test_a_deadlock_leaves_a_trace_of_what_was_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Gon.__init__
+    built = 0
+
+    def broken(self: Gon, *args: Any, **options: Any) -> None:
+        nonlocal built
+        whole(self, *args, **options)
+        built += 1
+        if built == 3:
+            self.windows -= 1
+
+    monkeypatch.setattr(Gon, "__init__", broken)
+    with pytest.raises(SimulationError):
+        record(tmp_path / "t", lenet5(), values=Values(seed=1))
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith("t.partial-")

@@ -1,0 +1,155 @@
+"""Exports, read back by parsers that are not ours and counted event by event."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recording import lenet5, opened, record
+
+from sim.run import Values
+from traces.events import ACTIONS, KINDS
+from traces.export import WRITERS, select
+from traces.reader import Events, Trace
+
+vcd_reader = pytest.importorskip("vcd.reader")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("export") / "t"
+    record(found, lenet5(layers=["C3"]), values=Values(seed=1))
+    return found
+
+
+def exported(trace: Trace, form: str, *, most: int = 10**9) -> tuple[Events, bytes]:
+    out = io.BytesIO()
+    events = select(trace, trace.query(), most).events
+    WRITERS[form](trace, trace.layers[0], events, out)
+    return events, out.getvalue()
+
+
+def test_csv(path: Path) -> None:
+    with opened(path) as trace:
+        events, raw = exported(trace, "csv")
+        lines = list(csv.DictReader(io.StringIO(raw.decode())))
+        assert len(lines) == len(events)
+        for row in (0, 1000, len(events) - 1):
+            line = lines[row]
+            assert int(line["start_cycle"]) == events.start[row]
+            assert int(line["words"]) == events.words[row]
+            assert line["action"] == ACTIONS[int(events.action[row])]
+            members = trace.sets[int(events.destination[row])]
+            assert len(line["destination"].split()) == len(members)
+        words = [int(word) for line in lines for word in line["data"].split()]
+        assert words == events.data.tolist()
+
+
+def test_npz(path: Path, tmp_path: Path) -> None:
+    with opened(path) as trace:
+        events, raw = exported(trace, "npz")
+        (tmp_path / "e.npz").write_bytes(raw)
+        with np.load(tmp_path / "e.npz", allow_pickle=False) as found:
+            assert np.array_equal(found["start"], events.start)
+            assert np.array_equal(found["data"], events.data)
+            names = found["block_names"][found["block"]]
+            sent = names == "gin_ifmap"
+            ends = np.concatenate([[0], found["set_ends"]])
+            reached = np.diff(ends)[found["destination"][sent]]
+            deliveries = trace.layers[0].result
+            assert deliveries is not None
+            assert reached.sum() == deliveries["entries"]["noc.gin_ifmap.deliveries"]
+
+
+def test_perfetto_event_by_event(path: Path) -> None:
+    """By the rules of the Chrome trace format: each track has a name, slices do not overlap."""
+    with opened(path) as trace:
+        events, raw = exported(trace, "perfetto")
+    found = json.loads(raw)
+    assert "core cycle" in found["otherData"]["time unit"]
+    slices = [entry for entry in found["traceEvents"] if entry["ph"] == "X"]
+    meta = [entry for entry in found["traceEvents"] if entry["ph"] == "M"]
+    assert len(slices) + len(meta) == len(found["traceEvents"])
+    assert len(slices) == len(events)
+    tracks = {(m["pid"], m["tid"]): m["args"]["name"] for m in meta if m["name"] == "thread_name"}
+    processes = {m["pid"] for m in meta if m["name"] == "process_name"}
+    assert len(set(tracks.values())) == len(tracks)
+    ends: dict[tuple[int, int], int] = {}
+    counted: Counter[str] = Counter()
+    for entry in sorted(slices, key=lambda entry: entry["ts"]):
+        track = entry["pid"], entry["tid"]
+        assert track in tracks
+        assert entry["pid"] in processes
+        assert isinstance(entry["ts"], int)
+        assert 0 <= entry["dur"] <= entry["args"]["cycles"]
+        assert entry["ts"] >= ends.get(track, 0)
+        ends[track] = entry["ts"] + entry["dur"]
+        counted[entry["name"]] += 1
+    expected: Counter[str] = Counter()
+    for action, kind in zip(events.action.tolist(), events.kind.tolist(), strict=True):
+        expected[ACTIONS[action] if not kind else f"{ACTIONS[action]} {KINDS[kind]}"] += 1
+    assert counted == expected
+    assert "pe(3,4)" in tracks.values()
+    assert "glb psum write" in tracks.values()
+
+
+def test_vcd_event_by_event(path: Path) -> None:
+    """pyvcd's reader; the counter of each track comes to its number of events."""
+    with opened(path) as trace:
+        events, raw = exported(trace, "vcd")
+        pe_macs = int(
+            (
+                (events.block == trace.layout.pe(3, 4)) & (events.action != ACTIONS.index("fill"))
+            ).sum()
+        )
+    kinds = vcd_reader.TokenKind
+    scopes: list[str] = []
+    names: dict[str, tuple[str, ...]] = {}
+    last: dict[str, object] = {}
+    comments = []
+    now, times = -1, 0
+    for token in vcd_reader.tokenize(io.BytesIO(raw)):
+        if token.kind is kinds.SCOPE:
+            scopes.append(token.data.ident)
+        elif token.kind is kinds.UPSCOPE:
+            scopes.pop()
+        elif token.kind is kinds.VAR:
+            assert token.data.id_code not in names
+            names[token.data.id_code] = (*scopes, token.data.reference)
+        elif token.kind is kinds.COMMENT:
+            comments.append(token.data)
+        elif token.kind is kinds.CHANGE_TIME:
+            assert token.data >= now
+            times += token.data > now
+            now = token.data
+        elif token.kind in (kinds.CHANGE_SCALAR, kinds.CHANGE_VECTOR):
+            last[token.data.id_code] = token.data.value
+    assert scopes == []
+    assert any("1 core cycle" in text for text in comments)
+    assert len(set(names.values())) == len(names)
+    by_name = {name: last[code] for code, name in names.items()}
+    counts = [int(str(v)) for name, v in by_name.items() if name[-1] == "events"]
+    assert sum(counts) == len(events)
+    assert by_name["eyeriss", "PEs", "pe_3_4", "events"] == pe_macs
+    assert {str(v) for name, v in by_name.items() if name[-1] == "busy"} == {"0"}
+    assert now == int((events.start + events.duration).max())
+    assert times > 1000
+
+
+@pytest.mark.parametrize("form", sorted(WRITERS))
+def test_a_limit_and_nothing_at_all(path: Path, form: str) -> None:
+    with opened(path) as trace:
+        events, raw = exported(trace, form, most=100)
+        assert len(events) == 100
+        assert raw
+        none = trace.events(layer="C3", cycles=(10**9, 10**9 + 1))
+        out = io.BytesIO()
+        WRITERS[form](trace, trace.layers[0], none, out)
+        assert out.getvalue()
+        if form == "perfetto":
+            assert json.loads(out.getvalue())["traceEvents"] == []

@@ -1,0 +1,156 @@
+"""`run --trace` and `trace ...`: words, exit codes, files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim.cli import main
+
+COMMAND = [sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("cli") / "t.trace"
+    assert main(["run", "lenet5", "--batch", "1", "--trace", str(found), "-q"]) == 0
+    return found
+
+
+def told(capsys: pytest.CaptureFixture[str], *args: object, code: int = 0) -> tuple[str, str]:
+    assert main(["trace", *map(str, args)]) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_info(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = told(capsys, "info", path)
+    assert f"{path}: complete trace, " in out
+    assert "network lenet5, batch 1, array 12 x 14" in out
+    assert "\nC3 " in out
+
+
+def test_replay_says_that_it_is_equal(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = told(capsys, "replay", path)
+    assert out.count("equal to the run") == 5
+    assert "ledger, stalls, cycles and energy of 5 layers are those of the run" in out
+
+
+def test_replay_with_a_filter_prints_events(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = told(
+        capsys, "replay", path, "--layer", "c1", "--pe", "3,1", "--action", "mac", "--to", 300
+    )
+    lines = out.splitlines()
+    assert lines
+    assert all("pe(3,1)  mac  30 words" in line for line in lines)
+    out, _ = told(capsys, "replay", path, "--layer", "c1", "--limit", 3, "--from", 5)
+    assert out.splitlines()[-1].startswith("the first 3 events; narrow the query")
+
+
+def test_step_obeys_piped_commands(path: Path) -> None:
+    found = subprocess.run(
+        [*COMMAND, "trace", "replay", str(path), "--layer", "C1", "--step"],
+        input="n 3\np 2\ng 400\nf 3,1\nb pass > 3\nb nonsense\nn 0\ng x\nhelp\nq\nn\n",
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    heads = [line for line in found.stdout.splitlines() if line.startswith("C1 pass 0, event")]
+    assert [line.split(" of ")[0].rsplit(" ", 1)[1] for line in heads[:3]] == ["1", "4", "2"]
+    assert "cycle 400+" in heads[3]
+    assert "spad.ifmap(3,1) " in found.stdout
+    assert "there is none" in found.stdout
+    assert "is no condition" in found.stdout
+    assert "is no count" in found.stdout
+    assert "is no cycle" in found.stdout
+    assert "g CYCLE " in found.stdout
+
+
+def test_break_stops_where_it_holds(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = told(capsys, "replay", path, "--layer", "C3", "--break", "glb.psum.read > 100")
+    assert "glb  read  psum" in out.splitlines()[0]
+    out, _ = told(capsys, "replay", path, "--layer", "C1", "--break", "glb.psum.read > 0", code=1)
+    assert out == "glb.psum.read > 0 never holds in C1\n"
+    _, err = told(capsys, "replay", path, "--break", "glb.psum.raed > 0", code=2)
+    assert "did you mean glb.psum.read" in err
+
+
+def test_diff(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = told(capsys, "diff", path, path)
+    assert out == "every event is the same\n"
+    other = tmp_path / "o"
+    deeper = ["--set", "noc.local_hop_cycles=2"]
+    assert main(["run", "lenet5", "--batch", "1", "--trace", str(other), "-q", *deeper]) == 0
+    out, _ = told(capsys, "diff", path, other, code=1)
+    assert out.startswith("the runs part in layer C1, pass 0, cycle ")
+    assert "(duration)" in out.splitlines()[0]
+    assert "A: cycle" in out
+    assert "processing cycles: " in out
+
+
+@pytest.mark.parametrize("form", ["perfetto", "vcd", "csv", "npz"])
+def test_export(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    file = tmp_path / "e"
+    out, err = told(
+        capsys, "export", path, "--layer", "C1", "--to", form, "-o", file, "--until", 500
+    )
+    assert out.startswith(f"{file}: ")
+    assert err == ""
+    assert file.stat().st_size > 1000
+    _, err = told(capsys, "export", path, "--layer", "C1", "--to", form, "-o", file, "--limit", 50)
+    assert err.startswith("note: the first 50 events, to cycle ")
+
+
+def test_an_export_needs_one_layer(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, err = told(capsys, "export", path, "--to", "csv", code=2)
+    assert "each layer counts its own cycles; name one of C1, C3, C5, F6, OUTPUT" in err
+
+
+def test_files_that_are_none(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut").write_bytes(path.read_bytes()[:-100])
+    for command in (["info"], ["replay"], ["export", "--to", "csv"], ["recover"]):
+        _, err = told(capsys, *command, tmp_path / "cut", code=2)
+        assert err.startswith(f"error: {tmp_path / 'cut'}: ")
+        assert err.count("\n") == 1
+    _, err = told(capsys, "info", tmp_path / "none", code=2)
+    assert "No such file" in err
+    _, err = told(capsys, "diff", path, __file__, code=2)
+    assert "is no trace file" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--trace-layer", "C1"], "--trace-layer needs --trace"),
+        (["--trace-window", "1:2"], "--trace-window needs --trace"),
+        (["--trace", "t", "--trace-window", "5:5"], "must be FIRST:LAST in cycles"),
+        (["--trace", "t", "--trace-window", "x"], "must be FIRST:LAST in cycles"),
+        (["--trace", "t", "--trace-blocks", "glb,nok"], "no blocks 'nok'; known: dram, glb, noc"),
+        (["--trace", "t", "--trace-layer", "C9"], "--trace-layer C9: is not simulated; known: C1"),
+        (["--trace", "-"], "a trace is written to a file"),
+        (["--trace", "none/t"], "none/t: cannot be written: No such file or directory"),
+    ],
+)
+def test_options_that_make_no_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    options: list[str], words: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "lenet5", "-q", *options]) == 2
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limited_trace_says_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "t"
+    args = ["--trace", str(file), "--trace-layer", "c3", "--trace-blocks", "glb,noc"]
+    assert main(["run", "lenet5", "-q", *args, "--trace-window", "0:100"]) == 0
+    out, _ = told(capsys, "info", file)
+    assert "partial: only the passes within cycles 0 to 100 were recorded" in out
+    _, err = told(capsys, "replay", file, code=2)
+    assert "the ledger cannot be rebuilt: only the passes within cycles 0 to 100" in err

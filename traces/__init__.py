@@ -1,0 +1,24 @@
+"""The trace file: event vocabulary, writer, reader, replay, diff, exports. Knows no simulator.
+
+`traces.open(path)` gives a `Trace`; `FORMAT.md` beside this file specifies the format.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from traces.header import TraceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from traces.reader import Trace
+
+__all__ = ["TraceError", "open"]
+
+
+def open(path: Path | str) -> Trace:
+    """Open a trace for reading; see `traces.reader.open_trace`."""
+    from traces.reader import open_trace  # noqa: PLC0415 - h5py takes its time
+
+    return open_trace(path)

@@ -1,0 +1,560 @@
+"""Rebuilds ledger, stall table, cycles and ofmap from the events alone, by the rules of FORMAT.md.
+
+The figures of a pass are worked out once for each template and taken as often as it ran. Nothing
+here is copied from the run's own figures: they are only compared with what comes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traces.events import (
+    ACTIONS,
+    CAUSES,
+    DRAM,
+    GIN_FILTER,
+    GIN_IFMAP,
+    GIN_PSUM,
+    GLB,
+    GON,
+    KINDS,
+    Layout,
+    Stream,
+    Template,
+)
+from traces.header import TraceError
+from traces.reader import LayerTrace, Trace
+from workloads.layer import layer_from_dict
+
+Ints = NDArray[np.int64]
+ZERO_SCALE = 10**9
+MOST_OFMAP = 1 << 28  # words; a layer's ofmap is held whole
+
+ENTRIES = (
+    *("dram.filter.read", "dram.ifmap.read", "dram.ofmap.write"),
+    *("glb.filter.read", "glb.filter.write", "glb.ifmap.read", "glb.ifmap.write"),
+    *("glb.psum.read", "glb.psum.write", "glb.ofmap.read", "glb.ofmap.write"),
+    *(
+        f"noc.{network}.{what}"
+        for network in ("gin_filter", "gin_ifmap", "gin_psum")
+        for what in ("words", "deliveries", "y_bus", "x_bus")
+    ),
+    *("noc.gon_psum.words", "noc.gon_psum.deliveries", "noc.local_psum.words"),
+    *("spad.ifmap.read", "spad.ifmap.read_new", "spad.ifmap.write"),
+    *("spad.filter.read", "spad.filter.write", "spad.psum.read", "spad.psum.write"),
+    *("mac.active", "mac.gated"),
+)
+
+
+class ReplayError(Exception):
+    """The events contradict each other: they are not those of a run."""
+
+
+@dataclass
+class Figures:
+    """What events add up to: counts by name, multicasts, MACs and cycles of each PE, hops.
+
+    `stalls` is (causes, rows, columns) by `CAUSES`. `hops` are words times hops, by network.
+    """
+
+    counts: Counter[str]
+    multicast: Counter[int]
+    macs: Ints
+    stalls: Ints
+    hops: Counter[str]
+    cycles: int = 0
+    gated: int = 0
+
+    @classmethod
+    def none(cls, layout: Layout) -> Figures:
+        """Nothing yet."""
+        size = layout.rows, layout.columns
+        return cls(
+            Counter(), Counter(), np.zeros(size, np.int64),
+            np.zeros((len(CAUSES), *size), np.int64), Counter(),
+        )  # fmt: skip
+
+    def add(self, other: Figures, times: int, extra_cycles: int) -> None:
+        """Take other figures `times` often; `extra_cycles` in all are charged beyond the passes."""
+        for mine, others in (
+            (self.counts, other.counts),
+            (self.hops, other.hops),
+            (self.multicast, other.multicast),
+        ):
+            for name, count in others.items():
+                mine[name] += times * count  # type: ignore[index]
+        self.macs += times * other.macs
+        self.stalls += times * other.stalls
+        self.cycles += times * other.cycles + extra_cycles
+        self.gated += times * other.gated
+        used = other.stalls[CAUSES.index("clock_gated")] == 0
+        self.stalls[CAUSES.index("idle")][used] += extra_cycles
+        self.stalls[CAUSES.index("clock_gated")][~used] += extra_cycles
+
+
+class PassReplay:
+    """The figures of one template.
+
+    Raises:
+        ReplayError: its events contradict each other.
+
+    """
+
+    def __init__(self, template: Template, layout: Layout) -> None:
+        self.template = template
+        self.layout = layout
+        self.figures = Figures.none(layout)
+        self.figures.cycles = template.cycles
+        self.streams: defaultdict[tuple[int, str, str], list[Stream]] = defaultdict(list)
+        for place in range(len(template.streams)):
+            stream = template.stream(place)
+            key = stream.block, ACTIONS[stream.action], KINDS[stream.kind]
+            self.streams[key].append(stream)
+        self._blocks_of_sets = template.sets
+        self._transfers()
+        self.arrivals = self._psum_arrivals()
+        self._pes()
+
+    # ---------------------------------------------------------------- words on their way
+
+    def _words(self, block: int, action: str, kind: str) -> int:
+        return sum(int(s.words.sum()) for s in self.streams.get((block, action, kind), ()))
+
+    def _transfers(self) -> None:
+        counts = self.figures.counts
+        counts["dram.filter.read"] = self._words(DRAM, "read", "filter")
+        counts["glb.filter.write"] = counts["dram.filter.read"]
+        for kind in ("filter", "ifmap", "psum"):
+            counts[f"glb.{kind}.read"] = self._words(GLB, "read", kind)
+        counts["glb.psum.write"] = self._words(GLB, "write", "psum")
+        for block, network, kind in (
+            (GIN_FILTER, "gin_filter", "filter"),
+            (GIN_IFMAP, "gin_ifmap", "ifmap"),
+            (GIN_PSUM, "gin_psum", "psum"),
+        ):
+            self._multicasts(block, network, kind)
+        counts["spad.filter.write"] = counts["noc.gin_filter.deliveries"]
+        counts["noc.gon_psum.words"] = self._words(GON, "send", "psum")
+        counts["noc.gon_psum.deliveries"] = counts["noc.gon_psum.words"]
+        for stream in self.streams.get((GON, "send", "psum"), ()):
+            for number, words in _by_set(stream.source, stream.words):
+                self.figures.hops["gon_psum"] += words * self._hops(number)
+        first = self.layout.blocks - self.layout.pes
+        counts["noc.local_psum.words"] = sum(
+            int(stream.words.sum())
+            for (block, action, _), streams in self.streams.items()
+            if block >= first and action == "send"
+            for stream in streams
+        )
+
+    def _multicasts(self, block: int, network: str, kind: str) -> None:
+        counts, hops = self.figures.counts, self.figures.hops
+        names = [f"noc.{network}.{what}" for what in ("words", "deliveries", "y_bus", "x_bus")]
+        for name in names:
+            counts[name] = 0
+        hops[network] = 0
+        for stream in self.streams.get((block, "send", kind), ()):
+            for number, words in _by_set(stream.destination, stream.words):
+                members = self._blocks_of_sets[number]
+                rows = {self._place(member)[0] for member in members}
+                counts[names[0]] += words
+                counts[names[1]] += words * len(members)
+                counts[names[2]] += words
+                counts[names[3]] += words * len(rows)
+                hops[network] += words * self._hops(number)
+                if network == "gin_ifmap":
+                    self.figures.multicast[len(members)] += words
+
+    def _place(self, block: int) -> tuple[int, int]:
+        place = self.layout.place(block)
+        if place is None:
+            raise ReplayError(f"words go to {self.layout.name(block)}, which is no PE")
+        return place
+
+    def _hops(self, number: int) -> int:
+        """Hops from the array's corner to each PE of a set, all together (docs/machine.md 3)."""
+        return sum(sum(self._place(member)) + 2 for member in self._blocks_of_sets[number])
+
+    # ---------------------------------------------------------------- PEs
+
+    def _psum_arrivals(self) -> dict[int, Ints]:
+        """By PE block, the cycle from which each incoming psum beat can be read."""
+        found: dict[int, Ints] = {}
+        first = self.layout.blocks - self.layout.pes
+        for (block, action, _), streams in self.streams.items():
+            if action == "send" and (block >= first or block == GIN_PSUM):
+                for stream in streams:
+                    for number in np.unique(stream.destination).tolist():
+                        mine = stream.destination == number
+                        ready = (stream.start + stream.duration)[mine]
+                        for member in self._blocks_of_sets[number]:
+                            found[member] = ready
+        return found
+
+    def _pes(self) -> None:
+        figures, template = self.figures, self.template
+        stalls = figures.stalls
+        stalls[CAUSES.index("clock_gated")] = template.cycles
+        counts = figures.counts
+        macs = new = psum_moves = fills = 0
+        for pe in template.pes:
+            at = int(pe["row"]), int(pe["column"])
+            block = self.layout.pe(*at)
+            windows = self._one(block, "mac", "none")
+            takes = self._one(block, "accumulate", "psum")
+            fill = self.streams.get((block, "fill", "ifmap"), ())
+            fills += sum(int(s.words.sum()) for s in fill)
+            if windows is None or takes is None or len(takes.start) % len(windows.start):
+                raise ReplayError(f"{self.layout.name(block)} has windows without psums")
+            count = len(windows.start)
+            p, q, s = int(pe["p"]), int(pe["q"]), int(pe["s"])
+            products = int(windows.words.sum())
+            done = windows.start + windows.duration + int(pe["bubble"])
+            begin = takes.start.reshape(count, -1)
+            end = begin + takes.duration.reshape(count, -1)
+            before = np.concatenate([done[:, None], end[:, :-1]], axis=1)
+            gap = begin - before
+            ready = self.arrivals.get(block)
+            waited = np.zeros_like(gap)
+            if ready is not None:
+                if ready.size != gap.size:
+                    raise ReplayError(f"{self.layout.name(block)} does not take in every psum")
+                waited = np.maximum(ready.reshape(gap.shape) - before, 0)
+            free = np.concatenate([[self._filters_there(pe)], end[:-1, -1]])
+            late = windows.start - free
+            if gap.min() < 0 or (gap - waited).min() < 0 or late.min() < 0:
+                raise ReplayError(f"{self.layout.name(block)} does two things at once")
+            causes = (
+                int(windows.duration.sum()) + count * int(pe["bubble"]),
+                int(takes.duration.sum()),
+                int(free[0]),
+                int(late.sum()),
+                int(waited.sum()),
+                int((gap - waited).sum()),
+                template.cycles - int(end[-1, -1]),
+                0,
+            )
+            if causes[CAUSES.index("idle")] < 0 or sum(causes) != template.cycles:
+                raise ReplayError(f"{self.layout.name(block)} works beyond the end of the pass")
+            stalls[(slice(None), *at)] = causes
+            figures.macs[at] = products
+            macs += products
+            new += count * q * s
+            psum_moves += count * p * (q * s - 1)
+            if self.template.data.size:
+                figures.gated += self._gated(block, pe, count)
+        counts["mac.total"] = counts["spad.ifmap.read"] = macs
+        counts["spad.filter.read"] = macs
+        counts["spad.ifmap.read_new"] = new
+        counts["spad.ifmap.write"] = fills
+        counts["spad.psum.read"] = counts["spad.psum.write"] = psum_moves
+
+    def _one(self, block: int, action: str, kind: str) -> Stream | None:
+        found = self.streams.get((block, action, kind), [])
+        return found[0] if len(found) == 1 else None
+
+    def _filters_there(self, pe: Any) -> int:
+        """The cycle from which no window of a PE waits for a filter word."""
+        streams = self.streams.get((GIN_FILTER, "send", "filter"), [])
+        if not streams:
+            return 0
+        if not self.template.shape["streamed"]:
+            return max(int(stream.start[-1] + stream.duration[-1]) for stream in streams)
+        block = self.layout.pe(int(pe["row"]), int(pe["column"]))
+        p, q, s = int(pe["p"]), int(pe["q"]), int(pe["s"])
+        for stream in streams:
+            if block not in self._blocks_of_sets[int(stream.destination[0])]:
+                continue
+            there = np.repeat(stream.start + stream.duration, stream.words)
+            if len(there) != p * q * s:
+                break
+            f, c, x = np.meshgrid(np.arange(p), np.arange(q), np.arange(s), indexing="ij")
+            used = (x * q + c) * p + f
+            return max(0, int((there.reshape(p, q, s) - used).max()))
+        raise ReplayError(f"the filters of {self.layout.name(block)} do not fit it")
+
+    # ---------------------------------------------------------------- words
+
+    def ifmap_words(self) -> dict[int, Ints]:
+        """By PE block, the ifmap words that it gets, in order."""
+        (stream,) = self.streams[GIN_IFMAP, "send", "ifmap"]
+        if stream.data is None:
+            return {}
+        found = {}
+        reached: defaultdict[int, list[int]] = defaultdict(list)
+        for number in np.unique(stream.destination).tolist():
+            for member in self._blocks_of_sets[number]:
+                reached[member].append(number)
+        for member, numbers in reached.items():
+            found[member] = stream.data[np.isin(stream.destination, numbers)]
+        return found
+
+    def _gated(self, block: int, pe: Any, windows: int) -> int:
+        """Products whose ifmap word is zero: those of each window, once for each filter."""
+        words = self._ifmap_words.get(block)
+        shape = self.template.shape
+        q, s, columns = int(pe["q"]), int(pe["s"]), shape["ofmap_columns"]
+        step = q * shape["column_step"]
+        image = (columns - 1) * step + q * s
+        if words is None or windows % columns or len(words) != windows // columns * image:
+            raise ReplayError(f"{self.layout.name(block)} gets words that no window needs")
+        zeros = np.concatenate([[0], np.cumsum(words == 0)])
+        first = (
+            np.arange(windows // columns)[:, None] * image + np.arange(columns)[None, :] * step
+        ).reshape(-1)
+        return int(pe["p"]) * int((zeros[first + q * s] - zeros[first]).sum())
+
+    @property
+    def _ifmap_words(self) -> dict[int, Ints]:
+        if not hasattr(self, "_words_by_pe"):
+            self._words_by_pe = self.ifmap_words()
+        return self._words_by_pe
+
+    def psums(self) -> Iterator[tuple[int, int, Ints]]:
+        """(first filter of the pass, row of the strip, words) of each chain that reaches the GLB.
+
+        Words are (images, columns, filters of the chain).
+        """
+        tops = {self.layout.pe(int(pe["row"]), int(pe["column"])): pe for pe in self.template.pes}
+        shape = self.template.shape
+        for stream in self.streams.get((GON, "send", "psum"), ()):
+            if stream.data is None:
+                raise ReplayError("the psums that leave have no words")
+            owner = np.repeat(stream.source, stream.words)
+            for number in np.unique(stream.source).tolist():
+                members = self._blocks_of_sets[number]
+                if len(members) != 1 or members[0] not in tops:
+                    raise ReplayError("psums leave from what is no PE")
+                pe = tops[members[0]]
+                words = stream.data[owner == number]
+                size = shape["images"], shape["ofmap_columns"], int(pe["p"])
+                if words.size != size[0] * size[1] * size[2]:
+                    raise ReplayError(f"{self.layout.name(members[0])} sends psums that are none")
+                yield int(pe["filter_base"]), int(pe["ofmap_row"]), words.reshape(size)
+
+
+def _by_set(sets: Ints, words: Ints) -> Iterator[tuple[int, int]]:
+    """(set, words) of the rows of a stream."""
+    sums = np.bincount(sets, weights=words)
+    for number in np.flatnonzero(sums).tolist():
+        yield number, int(sums[number])
+
+
+@dataclass
+class LayerReplay:
+    """What a layer's events add up to, and where that differs from what the run said.
+
+    `differences` name a figure, what the events and what the run say. `energy` is filled in by who
+    knows prices.
+    """
+
+    name: str
+    entries: dict[str, int]
+    multicast: dict[int, int]
+    macs: Ints
+    pe_cycles: dict[str, Ints]
+    processing_cycles: int
+    standstill_cycles: dict[str, int]
+    dram_bits: dict[str, int]
+    hops: dict[str, int]
+    events: int
+    ofmap: Ints | None = None
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def total_cycles(self) -> int:
+        """Total latency."""
+        return self.processing_cycles + sum(self.standstill_cycles.values())
+
+
+def replay(trace: Trace, progress: Callable[[str], None] | None = None) -> Iterator[LayerReplay]:
+    """Replay layer after layer, and hold each against the run's own figures.
+
+    Raises:
+        TraceError: the events contradict each other.
+        ValueError: the file has a part of the events alone (`Trace.partial` says why).
+
+    """
+    if trace.partial:
+        raise ValueError(f"the ledger cannot be rebuilt: {trace.partial}")
+    done: dict[int, Figures] = {}
+    for layer in trace.layers:
+        if progress is not None:
+            progress(layer.name)
+        try:
+            yield _replay_layer(trace, layer, done)
+        except ReplayError as error:
+            raise TraceError(trace.path, f"layer {layer.name}: {error}") from None
+
+
+def template_figures(trace: Trace, number: int, done: dict[int, Figures]) -> Figures:
+    """The figures of a template, worked out once."""
+    found = done.get(number)
+    if found is None:
+        found = PassReplay(trace.template(number), trace.layout).figures
+        if not trace.description.get("values"):
+            done[number] = found  # words make every pass its own
+    return found
+
+
+def _replay_layer(trace: Trace, layer: LayerTrace, done: dict[int, Figures]) -> LayerReplay:
+    passes, tiles = layer.passes, layer.tiles
+    total = Figures.none(trace.layout)
+    ofmap = _Ofmap(layer) if trace.description.get("values") else None
+    if ofmap is not None:
+        for row in passes:
+            one = PassReplay(trace.template(int(row["template"])), trace.layout)
+            total.add(one.figures, 1, int(row["cycles"]) - one.figures.cycles)
+            ofmap.store(row, one)
+    else:
+        used, places, times = np.unique(passes["template"], return_inverse=True, return_counts=True)
+        cycles = np.zeros(len(used), np.int64)
+        np.add.at(cycles, places, passes["cycles"])
+        for number, many, spent in zip(used.tolist(), times.tolist(), cycles.tolist(), strict=True):
+            figures = template_figures(trace, number, done)
+            total.add(figures, many, spent - many * figures.cycles)
+    prefetched = int(passes["prefetched_words"].sum(dtype=np.int64))
+    total.counts["dram.filter.read"] += prefetched
+    total.counts["glb.filter.write"] += prefetched
+    moved = _tile_sums(tiles)
+    loads, dumps = moved["load", "ifmap"], moved["dump", "ofmap"]
+    counts = total.counts
+    counts["dram.ifmap.read"] = counts["glb.ifmap.write"] = loads["words"]
+    counts["dram.ofmap.write"] = counts["glb.ofmap.read"] = dumps["words"]
+    counts["glb.ofmap.write"] = 0
+    macs = counts["mac.total"]
+    gated = total.gated if ofmap is not None else _gated_share(layer, macs)
+    counts["mac.gated"], counts["mac.active"] = gated, macs - gated
+    counts["spad.filter.read"] -= gated
+    found = LayerReplay(
+        name=layer.name,
+        entries={name: int(counts[name]) for name in ENTRIES},
+        multicast=dict(sorted(total.multicast.items())),
+        macs=total.macs,
+        pe_cycles={cause: total.stalls[place] for place, cause in enumerate(CAUSES)},
+        processing_cycles=total.cycles,
+        standstill_cycles={
+            "ifmap_load": moved["wait", "ifmap"]["cycles"],
+            "ofmap_dump": moved["wait", "ofmap"]["cycles"],
+        },
+        dram_bits={
+            "filter": counts["dram.filter.read"] * trace.description["machine"]["word_bits"],
+            "ifmap": loads["bits"],
+            "ofmap": dumps["bits"],
+        },
+        hops={f"noc.{network}.hops": words for network, words in total.hops.items()},
+        events=trace.event_count(layer),
+        ofmap=None if ofmap is None else ofmap.words,
+    )
+    found.differences = list(_differences(found, layer))
+    return found
+
+
+def _tile_sums(tiles: NDArray[Any]) -> defaultdict[tuple[str, str], dict[str, int]]:
+    found: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(
+        lambda: {"words": 0, "bits": 0, "cycles": 0}
+    )
+    for action, kind in {(int(t["action"]), int(t["kind"])) for t in tiles}:
+        mine = tiles[(tiles["action"] == action) & (tiles["kind"] == kind)]
+        found[ACTIONS[action], KINDS[kind]] = {
+            name: int(mine[name].sum()) for name in ("words", "bits", "cycles")
+        }
+    return found
+
+
+def _gated_share(layer: LayerTrace, macs: int) -> int:
+    """Gated MACs where no words moved: the layer's share of zeros, to nine decimal places."""
+    shape = layer.description.get("shape")
+    zeros = shape.get("ifmap_zero_fraction") if isinstance(shape, dict) else None
+    if not isinstance(zeros, int | float) or not 0 <= zeros <= 1:
+        return 0
+    return (macs * round(zeros * ZERO_SCALE) + ZERO_SCALE // 2) // ZERO_SCALE
+
+
+class _Ofmap:
+    """The ofmap of a layer, as its passes leave it."""
+
+    def __init__(self, layer: LayerTrace) -> None:
+        shape, batch = layer.description.get("shape"), layer.description.get("batch")
+        if not isinstance(shape, dict) or not isinstance(batch, int):
+            raise ReplayError("the layer has no shape")
+        try:
+            known = layer_from_dict(shape)
+        except (ValueError, TypeError) as error:
+            raise ReplayError(str(error)) from None
+        size = batch, known.M, known.E, known.F
+        self.group_filters = known.Mg
+        if batch < 1 or math.prod(size) > MOST_OFMAP:
+            raise ReplayError("the layer is beyond all size")
+        self.words = np.zeros(size, np.int64)
+
+    def store(self, row: Any, found: PassReplay) -> None:
+        """Write what a pass sent to the GLB over what was there."""
+        images, columns = found.template.shape["images"], found.template.shape["ofmap_columns"]
+        first = int(row["group"]) * self.group_filters + int(row["filter_base"])
+        image = int(row["image_base"])
+        for base, strip_row, words in found.psums():
+            filters = slice(first + base, first + base + words.shape[2])
+            line = int(row["row_base"]) + strip_row
+            if line >= self.words.shape[2]:
+                raise ReplayError("psums beyond the ofmap")
+            place = self.words[image : image + images, filters, line, :]
+            if place.shape != (images, words.shape[2], columns):
+                raise ReplayError("psums beyond the ofmap")
+            place[...] = words.transpose(0, 2, 1)
+
+
+def _differences(found: LayerReplay, layer: LayerTrace) -> Iterator[str]:
+    """Every figure in which the events and the run differ."""
+    said = layer.result
+    if said is None:
+        yield "the run did not reach the end of the layer"
+        return
+    figures: list[tuple[str, object, object]] = []
+    pairs: tuple[tuple[str, Mapping[Any, Any], object], ...] = (
+        ("", found.entries, said.get("entries")),
+        ("multicast ", {str(k): v for k, v in found.multicast.items()}, said.get("multicast")),
+        ("standstill ", found.standstill_cycles, said.get("standstill_cycles")),
+        ("DRAM bytes ", {k: v // 8 for k, v in found.dram_bits.items()}, said.get("dram_bytes")),
+    )
+    for prefix, mine, theirs in pairs:
+        other = theirs if isinstance(theirs, dict) else {}
+        figures += [
+            (f"{prefix}{name}", mine.get(name), other.get(name))
+            for name in sorted(mine.keys() | other.keys())
+        ]
+    figures.append(("processing cycles", found.processing_cycles, said.get("processing_cycles")))
+    figures.append(("MACs by PE", found.macs.tolist(), said.get("pe_macs")))
+    cycles = said.get("pe_cycles")
+    for cause, mine_cycles in found.pe_cycles.items():
+        other_cycles = cycles.get(cause) if isinstance(cycles, dict) else None
+        figures.append((f"PE cycles {cause}", mine_cycles.tolist(), other_cycles))
+    if found.ofmap is not None:
+        ofmap = said.get("ofmap")
+        digest = ofmap.get("blake2b") if isinstance(ofmap, dict) else None
+        figures.append(("ofmap", words_digest(found.ofmap), digest))
+    for name, mine_value, other_value in figures:
+        if mine_value != other_value:
+            yield _told(name, mine_value, other_value)
+
+
+def _told(name: str, mine: object, other: object) -> str:
+    if isinstance(mine, list):
+        return f"{name}: the events and the run differ"
+    return f"{name}: {mine} by the events, {other} by the run"
+
+
+def words_digest(words: Ints) -> str:
+    """The digest of words as 64-bit little-endian numbers in row-major order."""
+    return hashlib.blake2b(np.ascontiguousarray(words, "<i8").tobytes(), digest_size=32).hexdigest()
+
+
+__all__ = ["GLB", "Figures", "LayerReplay", "PassReplay", "ReplayError", "replay", "words_digest"]

@@ -1,0 +1,79 @@
+"""The datasets of a trace file: names, types, chunks, and how much of each a reader accepts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traces.events import PASS_DTYPE, PE_DTYPE, SHAPE_FIELDS, STREAM_DTYPE, TILE_DTYPE
+
+GZIP_LEVEL = 1
+"""Higher levels save a few percent of a small file and cost more than the pass itself."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A dataset: its type, the rows of a chunk, and the most rows that a reader accepts."""
+
+    dtype: np.dtype[Any]
+    chunk: int
+    most: int
+
+
+_INT32, _INT64, _BYTE = np.dtype("<i4"), np.dtype("<i8"), np.dtype("u1")
+PARTS = (
+    "pes",
+    "set_ends",
+    "set_members",
+    "pattern_ends",
+    "pattern_values",
+    "streams",
+    "steps",
+    "data",
+)
+"""What a template is made of; each is a dataset that holds those of all templates."""
+TEMPLATE_DTYPE = np.dtype(
+    [(name, "<i8") for name in SHAPE_FIELDS] + [(f"{name}_end", "<i8") for name in PARTS]
+)
+
+_MOST = 1 << 33
+CONTENT: Mapping[str, Table] = {
+    "description": Table(_BYTE, 4096, 1 << 24),
+    "layer_ends": Table(_INT64, 256, 1 << 16),
+    "layer_text": Table(_BYTE, 4096, 1 << 26),
+    "result_ends": Table(_INT64, 256, 1 << 16),
+    "result_text": Table(_BYTE, 1 << 15, 1 << 30),
+    "templates": Table(TEMPLATE_DTYPE, 256, 1 << 24),
+    "pes": Table(PE_DTYPE, 2048, _MOST),
+    "set_ends": Table(_INT32, 4096, _MOST),
+    "set_members": Table(_INT32, 1 << 14, _MOST),
+    "pattern_ends": Table(_INT32, 4096, _MOST),
+    "pattern_values": Table(_INT32, 1 << 14, _MOST),
+    "streams": Table(STREAM_DTYPE, 4096, _MOST),
+    "steps": Table(_INT32, 1 << 16, 1 << 40),
+    "data": Table(_INT64, 1 << 15, 1 << 40),
+    "passes": Table(PASS_DTYPE, 1 << 14, 20_000_000),
+    "tiles": Table(TILE_DTYPE, 4096, 80_000_000),
+}
+GROUP_DTYPE = np.dtype([*((name, "<i8") for name in CONTENT), ("digest", "u1", (32,))])
+GROUPS_TABLE = Table(GROUP_DTYPE, 64, 1 << 20)
+TABLES: Mapping[str, Table] = {**CONTENT, "groups": GROUPS_TABLE}
+
+MOST_TEMPLATE_ROWS = 1 << 26
+"""Rows or data words of one template: what a reader holds in memory at once."""
+LARGEST_RATIO = 1100
+"""No gzip stream holds more than 1032 times its own size."""
+
+
+def group_digest(parts: Iterable[tuple[str, NDArray[Any]]]) -> bytes:
+    """The digest of what a group added to each dataset, in the order of `CONTENT`."""
+    found = hashlib.blake2b(digest_size=32)
+    for name, values in parts:
+        found.update(f"{name} {len(values)}\n".encode())
+        found.update(np.ascontiguousarray(values).tobytes())
+    return found.digest()

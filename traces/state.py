@@ -1,0 +1,434 @@
+"""The state of the machine at a cycle of a pass: what its FIFOs and spads hold, what its buses do.
+
+Levels follow from events by the rule of the channel (docs/machine.md 3): a word that is written in
+cycle `c` is there from `c+1` on, and so is the place of one that is read in `c` free.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traces.events import (
+    ACTION,
+    ACTIONS,
+    DRAM,
+    FIRST_PE,
+    GIN_FILTER,
+    GIN_IFMAP,
+    GIN_PSUM,
+    GLB,
+    GON,
+    KIND,
+    KINDS,
+    Layout,
+    Stream,
+    Template,
+)
+from traces.reader import Events, LayerTrace, Trace
+
+Ints = NDArray[np.int64]
+Level = tuple[Ints, Ints]
+PE_LEVELS = ("fifo.ifmap", "fifo.psum_in", "fifo.psum_out", "spad.ifmap", "spad.filter")
+LINE_LEVELS = ("lines.filter", "lines.ifmap", "lines.psum_in", "lines.psum_out", "glb.filter_banks")
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_CONDITION = re.compile(
+    r"\s*(?P<name>[a-z_.]{1,60})(?:\(\s*(?P<row>\d{1,5})\s*,\s*(?P<column>\d{1,5})\s*\))?\s*"
+    r"(?P<op>==|!=|>=|<=|>|<)\s*(?P<number>\d{1,18})\s*"
+)
+
+
+class PassView:
+    """Levels of everything that holds words, over the cycles of one pass."""
+
+    def __init__(self, template: Template, layout: Layout) -> None:
+        self.template = template
+        self.layout = layout
+        self._levels: dict[str, Level] = {}
+        self._pes = {(int(pe["row"]), int(pe["column"])): pe for pe in template.pes}
+
+    @cached_property
+    def _streams(self) -> dict[tuple[int, int, int], list[Stream]]:
+        found: dict[tuple[int, int, int], list[Stream]] = {}
+        for place in range(len(self.template.streams)):
+            stream = self.template.stream(place)
+            found.setdefault((stream.block, stream.action, stream.kind), []).append(stream)
+        return found
+
+    def _all(self, block: int, action: str, kind: str) -> list[Stream]:
+        return self._streams.get((block, ACTION[action], KIND[kind]), [])
+
+    @property
+    def pes(self) -> list[tuple[int, int]]:
+        """(row, column) of the PEs that the pass uses."""
+        return sorted(self._pes)
+
+    def names(self) -> Iterator[str]:
+        """Everything that has a level."""
+        yield from LINE_LEVELS
+        for row, column in self.pes:
+            for name in PE_LEVELS:
+                yield f"{name}({row},{column})"
+
+    def level(self, name: str, cycle: int) -> int:
+        """Words that are there in a cycle of the pass.
+
+        Raises:
+            ValueError: nothing of that name has a level.
+
+        """
+        cycles, levels = self.series(name)
+        place = int(np.searchsorted(cycles, cycle, side="right")) - 1
+        return int(levels[place]) if place >= 0 else 0
+
+    def series(self, name: str) -> Level:
+        """Cycles in which a level changes, and the words from each of them on."""
+        found = self._levels.get(name)
+        if found is None:
+            found = self._levels[name] = _summed(list(self._moves(name)))
+        return found
+
+    def _moves(self, name: str) -> Iterator[Level]:
+        """(cycle from which it holds, words) of all that comes (+) and leaves (-)."""
+        plain, _, place = name.partition("(")
+        if not place:
+            yield from self._line_moves(plain)
+            return
+        found = re.fullmatch(r"(\d{1,5}),(\d{1,5})\)", place)
+        if plain not in PE_LEVELS or found is None:
+            raise ValueError(f"nothing called {name!r} holds words")
+        at = int(found[1]), int(found[2])
+        pe = self._pes.get(at)
+        if pe is not None:
+            yield from self._pe_moves(plain, self.layout.pe(*at), self.layout.link(*at), pe)
+
+    def _line_moves(self, name: str) -> Iterator[Level]:
+        if name == "glb.filter_banks":
+            for stream in self._all(DRAM, "read", "filter"):
+                yield stream.start + stream.duration, stream.words
+            reads = self._all(GLB, "read", "filter")
+            there = sum(int(s.words.sum()) for s in reads) - sum(
+                int(s.words.sum()) for s in self._all(DRAM, "read", "filter")
+            )
+            if reads and there > 0:
+                yield np.zeros(1, np.int64), np.array([there], np.int64)
+            for stream in reads:
+                yield stream.start + 1, -stream.words
+            return
+        ways = {
+            "lines.filter": ((GLB, "read", "filter"), (GIN_FILTER, "send", "filter")),
+            "lines.ifmap": ((GLB, "read", "ifmap"), (GIN_IFMAP, "send", "ifmap")),
+            "lines.psum_in": ((GLB, "read", "psum"), (GIN_PSUM, "send", "psum")),
+            "lines.psum_out": ((GON, "send", "psum"), (GLB, "write", "psum")),
+        }
+        if name not in ways:
+            raise ValueError(f"nothing called {name!r} holds words")
+        for sign, way in zip((1, -1), ways[name], strict=True):
+            for stream in self._all(*way):
+                yield stream.start + stream.duration, sign * stream.words
+
+    def _pe_moves(self, name: str, block: int, link: int, pe: Any) -> Iterator[Level]:
+        if name in ("fifo.ifmap", "spad.filter"):
+            bus, kind = (GIN_IFMAP, "ifmap") if name == "fifo.ifmap" else (GIN_FILTER, "filter")
+            yield from self._reaching(self._all(bus, "send", kind), block)
+        if name in ("fifo.ifmap", "spad.ifmap"):
+            sign = -1 if name == "fifo.ifmap" else 1
+            for stream in self._all(block, "fill", "ifmap"):
+                yield stream.start + 1, sign * stream.words
+        if name == "spad.ifmap":
+            yield from self._releases(block, pe)
+        if name == "fifo.psum_in":
+            links = [s for s in self._links if s.block != link]
+            yield from self._reaching([*self._all(GIN_PSUM, "send", "psum"), *links], block)
+            if self.template.shape["from_glb"] or int(pe["place"]):
+                for stream in self._all(block, "accumulate", "psum"):
+                    yield stream.start + 1, -stream.words
+        if name == "fifo.psum_out":
+            for stream in self._all(block, "accumulate", "psum"):
+                yield stream.start + stream.duration, stream.words
+            for stream in self._all(link, "send", "psum"):
+                yield stream.start + 1, -stream.words
+            own = [n for n, members in enumerate(self.template.sets) if members == (block,)]
+            for stream in self._all(GON, "send", "psum"):
+                mine = np.isin(stream.source, own)
+                yield stream.start[mine] + 1, -stream.words[mine]
+
+    @cached_property
+    def _links(self) -> list[Stream]:
+        first = FIRST_PE + self.layout.pes
+        return [s for key, found in self._streams.items() if key[0] >= first for s in found]
+
+    def _reaching(self, streams: list[Stream], block: int) -> Iterator[Level]:
+        sets = [number for number, members in enumerate(self.template.sets) if block in members]
+        for stream in streams:
+            mine = np.isin(stream.destination, sets)
+            if mine.any():
+                yield (stream.start + stream.duration)[mine], stream.words[mine]
+
+    def _releases(self, block: int, pe: Any) -> Iterator[Level]:
+        """Words leave the ifmap spad when the MACs of a window are done, or when it shifts."""
+        shape = self.template.shape
+        windows = self._all(block, "mac", "none")
+        if not windows:
+            return
+        starts, durations = windows[0].start, windows[0].duration
+        done = starts + durations
+        takes = self._all(block, "accumulate", "psum")
+        if shape["shift_spad"] and takes and len(takes[0].start) % len(starts) == 0:
+            end = takes[0].start + takes[0].duration
+            done = end.reshape(len(starts), -1)[:, -1]
+        whole, step = int(pe["q"]) * int(pe["s"]), int(pe["q"]) * shape["column_step"]
+        last = np.arange(len(starts)) % shape["ofmap_columns"] == shape["ofmap_columns"] - 1
+        yield done, -np.where(last, whole, step)
+
+
+def _summed(moves: list[Level]) -> Level:
+    if not moves:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    cycles = np.concatenate([cycle for cycle, _ in moves])
+    words = np.concatenate([words for _, words in moves])
+    changed, places = np.unique(cycles, return_inverse=True)
+    sums = np.zeros(len(changed), np.int64)
+    np.add.at(sums, places, words)
+    return changed, np.cumsum(sums)
+
+
+# --- counting by the event ------------------------------------------------------------------------
+
+
+def countable() -> tuple[str, ...]:
+    """The ledger's entries that can be counted event by event."""
+    return (
+        *("dram.filter.read", "glb.filter.write", "glb.filter.read", "glb.ifmap.read"),
+        *("glb.psum.read", "glb.psum.write"),
+        *(
+            f"noc.{network}.{what}"
+            for network in ("gin_filter", "gin_ifmap", "gin_psum")
+            for what in ("words", "deliveries", "y_bus", "x_bus")
+        ),
+        *("noc.gon_psum.words", "noc.gon_psum.deliveries", "noc.local_psum.words"),
+        *("spad.ifmap.read", "spad.ifmap.read_new", "spad.ifmap.write", "spad.filter.write"),
+        *("spad.psum.read", "spad.psum.write", "mac.total"),
+    )
+
+
+def amounts(trace: Trace, events: Events, entry: str, template: Template) -> Ints:
+    """What each event of a pass adds to an entry of the ledger; booked where it starts."""
+    layout = trace.layout
+    level, kind, *rest = entry.split(".")
+    way = rest[0] if rest else ""
+    if entry in ("dram.filter.read", "glb.filter.write"):
+        return _where(events, events.block == DRAM)
+    if level == "glb":
+        return _where(
+            events,
+            (events.block == GLB) & (events.action == ACTION[way]) & (events.kind == KIND[kind]),
+        )
+    if entry == "spad.filter.write":
+        kind, way = "gin_filter", "deliveries"
+        level = "noc"
+    if level == "noc":
+        if kind == "local_psum":
+            return _where(events, events.block >= FIRST_PE + layout.pes)
+        if kind == "gon_psum":
+            return _where(events, events.block == GON)
+        block = {"gin_filter": GIN_FILTER, "gin_ifmap": GIN_IFMAP, "gin_psum": GIN_PSUM}[kind]
+        words = _where(events, events.block == block)
+        if way in ("words", "y_bus"):
+            return words
+        factors = np.array([_reached(layout, members, way) for members in trace.sets], np.int64)
+        return words * factors[events.destination]
+    if entry == "spad.ifmap.write":
+        return _where(events, events.action == ACTION["fill"])
+    macs = _where(events, events.action == ACTION["mac"])
+    if way in ("read_new",) or kind == "psum":
+        filters = np.ones(layout.blocks, np.int64)
+        for pe in template.pes:
+            filters[layout.pe(int(pe["row"]), int(pe["column"]))] = int(pe["p"])
+        p = filters[events.block]
+        return macs // p if way == "read_new" else np.where(macs > 0, macs - p, 0)
+    return macs
+
+
+def _where(events: Events, mask: NDArray[np.bool_]) -> Ints:
+    return np.where(mask, events.words, 0)
+
+
+def _reached(layout: Layout, members: tuple[int, ...], way: str) -> int:
+    places = [place for place in map(layout.place, members) if place is not None]
+    return len(places) if way == "deliveries" else len({row for row, _ in places})
+
+
+# --- conditions -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`NAME OP NUMBER`: a ledger entry since the layer began, a level, `cycle` or `pass`."""
+
+    name: str
+    op: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.op} {self.number}"
+
+    def holds(self, value: Any) -> Any:
+        """Whether it holds of a value, or of each value of an array."""
+        return OPERATORS[self.op](value, self.number)
+
+
+def parse_condition(text: str) -> Condition:
+    """Read a condition such as `glb.psum.read > 1000` or `fifo.psum_in(3,4) >= 8`.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f"{text!r} is no condition; one is NAME OP NUMBER, such as 'glb.psum.read > 1000', "
+            "'cycle >= 500' or 'fifo.psum_in(3,4) >= 8'"
+        )
+    name = found["name"]
+    levels = name in PE_LEVELS
+    if levels != (found["row"] is not None):
+        raise ValueError(f"{name}: {'needs a PE, (ROW,COLUMN)' if levels else 'has no PE'}")
+    if not levels and name not in (*countable(), *LINE_LEVELS, "cycle", "pass"):
+        near = get_close_matches(name, (*countable(), *LINE_LEVELS, *PE_LEVELS), n=3)
+        raise ValueError(
+            f"{name!r} cannot be watched" + (f"; did you mean {', '.join(near)}?" if near else "")
+        )
+    if levels:
+        name = f"{name}({int(found['row'])},{int(found['column'])})"
+    return Condition(name, found["op"], int(found["number"]))
+
+
+def first_hold(
+    trace: Trace, layer: LayerTrace, condition: Condition, after: tuple[int, int] = (-1, -1)
+) -> tuple[int, int] | None:
+    """Where in a layer a condition first holds: (place of the pass, row of its events), or None.
+
+    The row is the event that makes it hold, or the first one in the cycle in which it does. `after`
+    is a place to look behind.
+    """
+    total = 0
+    name = condition.name
+    totals: dict[int, int] = {}
+    reached: dict[int, bool] = {}
+
+    def may_hold(row: Any) -> bool:
+        """Whether a pass is worth a look, from what is known without its events."""
+        if name == "pass":
+            return bool(condition.holds(int(row["index"])))
+        if name == "cycle":
+            last = int(row["start"]) + max(
+                int(row["cycles"]), trace.template_shape(int(row["template"]))["span"]
+            )
+            return condition.op not in (">", ">=", "==") or last > condition.number
+        number = int(row["template"])
+        if number not in reached:
+            levels = PassView(trace.template(number), trace.layout).series(name)[1]
+            reached[number] = bool(condition.holds(0) or np.any(condition.holds(levels)))
+        return reached[number]
+
+    for place in range(len(layer.passes)):
+        row = layer.passes[place]
+        number = int(row["template"])
+        counted = name in countable()
+        behind = place < after[0]
+        if counted and behind and number in totals and not int(row["prefetched_words"]):
+            total += totals[number]
+            continue
+        if not counted and (behind or not may_hold(row)):
+            continue
+        events = trace.pass_events(layer, place)
+        if name == "pass":
+            mask = np.full(len(events), bool(condition.holds(int(row["index"]))))
+        elif name == "cycle":
+            mask = np.asarray(condition.holds(events.start), bool)
+        elif counted:
+            sums = total + np.cumsum(amounts(trace, events, name, trace.template(number)))
+            if not int(row["prefetched_words"]) and len(sums):
+                totals[number] = int(sums[-1]) - total
+            total = int(sums[-1]) if len(sums) else total
+            mask = np.asarray(condition.holds(sums), bool)
+        else:
+            view = PassView(trace.template(number), trace.layout)
+            cycles, levels = view.series(name)
+            at = np.searchsorted(cycles, events.start - int(row["start"]), side="right") - 1
+            now = np.where(at >= 0, levels[np.maximum(at, 0)] if len(levels) else 0, 0)
+            mask = np.asarray(condition.holds(now), bool)
+        rows = np.flatnonzero(mask)
+        if place == after[0]:
+            rows = rows[rows > after[1]]
+        if not behind and len(rows):
+            return place, int(rows[0])
+    return None
+
+
+# --- words for people -----------------------------------------------------------------------------
+
+
+def event_text(trace: Trace, events: Events, row: int) -> str:
+    """An event on one line."""
+    layout = trace.layout
+    parts = [
+        f"cycle {int(events.start[row])}+{int(events.duration[row])}",
+        layout.name(int(events.block[row])),
+        ACTIONS[int(events.action[row])],
+    ]
+    if int(events.kind[row]):
+        parts.append(KINDS[int(events.kind[row])])
+    parts.append(f"{int(events.words[row])} words")
+    source = set_text(layout, trace.sets[int(events.source[row])])
+    destination = set_text(layout, trace.sets[int(events.destination[row])])
+    parts.append(source if source == destination else f"{source} -> {destination}")
+    data = events.words_of(row).tolist()
+    if data:
+        parts.append(f"data {data}")
+    return "  ".join(parts)
+
+
+def set_text(layout: Layout, members: tuple[int, ...], most: int = 4) -> str:
+    """The blocks of a set, the first of many by name."""
+    names = [layout.name(member) for member in members[:most]]
+    more = f" and {len(members) - most} more" if len(members) > most else ""
+    return " ".join(names) + more
+
+
+def state_text(view: PassView, cycle: int, machine: dict[str, int]) -> list[str]:
+    """What the machine holds in a cycle of the pass, for people: lines, FIFOs and spads."""
+    lines = ["words before and behind the buses: " + ", ".join(
+        f"{name} {view.level(name, cycle)}" for name in LINE_LEVELS
+    )]  # fmt: skip
+    for name in PE_LEVELS:
+        levels = {at: view.level(f"{name}({at[0]},{at[1]})", cycle) for at in view.pes}
+        if not levels:
+            continue
+        depth = machine.get(f"{name.replace('fifo.', '').replace('spad.', '')}_fifo_words", 0)
+        if name.startswith("spad"):
+            depth = machine.get(f"{name.removeprefix('spad.')}_spad_words", 0)
+        most = max(levels.values())
+        full = [at for at, words in levels.items() if words == most]
+        lines.append(
+            f"{name}: {min(levels.values())} to {most} words of {depth}, most in PE "
+            f"({full[0][0]},{full[0][1]}){f' and {len(full) - 1} more' if len(full) > 1 else ''}"
+        )
+    return lines

@@ -1,0 +1,145 @@
+"""Walks through a trace event by event, forwards and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from traces.events import ACTION, ACTIONS, BLOCKS, DRAM, FIRST_PE, GLB, KINDS
+from traces.reader import Events, LayerTrace, Query, Trace, matching_rows
+from traces.state import Condition, PassView, event_text, first_hold, state_text
+
+HELP = """n [COUNT]   the next event
+p [COUNT]   the event before
+g CYCLE     the first event of the layer at or after this cycle
+b EXPR      go on to where EXPR holds next, such as glb.psum.read > 1000
+s           the state once more
+f ROW,COL   everything that a PE holds
+q           the end"""
+
+
+@dataclass
+class Stepper:
+    """A place in a trace: an event of a pass of a layer. Filters choose the events to stop at."""
+
+    trace: Trace
+    layer: LayerTrace
+    query: Query
+    place: int = 0
+    row: int = -1
+    _events: dict[int, tuple[Events, list[int]]] = field(default_factory=dict)
+    _views: dict[int, PassView] = field(default_factory=dict)
+
+    def _of(self, place: int) -> tuple[Events, list[int]]:
+        """The events of a pass, and which of them the query wants."""
+        found = self._events.get(place)
+        if found is None:
+            events = self.trace.pass_events(self.layer, place)
+            wanted = np.flatnonzero(matching_rows(events, self.query)).tolist()
+            self._events.clear()
+            found = self._events[place] = events, wanted
+        return found
+
+    @property
+    def events(self) -> Events:
+        """The events of the pass."""
+        return self._of(self.place)[0]
+
+    def move(self, count: int) -> bool:
+        """Go `count` events on, or back where it is negative; False where the layer ends first."""
+        step = 1 if count > 0 else -1
+        return all(self._one(step) for _ in range(abs(count)))
+
+    def _one(self, step: int) -> bool:
+        place, row = self.place, self.row
+        while 0 <= place < len(self.layer.passes):
+            wanted = self._of(place)[1]
+            at = int(np.searchsorted(wanted, row, side="right" if step > 0 else "left"))
+            at = at if step > 0 else at - 1
+            if 0 <= at < len(wanted):
+                self.place, self.row = place, wanted[at]
+                return True
+            place += step
+            row = -1 if step > 0 else 1 << 62
+        return False
+
+    def go(self, cycle: int) -> bool:
+        """Go to the first event at or after a cycle of the layer."""
+        passes = self.layer.passes
+        after = np.searchsorted(passes["start"] + passes["cycles"], cycle, side="right")
+        old = self.place, self.row
+        self.place, self.row = min(int(after), len(passes) - 1), -1
+        while self._one(1):
+            if int(self.events.start[self.row]) >= cycle:
+                return True
+        self.place, self.row = old
+        return False
+
+    def find(self, condition: Condition) -> bool:
+        """Go on to where a condition holds next."""
+        found = first_hold(self.trace, self.layer, condition, (self.place, self.row))
+        if found is None:
+            return False
+        self.place, self.row = found
+        return True
+
+    @property
+    def view(self) -> PassView:
+        """The levels of the pass."""
+        number = int(self.layer.passes[self.place]["template"])
+        found = self._views.get(number)
+        if found is None:
+            self._views.clear()
+            found = self._views[number] = PassView(self.trace.template(number), self.trace.layout)
+        return found
+
+    @property
+    def cycle(self) -> int:
+        """The cycle of the event, from the start of its pass."""
+        return int(self.events.start[self.row]) - int(self.layer.passes[self.place]["start"])
+
+    def here(self) -> Iterator[str]:
+        """The event, what else goes on in that cycle, and what the machine holds."""
+        events = self.events
+        index = int(self.layer.passes[self.place]["index"])
+        yield (
+            f"{self.layer.name} pass {index}, event {self.row + 1} of {len(events)}: "
+            f"{event_text(self.trace, events, self.row)}"
+        )
+        now = int(events.start[self.row])
+        live = (events.start <= now) & (events.start + events.duration > now)
+        for block, name in ((DRAM, "dram"), (GLB, "glb")):
+            yield f"{name}: {self._doing(np.flatnonzero(live & (events.block == block)))}"
+        buses = (events.block > GLB) & (events.block < FIRST_PE)
+        yield f"buses: {self._doing(np.flatnonzero(live & buses))}"
+        layout = self.trace.layout
+        pes = (events.block >= FIRST_PE) & (events.block < FIRST_PE + layout.pes)
+        busy = {
+            what: int((live & pes & (events.action == ACTION[action])).sum())
+            for action, what in (
+                ("mac", "compute"),
+                ("accumulate", "accumulate"),
+                ("fill", "fill their spad"),
+            )
+        }
+        yield "PEs: " + ", ".join(f"{count} {name}" for name, count in busy.items())
+        yield from state_text(self.view, self.cycle, self.trace.description["machine"])
+
+    def _doing(self, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> str:
+        events = self.events
+        texts = [
+            f"{BLOCKS[int(events.block[row])]} {ACTIONS[int(events.action[row])]} "
+            f"{KINDS[int(events.kind[row])]} {int(events.words[row])}"
+            for row in rows.tolist()
+        ]
+        return ", ".join(texts) or "nothing"
+
+    def pe_text(self, row: int, column: int) -> str:
+        """Everything that a PE holds."""
+        view = self.view
+        if (row, column) not in view.pes:
+            return f"PE ({row},{column}) is not used in this pass"
+        names = [n for n in view.names() if n.endswith(f"({row},{column})")]
+        return ", ".join(f"{name} {view.level(name, self.cycle)}" for name in names)
