@@ -67,6 +67,8 @@ class TraceRecorder:
         self._records: dict[int, Template] = {}
         self._passes: list[tuple[int, ...]] = []
         self._tiles: Sequence[TileSeen] = ()
+        self._prepared = prepared
+        self._results: list[LayerResult] = []
         self._recording = False
         self.left_behind: Path | None = None
         restricted: dict[str, Any] = {}
@@ -166,7 +168,14 @@ class TraceRecorder:
             (t.passes, t.start, t.cycles, ACTION[t.action], KIND[t.kind], t.words, t.bits)
             for t in self._tiles
         ]
-        self._writer.end_layer(tiles, _result(result, pricing))
+        self._results.append(result)
+        found = _result(result, pricing)
+        # What a result file would hold, for `report`: the layer, and the sums up to here.
+        found["report"] = {
+            "layer": result.to_dict(),
+            "totals": self._prepared.result("event", self._results).totals(),
+        }
+        self._writer.end_layer(tiles, found)
 
     def _flush(self) -> None:
         if self._passes:

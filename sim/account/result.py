@@ -262,11 +262,6 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The whole result file, as plain data."""
-        energy = self.energy
-        dram: dict[str, int] = {}
-        for layer in self.layers:
-            for kind, count in layer.dram_bytes.items():
-                dram[kind] = dram.get(kind, 0) + count
         return {
             "schema": SCHEMA,
             "version": VERSION,
@@ -277,26 +272,35 @@ class Result:
             "layers": [layer.to_dict() for layer in self.layers],
             "refused": [refused.to_dict() for refused in self.refused],
             "notes": list(self.notes),
-            "totals": {
-                "macs": self.macs,
-                "passes": sum(layer.passes for layer in self.layers),
-                "passes_simulated": sum(layer.passes_simulated for layer in self.layers),
-                "cycles": {
-                    "processing": self.processing_cycles,
-                    "total": self.total_cycles,
-                    "by_cause": self.cycles_by_cause,
-                },
-                "milliseconds": {
-                    "processing": self.milliseconds(self.processing_cycles),
-                    "total": self.milliseconds(self.total_cycles),
-                },
-                "dram_bytes": dram,
-                "accesses": nested(self.entries),
-                "glb_published_convention_bytes": sum(
-                    layer.glb_published_bytes for layer in self.layers
-                ),
-                **({"energy": energy.to_dict()} if energy is not None else {}),
+            "totals": self.totals(),
+        }
+
+    def totals(self) -> dict[str, Any]:
+        """The sums over all layers, as plain data."""
+        energy = self.energy
+        dram: dict[str, int] = {}
+        for layer in self.layers:
+            for kind, count in layer.dram_bytes.items():
+                dram[kind] = dram.get(kind, 0) + count
+        return {
+            "macs": self.macs,
+            "passes": sum(layer.passes for layer in self.layers),
+            "passes_simulated": sum(layer.passes_simulated for layer in self.layers),
+            "cycles": {
+                "processing": self.processing_cycles,
+                "total": self.total_cycles,
+                "by_cause": self.cycles_by_cause,
             },
+            "milliseconds": {
+                "processing": self.milliseconds(self.processing_cycles),
+                "total": self.milliseconds(self.total_cycles),
+            },
+            "dram_bytes": dram,
+            "accesses": nested(self.entries),
+            "glb_published_convention_bytes": sum(
+                layer.glb_published_bytes for layer in self.layers
+            ),
+            **({"energy": energy.to_dict()} if energy is not None else {}),
         }
 
 

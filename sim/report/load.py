@@ -16,6 +16,7 @@ from sim.account.result import SCHEMA, VERSION
 from sim.errors import Fault, InputError
 from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan, make_plan
+from traces.header import MAGIC, TraceError
 from workloads.document import field_name, shown
 from workloads.layer import Layer, ShapeError, layer_from_dict
 
@@ -243,19 +244,51 @@ def read_result(name: str) -> ResultFile:
             data = stream.read(MOST_BYTES + 1)
     except OSError as error:
         raise refuse(error.strerror or str(error)) from None
+    if data.startswith(MAGIC.encode()):
+        return check_result(_result_in_trace(name), shown_name)
     if len(data) > MOST_BYTES:
         raise refuse(f"is larger than {MOST_BYTES >> 20} MB")
-    if data.startswith(b"\x89HDF\r\n\x1a\n"):
-        raise refuse(
-            "is a trace, and `report` reads result files; `run --json FILE` writes one for the "
-            "same run"
-        )
     try:
         found = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         at = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise refuse(f"is not JSON{at}; `run --json FILE` writes a result file") from None
     return check_result(found, shown_name)
+
+
+def _result_in_trace(name: str) -> dict[str, Any]:
+    """What a trace says of its run, as a result file would.
+
+    Raises:
+        InputError: the trace cannot be read, or no layer of it came to its end.
+
+    """
+    from traces.reader import open_trace  # noqa: PLC0415 (h5py is wanted for a trace alone)
+
+    try:
+        with open_trace(name) as trace:
+            parts = [layer.result["report"] for layer in trace.layers if layer.result is not None]
+            if not parts:
+                raise TraceError(name, "no layer in it came to its end")
+            about = trace.description
+            return {
+                "schema": SCHEMA,
+                "version": VERSION,
+                "engine": "event",
+                "network": about["network"],
+                "batch": about["batch"],
+                "hw": about["hardware"],
+                "layers": [part["layer"] for part in parts],
+                "refused": [],
+                "notes": ["read from a trace"],
+                "totals": parts[-1]["totals"],
+            }
+    except TraceError as error:
+        raise InputError(Fault(name, None, "", error.reason)) from None
+    except (LookupError, TypeError):
+        raise InputError(
+            Fault(name, None, "", "holds no result; write it anew with `run --trace`")
+        ) from None
 
 
 def _no_constant(name: str) -> object:

@@ -108,7 +108,7 @@ def test_what_is_wrong_is_named(change: Change, words: str) -> None:
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "is no result file"),
         (b'{"schema": "eyeriss-sim/check"}', "its schema is 'eyeriss-sim/check'"),
-        (b"\x89HDF\r\n\x1a\n....", "is a trace, and `report` reads result files"),
+        (b"\x89HDF\r\n\x1a\n....", "is not JSON"),
     ],
 )
 def test_other_files_are_refused(content: bytes, words: str, tmp_path: Path) -> None:
