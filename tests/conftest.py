@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+# A shell that runs the suite in the background has Ctrl-C ignored, and every process started from
+# here would inherit that; the tests of Ctrl-C send a real one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 Tell = Callable[[str, str], None]
 _PREFIX = "tell: "
