@@ -621,13 +621,12 @@ def _pe_fault(pes: Rows, layout: Layout) -> str:
 class Tables:
     """The datasets of a file, each held against the schema before it is read."""
 
-    def __init__(self, path: Path, *, unsealed: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: Path, shown: Path | None = None) -> None:
+        self.path = path if shown is None else shown  # what errors name
+        self._size = path.stat().st_size
         self._lengths: dict[str, int] = {}
         self._sets: dict[str, Any] = {}
-        self._file = self._guard(
-            lambda: h5py.File(path, "r", swmr=unsealed, locking=False if unsealed else None)
-        )
+        self._file = self._guard(lambda: h5py.File(path, "r"))
         try:
             self._guard(self._check)
         except BaseException:
@@ -653,13 +652,12 @@ class Tables:
             raise TraceError(
                 self.path, f"is no valid trace: dataset {odd[0]!r} of version {VERSION}"
             )
-        size = self.path.stat().st_size
         for name, table in TABLES.items():
             link = self._file.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 raise TraceError(self.path, f"is no valid trace: {name} is a link to elsewhere")
             found = self._file.get(name)
-            fault = self._dataset_fault(found, table.dtype, table.chunk, table.most, size)
+            fault = self._dataset_fault(found, table.dtype, table.chunk, table.most, self._size)
             if fault:
                 raise TraceError(self.path, f"is no valid trace: {name} {fault}")
             self._sets[name] = found
@@ -723,14 +721,8 @@ def open_trace(path: Path | str) -> Trace:
         raise
 
 
-def whole_groups(path: Path) -> tuple[Tables, dict[str, int]]:
-    """The tables of a file, and how much of each lies in groups whose digest is right.
-
-    Raises:
-        TraceError: nothing of it can be read.
-
-    """
-    tables = Tables(path, unsealed=True)
+def whole_groups(tables: Tables) -> dict[str, int]:
+    """How much of each dataset lies in groups whose digest is right."""
     kept = dict.fromkeys(CONTENT, 0)
     for place in range(tables.length("groups")):
         row = tables.read("groups", place, place + 1)[0]
@@ -744,7 +736,7 @@ def whole_groups(path: Path) -> tuple[Tables, dict[str, int]]:
         if group_digest(parts) != row["digest"].tobytes():
             break
         kept = ends
-    return tables, kept
+    return kept
 
 
 def read_whole(tables: Tables, name: str, rows: int) -> Iterator[Rows]:

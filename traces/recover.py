@@ -7,6 +7,9 @@ up to the first whose digest is not right, byte for byte.
 
 from __future__ import annotations
 
+import os
+import shutil
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.header import TraceError, read_header, seal
+from traces.header import SIZE, TraceError, read_header, seal
 from traces.reader import Tables, open_trace, read_whole, whole_groups
 from traces.schema import CONTENT, GROUP_DTYPE, group_digest
 from traces.writer import create_file, partial_path
@@ -51,8 +54,17 @@ def recover(partial: Path | str, path: Path | str) -> Recovered:
         )
     if path.exists():
         raise FileExistsError(17, "is there already", str(path))
-    tables, kept = whole_groups(partial)
+    copy = partial_path(path)
     try:
+        _copy_closed(partial, copy)
+        return _recover(Tables(copy, shown=partial), partial, path)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _recover(tables: Tables, partial: Path, path: Path) -> Recovered:
+    try:
+        kept = whole_groups(tables)
         if not kept["passes"]:
             raise TraceError(partial, "has nothing that is whole: the run ended too early")
         lost = sum(tables.length(name) - kept[name] for name in CONTENT)
@@ -71,6 +83,60 @@ def recover(partial: Path | str, path: Path | str) -> Recovered:
     finally:
         tables.close()
     return saved
+
+
+def _copy_closed(partial: Path, copy: Path) -> None:
+    """Copy a file that a kill left open, and mark the copy as closed in its HDF5 superblock.
+
+    Opened as a file that is still written, the HDF5 library would wait for a damaged block to
+    become whole. As the tool h5clear does, this clears the marks and sets the end of the file.
+    """
+    shutil.copyfile(partial, copy)
+    with copy.open("r+b") as stream:
+        length = stream.seek(0, os.SEEK_END)
+        stream.seek(SIZE)
+        block = bytearray(stream.read(_SUPERBLOCK.size))
+        if len(block) < _SUPERBLOCK.size or block[:9] != b"\x89HDF\r\n\x1a\n\x03":
+            raise TraceError(partial, "has nothing that is whole: the run ended too early")
+        parts = list(_SUPERBLOCK.unpack(bytes(block)))
+        parts[_FLAGS], parts[_END] = 0, length
+        sealed = _SUPERBLOCK.pack(*parts[:-1], 0)[:-4]
+        stream.seek(SIZE)
+        stream.write(sealed + struct.pack("<I", lookup3(sealed)))
+
+
+# HDF5's superblock, version 3: signature and version, sizes of offsets and of lengths, flags, then
+# the addresses of base, extension, end of file and root group, and a checksum over all of it.
+_SUPERBLOCK = struct.Struct("<9sBBBQQQQI")
+_FLAGS, _END = 3, 6
+_WORD = 0xFFFFFFFF
+_MIX = (4, 6, 8, 16, 19, 4)
+_FINAL = (14, 11, 25, 16, 4, 14, 24)
+
+
+def lookup3(data: bytes) -> int:
+    """Bob Jenkins' hash of 2006, which HDF5 takes as the checksum of its blocks."""
+    state = [(0xDEADBEEF + len(data)) & _WORD] * 3
+    last = max(0, len(data) - 1) // 12 * 12
+    for place in range(0, last, 12):
+        state = _added(state, data[place : place + 12])
+        for turn, bits in enumerate(_MIX):
+            a, b, c = turn % 3, (turn + 1) % 3, (turn + 2) % 3
+            state[a] = (state[a] - state[c]) & _WORD ^ _rotated(state[c], bits)
+            state[c] = (state[c] + state[b]) & _WORD
+    state = _added(state, data[last:].ljust(12, b"\0"))
+    for turn, bits in enumerate(_FINAL):
+        a, b = (turn + 2) % 3, (turn + 1) % 3
+        state[a] = ((state[a] ^ state[b]) - _rotated(state[b], bits)) & _WORD
+    return state[2]
+
+
+def _added(state: list[int], words: bytes) -> list[int]:
+    return [(a + b) & _WORD for a, b in zip(state, struct.unpack("<III", words), strict=True)]
+
+
+def _rotated(word: int, bits: int) -> int:
+    return (word << bits | word >> (32 - bits)) & _WORD
 
 
 def _whole(tables: Tables, name: str, rows: int) -> NDArray[Any]:

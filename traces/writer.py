@@ -46,7 +46,7 @@ def json_bytes(data: object) -> Rows:
 
 def partial_path(path: Path) -> Path:
     """Where a trace stands until it is whole: beside its name, so that it can be moved there."""
-    return path.with_name(f"{path.name}.partial-{os.getpid()}-{secrets.token_hex(2)}")
+    return path.with_name(f"{path.name}.partial-{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def create_file(path: Path) -> tuple[Any, dict[str, Any]]:

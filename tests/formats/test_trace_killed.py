@@ -18,9 +18,9 @@ from recording import lenet5, opened, record, replayed
 import traces
 from sim.recorder import TraceRecorder
 from sim.run import Values, simulate
-from traces.header import TraceError
+from traces.header import SIZE, TraceError
 from traces.reader import Events
-from traces.recover import recover
+from traces.recover import lookup3, recover
 from traces.replay import replay
 
 Tell = Callable[[str, str], None]
@@ -188,3 +188,34 @@ def test_the_same_run_gives_the_same_file(tmp_path: Path) -> None:
     for name in "ab":
         record(tmp_path / name, lenet5(layers=["C3"]), values=Values(seed=5))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("count", [25, pytest.param(ALL, marks=pytest.mark.slow)])
+def test_a_partial_file_that_is_damaged_too(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """What is saved is what was recorded, or nothing is; and it does not take for ever."""
+    source = _aborted(tmp_path / "t", 9, monkeypatch).read_bytes()
+    found: Counter[str] = Counter()
+    for number in range(count):
+        generator = random.Random(number)
+        data = bytearray(source)
+        for _ in range(generator.choice((1, 2, 16))):
+            most = len(data) if generator.random() < 0.5 else 20_000
+            data[generator.randrange(SIZE, most)] ^= 1 << generator.randrange(8)
+        (tmp_path / "damaged").write_bytes(data[: generator.choice((None, None, len(data) // 2))])
+        try:
+            recover(tmp_path / "damaged", tmp_path / "r")
+        except TraceError as error:
+            found["refused" if error.path.name == "damaged" else "wrong name"] += 1
+            continue
+        assert_nothing_invented(tmp_path / "r", whole)
+        (tmp_path / "r").unlink()
+        found["recovered"] += 1
+    assert found["refused"] + found["recovered"] == count
+    assert found["recovered"] > 0
+
+
+def test_the_checksum_is_hdf5s() -> None:
+    # The author's own example (lookup3.c, driver5).
+    assert lookup3(b"Four score and seven years ago") == 0x17770551
