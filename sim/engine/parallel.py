@@ -41,9 +41,10 @@ def in_workers(
             for future in as_completed(places):
                 yield places[future], future.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             for worker in set(active_children()) - others:
                 worker.terminate()
+            # Waits for the pool's own thread: one that still lives when Python ends complains.
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 

@@ -1414,7 +1414,7 @@ bad_trace(
 bad_trace(
     "cut short",
     Good("run.trace", cut=5000),
-    says=["error: run.trace: is cut: 5000 bytes, and its header says 31570"],
+    says=["error: run.trace: is cut: 5000 bytes, and its header says {run.trace}"],
 )
 bad_trace(
     "damaged in the middle",
@@ -1723,7 +1723,9 @@ def test_a_broken_input_is_refused(
     capsys.readouterr()
     code = main(row.argv)
     captured = capsys.readouterr()
-    assert told(captured.err) == row.says
+    # How large a trace is depends on the libraries that packed it.
+    whole = str((good / "run.trace").stat().st_size)
+    assert told(captured.err) == [line.replace("{run.trace}", whole) for line in row.says]
     assert code == 2
     assert captured.out == ""
     assert everything(tmp_path) == before
