@@ -423,7 +423,7 @@ def load_pricing(
     """
     from hw_models.energy import load_energy_table
     from sim.analytic.first_order import load_precisions
-    from workloads.document import unknown_name
+    from workloads.document import in_order, unknown_name
 
     found = load_precisions(precision) if precision is not None else {}
     if network is not None:
@@ -434,7 +434,7 @@ def load_pricing(
             if name.casefold() not in names
         ]
         if faults:
-            raise InputError(*faults)
+            raise InputError(*in_order(faults))
         found = {names[name.casefold()]: given for name, given in found.items()}
     return Pricing(
         table=load_energy_table(table),

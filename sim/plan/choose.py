@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapper import auto_mapping
 from sim.plan.mapping import LARGEST_FACTOR, Mapping, parse_mapping, with_largest_m
-from workloads.document import closest, parse_document, read_document, shown, validate
+from workloads.document import closest, in_order, parse_document, read_document, shown, validate
 from workloads.network import MAX_LAYERS
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def choose_mappings(
     if missing:
         faults.append(book.document.fault(("layers",), f"no mapping for {', '.join(missing)}"))
     if faults:
-        raise InputError(*faults)
+        raise InputError(*in_order(faults))
     return [_from_book(book, layer, batch, hw, alternative=False) for layer in layers]
 
 

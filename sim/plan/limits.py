@@ -28,6 +28,7 @@ _PE_BYTES = 8192  # a PE, its ports and FIFOs, and their processes
 _WINDOW_BYTES = 60  # the start of a window, and its place in the profile
 _BEAT_BYTES = 260  # a beat in two FIFOs, on a link, and taken in
 _VALUE_BEAT_BYTES = 600  # its words, in both FIFOs
+_SPAD_BYTES = 10  # a place of the ifmap spad
 _WORD_BYTES = 90  # a word in a spad: when it came, and when its place was free
 _LINE_BYTES = 200  # a line at a port: its place, when it was ready, and when it had gone
 _PASS_BYTES = 450  # a pass of the layer, with its tiles
@@ -65,7 +66,7 @@ def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
     own_words = shape.images * shape.ifmap_columns * shape.channels[0]
     one_pe = (
         _PE_BYTES
-        + 8 * hw.pe.ifmap_spad_words
+        + _SPAD_BYTES * hw.pe.ifmap_spad_words
         + _WINDOW_BYTES * shape.windows
         + _WORD_BYTES * own_words
     )
