@@ -85,8 +85,8 @@ def test_a_wrong_file_has_every_fault_named_with_its_line(tmp_path: Path) -> Non
     with pytest.raises(InputError) as caught:
         choose(str(file), "CONV3", "CONV4")
     assert str(caught.value).splitlines() == [
-        f"{file}:2: layers.CONV33: is not a layer of this run; did you mean 'CONV3'?",
         f"{file}:1: layers: no mapping for CONV3",
+        f"{file}:2: layers.CONV33: is not a layer of this run; did you mean 'CONV3'?",
     ]
 
 
