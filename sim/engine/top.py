@@ -40,6 +40,7 @@ CAUSES = (
     "idle",
     "clock_gated",
 )
+MOST_WAITS = 6  # of each kind of block, in the report of a deadlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,19 +387,24 @@ class Machine:
 
     def _deadlock(self, endless: int | None) -> str:
         """Who waits for whom; `endless` cycles have gone by where some process still runs."""
-        waits = [fifo.waiting for fifo in self.fifos]
-        waits += [pe.port.waiting for pe in self.pes]
-        waits += [row.waiting for row in self.filter_rows.values()]
-        found = [wait for wait in waits if wait]
+        psums = [fifo for pe in self.pes for fifo in (pe.psum_in, pe.psum_out) if fifo is not None]
+        buses = self.fifos[len(psums) :]  # they are built after the chains
+        # All PEs may wait for much the same: some of each kind tell more than all of one.
+        found: list[str] = []
+        for blocks in (psums, [pe.port for pe in self.pes], self.filter_rows.values(), buses):
+            waits = [wait for wait in (block.waiting for block in blocks) if wait]
+            found += waits[:MOST_WAITS]
+            if len(waits) > MOST_WAITS:
+                found.append(f"and {len(waits) - MOST_WAITS} more like these")
         if endless is not None:
             found = found or ["nobody waits for anybody"]
-            return f"no end of the pass after {endless} cycles: " + "; ".join(found[:12])
+            return f"no end of the pass after {endless} cycles: " + "; ".join(found)
         logs = [self.ifmap_gin.log, self.gon.log, *(link.log for link in self.links)]
         logs += [row.log for row in self.filter_rows.values()]
         logs += [self.psum_gin.log] if self.psum_gin else []
         last = [log[-1] for log in logs if log]
         last += [pe.starts[-1] + pe.mac_cycles for pe in self.pes if pe.starts]
-        return f"deadlock at cycle {max(last, default=0)} of the pass: " + "; ".join(found[:12])
+        return f"deadlock at cycle {max(last, default=0)} of the pass: " + "; ".join(found)
 
     # ---------------------------------------------------------------- laws
 
