@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sim.engine.probe import Observer, PassSeen, TileSeen
-from sim.engine.top import CAUSES
-from traces.events import ACTION, GROUPS, KIND, Template
+from traces.events import ACTION, CAUSES, GROUPS, KIND, Template
 from traces.writer import TraceWriter
 from workloads.layer import layer_to_dict
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -218,17 +219,12 @@ def simulate(
             if progress is not None:
                 progress(layer.layer.name, layer.passes, layer.passes, layer.passes_simulated)
         return prepared.result("event", [layers[place] for place in sorted(layers)])
-    if jobs > 1 and not alone:
-        from sim.engine.parallel import simulate_ahead
+    with ExitStack() as running:
+        if jobs > 1 and not alone:
+            from sim.engine.parallel import simulated_ahead
 
-        ahead = None
-        if progress is not None:
-
-            def ahead(done: int, total: int) -> None:
-                progress(f"distinct passes on {jobs} processes", done, total, done)
-
-        simulate_ahead(memory, prepared.plans, jobs, ahead)
-    return prepared.result("event", [one(plan, progress=progress) for plan in prepared.plans])
+            running.enter_context(simulated_ahead(memory, prepared.plans, jobs))
+        return prepared.result("event", [one(plan, progress=progress) for plan in prepared.plans])
 
 
 def check_values(prepared: Prepared) -> None:
@@ -423,19 +419,8 @@ def load_pricing(
     """
     from hw_models.energy import load_energy_table
     from sim.analytic.first_order import load_precisions
-    from workloads.document import in_order, unknown_name
 
-    found = load_precisions(precision) if precision is not None else {}
-    if network is not None:
-        names = {layer.name.casefold(): layer.name for layer in network.layers}
-        faults = [
-            Fault(precision or "", None, "layers", unknown_name("layer", name, names.values()))
-            for name in found
-            if name.casefold() not in names
-        ]
-        if faults:
-            raise InputError(*in_order(faults))
-        found = {names[name.casefold()]: given for name, given in found.items()}
+    found = load_precisions(precision, network) if precision is not None else {}
     return Pricing(
         table=load_energy_table(table),
         bits={

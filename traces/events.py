@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from workloads.document import unknown_name
 
 VERSION = 1
 
@@ -193,10 +194,11 @@ class Layout:
             row, column = int(found[2]), int(found[3])
             if row < self.rows and column < self.columns:
                 return [self.pe(row, column) if found[1] == "pe" else self.link(row, column)]
-        known = ", ".join((*BLOCKS, "noc", "pe", "pe(R,C)", "link", "link(R,C)"))
-        raise ValueError(
-            f"no block {name!r} on an array of {self.rows} x {self.columns}; known: {known}"
-        )
+            raise ValueError(
+                f"no block {name}: rows are 0 to {self.rows - 1}, columns 0 to {self.columns - 1}"
+            )
+        known = (*BLOCKS, "noc", "pe", "pe(R,C)", "link", "link(R,C)")
+        raise ValueError(unknown_name("block", name, known))
 
 
 @dataclass(frozen=True)
@@ -402,8 +404,3 @@ def without_blocks(template: Template, layout: Layout, groups: Iterable[str]) ->
         steps=template.steps[rows],
         data=template.data[words],
     )
-
-
-def description_of(**parts: Any) -> dict[str, Any]:
-    """The parts that are there, for a description."""
-    return {name: value for name, value in parts.items() if value is not None}

@@ -24,8 +24,7 @@ class Estimate:
 
     A pass is simulated once for each distinct shape, so passes done say little about the time; the
     work of a layer is the windows and words of its distinct shapes, of all passes where every one
-    is simulated. Passes that several processes simulate before any layer runs are reported under a
-    name that is no layer's, and leave next to nothing to do.
+    is simulated.
     """
 
     def __init__(self, plans: Sequence[Plan], every_pass: bool) -> None:
@@ -38,13 +37,9 @@ class Estimate:
             for plan in plans
         }
         self._share: dict[str, float] = {}
-        self._ahead = 0.0
 
     def update(self, layer: str, done: int, total: int, simulated: int) -> float:
         """Note how far a layer is; the share of all work that is done."""
-        if layer not in self._work:
-            self._ahead = 0.95 * done / total
-            return self._ahead
         if done == total:
             share = 1.0
         elif self._every_pass:
@@ -53,7 +48,7 @@ class Estimate:
             share = min((simulated - 1) / self._shapes[layer], 0.95)
         self._share[layer] = max(share, self._share.get(layer, 0.0))
         done_work = sum(self._work[name] * part for name, part in self._share.items())
-        return max(done_work / sum(self._work.values()), self._ahead)
+        return done_work / sum(self._work.values())
 
 
 def seconds_left(elapsed: float, share: float) -> float | None:

@@ -2,7 +2,7 @@
 
 docs/machine.md section 3. The filters of the running pass come first, then those of the next one,
 as far as the two filter banks reach. The link's clock is not the core's, so its time is counted in
-ticks: `TICK` of them make a core cycle, and a beat takes a whole number of ticks.
+ticks: `ticks_per_cycle` of them make a core cycle, and a beat takes a whole number of them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ class DramLink:
         self.start = start
         self.lines = lines
         self.buffer_lines = buffer_lines
-        self.fetched_lines = 0
         self.next_ticks: list[int] = []
 
     def run(self) -> Generator[Event, None, None]:
@@ -82,7 +81,6 @@ class DramLink:
             if ahead >= 0:
                 self.next_ticks.append(tick)
             else:
-                self.fetched_lines += 1
                 buffer.put(-(-tick // per_cycle))
 
     @property

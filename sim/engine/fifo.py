@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Fifo:
-    """A FIFO of `depth_words`, written and read by one process each, in one order.
+    """A FIFO written and read by one process each, in one order.
 
-    `sizes` are the words of the entries that will pass, in order. `room[b]` is the entry that must
-    have left before entry `b` fits, or -1 where `b` fits from the start.
+    `room[b]` is the entry that must have left before entry `b` fits, or -1 where `b` fits from the
+    start (`room_table`, which knows the depth).
     """
 
     __slots__ = (
@@ -32,20 +32,18 @@ class Fifo:
         "_writer",
         "_writer_index",
         "data",
-        "depth_words",
         "freed",
         "name",
         "ready",
         "room",
     )
 
-    def __init__(self, env: Environment, name: str, depth_words: int, room: Sequence[int]) -> None:
+    def __init__(self, env: Environment, name: str, room: Sequence[int]) -> None:
         self._env = env
         self._reader: Event | None = None
         self._writer: Event | None = None
         self._writer_index = 0
         self.name = name
-        self.depth_words = depth_words
         self.room = room
         self.ready: list[int] = []
         self.freed: list[int] = []

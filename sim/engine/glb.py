@@ -31,7 +31,6 @@ class ReadPort:
         self.lines = lines
         self.source = source
         self.data = data
-        self.read_lines = 0
 
     def run(self, count: int) -> Generator[Event, None, None]:
         """The port's process over `count` lines."""
@@ -53,7 +52,6 @@ class ReadPort:
             cycle += 1
             if source is not None:
                 source.take(cycle)
-            self.read_lines += 1
             lines.put(cycle)
 
 
@@ -62,7 +60,6 @@ class WritePort:
 
     def __init__(self, lines: Fifo) -> None:
         self.lines = lines
-        self.written_lines = 0
 
     def run(self, count: int) -> Generator[Event, None, None]:
         """The port's process over `count` lines."""
@@ -73,5 +70,4 @@ class WritePort:
             if line >= len(ready):
                 yield lines.entry()
             next_cycle = max(next_cycle, ready[line]) + 1
-            self.written_lines += 1
             lines.take(next_cycle)

@@ -16,12 +16,15 @@ import numpy as np
 
 from sim.engine.dram import PrefetchState
 from sim.engine.tiles import Standstill, TileTimeline, TimedPass
-from sim.engine.top import CAUSES, Machine, PassOutcome
+from sim.engine.top import Machine, PassOutcome
 from sim.errors import SimulationError
 from sim.plan.order import Order, fold
 from sim.plan.tiles import Traffic
+from traces.events import CAUSES
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
@@ -38,17 +41,21 @@ Progress = Callable[[int, int, int], None]
 class PassMemory:
     """Outcomes of passes that have been simulated on one chip, shared between layers.
 
-    `probe`, where there is one, tells its observers what each pass did.
+    `pending` are those that other processes simulate now. `probe`, where there is one, tells its
+    observers what each pass did.
     """
 
     hw: Hardware
     outcomes: dict[PassKey, PassOutcome] = field(default_factory=dict)
+    pending: dict[PassKey, Future[PassOutcome]] = field(default_factory=dict)
     probe: Probe | None = None
 
     def outcome(self, shape: PassShape, start: PrefetchState) -> PassOutcome:
         """Simulate the pass, or recall it."""
         key = (shape, start)
         found = self.outcomes.get(key)
+        if found is None and key in self.pending:
+            found = self.outcomes[key] = self.pending.pop(key).result()
         if found is None:
             machine = Machine(shape, self.hw, start)
             found = self.outcomes[key] = machine.run()

@@ -1,9 +1,9 @@
-"""Distinct passes on several processes, ahead of the layers that need them.
+"""Work on several processes; and distinct passes ahead of the layers that need them.
 
 A pass whose filters are surely prefetched in time starts in one known state, so it can be simulated
-before anyone asks for it. Layers then run as ever and recall those outcomes; what they need beyond
-them they simulate themselves. So the number of workers decides who computes an outcome, never what
-it is.
+before anyone asks for it. Layers run as ever meanwhile and wait for those outcomes; what they need
+beyond them they simulate themselves. So the number of workers decides who computes an outcome,
+never what it is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
+from contextlib import contextmanager
 from multiprocessing import active_children
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,19 +27,13 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
-def in_workers(
-    work: Callable[[Item], Found], items: Sequence[Item], jobs: int
-) -> Iterator[tuple[int, Found]]:
-    """`work` of every item on `jobs` processes: (place in `items`, what it found), as they come.
-
-    No worker outlives an exception that ends the iteration, be it Ctrl-C or one of `work`.
-    """
+@contextmanager
+def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """`jobs` processes; none outlives an exception that ends the block, be it Ctrl-C."""
     others = set(active_children())
-    with ProcessPoolExecutor(min(jobs, len(items)), initializer=_leave_interrupts_alone) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_leave_interrupts_alone) as pool:
         try:
-            places = {pool.submit(work, item): place for place, item in enumerate(items)}
-            for future in as_completed(places):
-                yield places[future], future.result()
+            yield pool
         except BaseException:
             for worker in set(active_children()) - others:
                 worker.terminate()
@@ -48,31 +42,34 @@ def in_workers(
             raise
 
 
+def in_workers(
+    work: Callable[[Item], Found], items: Sequence[Item], jobs: int
+) -> Iterator[tuple[int, Found]]:
+    """`work` of every item on `jobs` processes: (place in `items`, what it found), as they come."""
+    with workers(min(jobs, len(items))) as pool:
+        places = {pool.submit(work, item): place for place, item in enumerate(items)}
+        for future in as_completed(places):
+            yield places[future], future.result()
+
+
 def _leave_interrupts_alone() -> None:
     # A terminal sends Ctrl-C to the workers, too, and each would print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def simulate_ahead(
-    memory: PassMemory,
-    plans: Sequence[Plan],
-    jobs: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Fill `memory` with the passes that the layers will surely ask for, on `jobs` processes.
+@contextmanager
+def simulated_ahead(memory: PassMemory, plans: Sequence[Plan], jobs: int) -> Iterator[None]:
+    """While the block runs, `jobs` processes simulate the passes that `plans` will surely ask for.
 
-    `progress` is called with the passes done and their number.
+    In the order of the plans: layers go on with the first passes while others still run.
     """
     wanted = [key for key in _sure_keys(plans) if key not in memory.outcomes]
-    # The longest first: no worker is left with a long pass at the end.
-    wanted.sort(key=lambda key: _work(key[0]), reverse=True)
     if len(wanted) < 2:
+        yield
         return
-    found = in_workers(partial(_simulate, hw=memory.hw), wanted, jobs)
-    for done, (place, outcome) in enumerate(found, start=1):
-        memory.outcomes[wanted[place]] = outcome
-        if progress is not None:
-            progress(done, len(wanted))
+    with workers(min(jobs, len(wanted))) as pool:
+        memory.pending.update((key, pool.submit(_simulate, key, memory.hw)) for key in wanted)
+        yield
 
 
 def _simulate(key: PassKey, hw: Hardware) -> PassOutcome:
@@ -102,9 +99,3 @@ def _sure_keys(plans: Sequence[Plan]) -> list[PassKey]:
 def _array_cycles(shape: PassShape) -> int:
     """What a pass takes at the least: each PE computes its windows one after the other."""
     return shape.windows * shape.filters[0] * (shape.channels[0] * shape.filter_columns + 1)
-
-
-def _work(shape: PassShape) -> int:
-    """Events of a pass, about: windows and beats of every PE."""
-    pes = len(shape.filters) * len(shape.channels) * shape.filter_rows * shape.strip_rows
-    return pes * shape.windows * (2 + shape.filters[0] // 2)

@@ -208,20 +208,18 @@ class PE:
     Life: it waits for its filters; then for each window (one ofmap column of one image) it waits
     for the ifmap words, computes p*q*S MACs, one a cycle, and takes in the psums of the window beat
     by beat, one word a cycle on the same adder, passing each beat on. Then it rests until the pass
-    ends. `stalls` are the cycles that it waited, by cause.
+    ends. `wait_filter` and its like are the cycles that it waited, by cause.
     """
 
     __slots__ = (
         "bubble_cycles",
         "busy_until",
         "column_words",
-        "data_in",
         "env",
         "filter_row",
         "gated_macs",
         "image_windows",
         "mac_cycles",
-        "overlap_words",
         "port",
         "psum_bits",
         "psum_in",

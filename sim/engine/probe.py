@@ -27,10 +27,6 @@ from traces.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from simpy import Event
-
     from hw_models.spec import Hardware
     from sim.engine.fifo import Fifo
     from sim.engine.pe import PE
@@ -177,21 +173,18 @@ class WatchedTimeline(TileTimeline):
         super().__init__(hw, traffic, passes)
         self.seen: list[TileSeen] = []
         self._ends = list(accumulate(step.cycles for step in passes))
-        finish = self.link.finish
 
-        def watched(kind: str, m_block: int) -> Generator[Event, None, int]:
-            now, done = int(self.env.now), self._done
-            cycles = yield from finish(kind, m_block)
-            if cycles:
-                self.seen.append(TileSeen("wait", kind, done, now, cycles))
-            return cycles
-
-        self.link.finish = watched  # type: ignore[method-assign]
+    def _stand(self, kind: str, m_block: int) -> int:
+        now, done = self.now, self._done
+        cycles = super()._stand(kind, m_block)
+        if cycles:
+            self.seen.append(TileSeen("wait", kind, done, now, cycles))
+        return cycles
 
     @property
     def _done(self) -> int:
         """Passes that have ended."""
-        return bisect_right(self._ends, int(self.env.now) - self.ifmap_cycles - self.ofmap_cycles)
+        return bisect_right(self._ends, self.now - self.ifmap_cycles - self.ofmap_cycles)
 
     def _load(self, words: int, m_block: int) -> None:
         self._see("load", "ifmap", words, self.traffic.ifmap_bits(words))
@@ -203,7 +196,7 @@ class WatchedTimeline(TileTimeline):
 
     def _see(self, action: str, kind: str, words: int, bits: int) -> None:
         if words:
-            now = int(self.env.now)
+            now = self.now
             self.seen.append(TileSeen(action, kind, self._done, now, 0, words, bits))
 
 

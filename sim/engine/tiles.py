@@ -1,8 +1,9 @@
 """The layer on the time scale of tiles: passes, ifmap loads and ofmap dumps on one DRAM link.
 
-docs/machine.md section 3, "Two latencies". The array's process runs pass after pass and stands
-still where a strip is not there yet or psums must leave first; the link's process serves one job at
-a time. Filters go before everything else while a pass runs, and tiles get what they leave.
+docs/machine.md section 3, "Two latencies". The array runs pass after pass and stands still where a
+strip is not there yet or psums must leave first; the link serves one job at a time. Filters go
+before everything else while a pass runs, and tiles get what they leave. Nothing here competes, one
+step follows the other, so a clock does where the passes themselves need a queue of events.
 
 `dram.overlap` says what may cross the link while the array computes: nothing but the ofmap of
 filter blocks that are done (`none`), also the next ifmap strip (`ifmap`), or whole ofmaps behind
@@ -12,22 +13,17 @@ the m-blocks that follow (`full`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import simpy
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.plan.tiles import Traffic
 
 if TYPE_CHECKING:
-    from simpy import Environment, Event
-
     from hw_models.spec import Hardware
 
 
-@dataclass(frozen=True, slots=True)
-class TimedPass:
+class TimedPass(NamedTuple):
     """A pass as the tiles see it: its cycles, the link time of its filters, and its tiles."""
 
     cycles: int
@@ -59,8 +55,7 @@ class TileLink:
     waits for it, with the link for itself.
     """
 
-    def __init__(self, env: Environment, per_cycle: int) -> None:
-        self.env = env
+    def __init__(self, per_cycle: int) -> None:
         self.per_cycle = per_cycle
         self.backlog: deque[tuple[str, int, int]] = deque()
 
@@ -76,43 +71,37 @@ class TileLink:
                 self.backlog.appendleft((kind, m_block, left - ticks))
             ticks -= left
 
-    def finish(self, kind: str, m_block: int) -> Generator[Event, None, int]:
-        """Stand still until every `kind` up to `m_block` is through, and what is queued before.
+    def finish(self, kind: str, m_block: int) -> int:
+        """Work off every `kind` up to `m_block`, and what is queued before it.
 
-        Returns the cycles that it takes.
+        Returns the cycles that it takes, in which the array stands still.
         """
         waiting = 0
         for place, (found, block, _) in enumerate(self.backlog, start=1):
             if found == kind and block <= m_block:
                 waiting = place
         ticks = sum(self.backlog.popleft()[2] for _ in range(waiting))
-        cycles = -(-ticks // self.per_cycle)
-        if cycles:
-            yield self.env.timeout(cycles)
-        return cycles
+        return -(-ticks // self.per_cycle)
 
 
 class TileTimeline:
     """Runs the passes of a layer against the tiles on the link."""
 
     def __init__(self, hw: Hardware, traffic: Traffic, passes: Sequence[TimedPass]) -> None:
-        self.env = simpy.Environment()
         self.hw = hw
         self.traffic = traffic
         self.passes = passes
-        self.link = TileLink(self.env, traffic.beat.denominator)
+        self.now = 0
+        self.link = TileLink(traffic.beat.denominator)
         self.latency_ticks = hw.dram.first_access_latency_cycles * traffic.beat.denominator
         self.ifmap_cycles = self.ofmap_cycles = 0
         self.ifmap_bits = self.ofmap_bits = 0
 
     def run(self) -> Standstill:
         """The whole layer."""
-        self.env.run(self.env.process(self._array()))
-        return Standstill(self.ifmap_cycles, self.ofmap_cycles, self.ifmap_bits, self.ofmap_bits)
-
-    def _array(self) -> Generator[Event, None, None]:
         link, dram = self.link, self.hw.dram
         ahead = dram.overlap in ("ifmap", "full")
+        each_filter_block = dram.ofmap_dump == "filter_block"
         loads = iter([step.ifmap_load_words for step in self.passes if step.ifmap_load_words])
         m_block = 0
         held = 0
@@ -122,21 +111,28 @@ class TileTimeline:
             if step.ifmap_load_words:
                 if not ahead:
                     self._load(next(loads), m_block)
-                self.ifmap_cycles += yield from link.finish("ifmap", m_block)
+                self.ifmap_cycles += self._stand("ifmap", m_block)
                 if ahead:
                     self._load(next(loads, 0), m_block)
-            yield self.env.timeout(step.cycles)
+            self.now += step.cycles
             link.serve(step.cycles * link.per_cycle - step.filter_ticks)
             held += step.ofmap_final_words
-            if dram.ofmap_dump == "filter_block" or step.ends_m_block:
+            if held and (each_filter_block or step.ends_m_block):
                 self._dump(held, m_block)
                 held = 0
             if step.ends_m_block:
                 # With room for two, only the psums of the m-block before must be gone by now.
                 gone = m_block - 1 if dram.overlap == "full" else m_block
-                self.ofmap_cycles += yield from link.finish("ofmap", gone)
+                self.ofmap_cycles += self._stand("ofmap", gone)
                 m_block += 1
-        self.ofmap_cycles += yield from link.finish("ofmap", m_block)
+        self.ofmap_cycles += self._stand("ofmap", m_block)
+        return Standstill(self.ifmap_cycles, self.ofmap_cycles, self.ifmap_bits, self.ofmap_bits)
+
+    def _stand(self, kind: str, m_block: int) -> int:
+        """The cycles in which the array stands still for tiles of `kind` up to `m_block`."""
+        cycles = self.link.finish(kind, m_block)
+        self.now += cycles
+        return cycles
 
     def _load(self, words: int, m_block: int) -> None:
         bits = self.traffic.ifmap_bits(words)

@@ -22,6 +22,7 @@ from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink, PsumGin
 from sim.engine.pe import PE, FilterRow, IfmapPort
 from sim.engine.profile import PassProfile, pass_profile
 from sim.errors import DeadlockError, SimulationError
+from traces.events import CAUSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,16 +31,7 @@ if TYPE_CHECKING:
     from sim.plan.placement import Site
     from sim.plan.schedule import PassShape
 
-CAUSES = (
-    "computing",
-    "accumulating",
-    "waiting_filter",
-    "waiting_ifmap",
-    "waiting_psum_in",
-    "waiting_psum_out",
-    "idle",
-    "clock_gated",
-)
+
 MOST_WAITS = 6  # of each kind of block, in the report of a deadlock
 
 
@@ -112,7 +104,7 @@ class Machine:
 
     def _psum_fifo(self, name: str, filter_set: int, depth: int) -> Fifo:
         room = self._room(self.shape.filters[filter_set], depth)
-        fifo = Fifo(self.env, name, depth, room)
+        fifo = Fifo(self.env, name, room)
         self.fifos.append(fifo)
         return fifo
 
@@ -126,7 +118,7 @@ class Machine:
 
     def _line_fifo(self, name: str, lines: int) -> Fifo:
         depth = self.hw.noc.bus_fifo_entries
-        fifo = Fifo(self.env, name, depth, room_table([1], lines, depth))
+        fifo = Fifo(self.env, name, room_table([1], lines, depth))
         self.fifos.append(fifo)
         return fifo
 
@@ -198,7 +190,7 @@ class Machine:
 
         filter_lines = -(-shape.filter_words // line_words)
         buffer_lines = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits
-        self.filter_buffer = Fifo(env, "filter banks", buffer_lines, ())
+        self.filter_buffer = Fifo(env, "filter banks", ())
         self.fifos.append(self.filter_buffer)
         self.dram = DramLink(
             env,

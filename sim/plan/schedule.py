@@ -200,11 +200,12 @@ class Plan:
                 row_base = 0
                 for strip in self.strips:
                     m_base = 0
+                    channel_words = images * layer.ifmap_rows(strip) * layer.ifmap_columns
                     for m_block in self.m_blocks:
                         filter_blocks = self.filter_blocks(m_block)
                         channel_base = 0
                         for block, channels in enumerate(self.channel_blocks):
-                            load = images * channels * layer.ifmap_rows(strip) * layer.ifmap_columns
+                            load = channels * channel_words
                             last_channels = block == len(self.channel_blocks) - 1
                             filter_base = m_base
                             for place, filters in enumerate(filter_blocks):

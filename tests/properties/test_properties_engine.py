@@ -24,8 +24,9 @@ from sim.account.ledger import published_glb_bytes
 from sim.account.result import layer_result
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import simulate_layer
-from sim.engine.top import CAUSES, Machine, PassData
+from sim.engine.top import Machine, PassData
 from sim.plan.schedule import PassShape, Plan
+from traces.events import CAUSES
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -58,13 +58,12 @@ def follow(prepared: Prepared, *, every_pass: bool) -> tuple[list[tuple[str, int
     return told, shares[-1]
 
 
-def test_progress_tells_of_the_passes_ahead_of_the_layers() -> None:
+def test_progress_is_that_of_one_process_where_passes_are_reused() -> None:
     prepared = prepare("alexnet", layers=["CONV3", "CONV4"], batch=1)
+    alone: list[tuple[str, int, int]] = []
+    simulate(prepared, progress=lambda name, done, total, _: alone.append((name, done, total)))
     told, share = follow(prepared, every_pass=False)
-    ahead = [entry for entry in told if entry[0] == "distinct passes on 2 processes"]
-    assert told[: len(ahead)] == ahead
-    assert ahead == [(ahead[0][0], done, len(ahead)) for done in range(1, len(ahead) + 1)]
-    assert told[-1] == ("CONV4", prepared.plans[1].passes, prepared.plans[1].passes)
+    assert told == alone
     assert share == pytest.approx(1.0)
 
 

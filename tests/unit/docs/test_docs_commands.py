@@ -33,8 +33,8 @@ from sim.account.ledger import ENTRIES
 from sim.analytic.layer import FILTER_LOAD
 from sim.analytic.passes import BOUNDS
 from sim.cli import main
-from sim.engine.top import CAUSES
 from sim.run import Values, estimate, run
+from traces.events import CAUSES
 
 ROOT = Path(__file__).parents[3]
 RUN_PAGES = (

@@ -8,9 +8,10 @@ from typing import Any
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
 from sim.engine.dram import PrefetchState
-from sim.engine.top import CAUSES, Machine, PassOutcome
+from sim.engine.top import Machine, PassOutcome
 from sim.plan.mapping import Mapping
 from sim.plan.schedule import PassShape, Plan, make_plan
+from traces.events import CAUSES
 from workloads.layer import Layer
 
 

@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 from engine_passes import causes, chip, first, prefetched, ran, shapes
 
-from sim.engine.top import CAUSES, Machine
+from sim.engine.top import Machine
 from sim.errors import DeadlockError, SimulationError
+from traces.events import CAUSES
 
 CHIP = chip()
 

@@ -19,7 +19,7 @@ def link(
 ) -> tuple[DramLink, Fifo]:
     """A link whose lines are all read in cycle `taken` and whose process has run."""
     env = simpy.Environment()
-    fifo = Fifo(env, "filter banks", buffer, ())
+    fifo = Fifo(env, "filter banks", ())
     dram = DramLink(
         env, fifo, beat=BEAT, latency_cycles=latency, start=start, lines=lines, buffer_lines=buffer
     )

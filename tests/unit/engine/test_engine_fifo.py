@@ -58,7 +58,7 @@ def test_the_last_beat_may_be_short(words: int, beat: int, sizes: list[int]) -> 
 
 def test_reader_and_writer_wait_for_what_is_not_in_the_log() -> None:
     env = simpy.Environment()
-    fifo = Fifo(env, "channel", 1, room_table([1], 2, 1))
+    fifo = Fifo(env, "channel", room_table([1], 2, 1))
     log: list[str] = []
 
     def writer():
@@ -84,7 +84,7 @@ def test_reader_and_writer_wait_for_what_is_not_in_the_log() -> None:
 
 def test_a_writer_is_not_woken_by_an_earlier_departure() -> None:
     env = simpy.Environment()
-    fifo = Fifo(env, "channel", 2, room_table([2, 1], 2, 3))
+    fifo = Fifo(env, "channel", room_table([2, 1], 2, 3))
     place = fifo.place(1)
     fifo.take(1)
     assert not place.triggered
@@ -94,7 +94,7 @@ def test_a_writer_is_not_woken_by_an_earlier_departure() -> None:
 
 def test_waiting_names_who_waits_for_what() -> None:
     env = simpy.Environment()
-    fifo = Fifo(env, "psum out", 4, [-1, 0])
+    fifo = Fifo(env, "psum out", [-1, 0])
     fifo.entry()
     fifo.place(0)
     assert fifo.waiting == (
