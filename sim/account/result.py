@@ -336,8 +336,8 @@ def layer_result(
             cycles=activity.cycles + sum(waiting.values()),
             bits=pricing.bits.get(plan.layer.name),
             pruned=pricing.pruned.get(plan.layer.name, 0.0),
+            # Filters cross the link as the ledger counts them, and are scaled with their bits.
             dram_words={
-                "filter": entries["dram.filter.read"],
                 "ifmap": waited.ifmap_bits // word_bits,
                 "ofmap": waited.ofmap_bits // word_bits,
             },

@@ -267,7 +267,9 @@ def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
             pes=hw.pes,
             core_mhz=hw.clock.core_mhz,
             hops=layer.hops if table.noc.hop != 0 else None,
-            dram_words={kind: bits // hw.word_bits for kind, bits in layer.dram_bits.items()},
+            dram_words={
+                kind: layer.dram_bits[kind] // hw.word_bits for kind in ("ifmap", "ofmap")
+            },
         )
     except (ValidationError, ValueError, TypeError, KeyError):
         return ["energy: the trace's energy table or hardware is none"]

@@ -128,9 +128,9 @@ class TestBreakdown:
         less = data(capsys, *args, "--precision", str(file))["layers"][0]
         assert full["accesses"] == less["accesses"]
         assert full["cycles"] == less["cycles"]
-        name = "spad.filter.read"
-        before, after = (layer["energy"]["by_action"][name] for layer in (full, less))
-        assert after == before / 4
+        for name in ("spad.filter.read", "glb.filter.read", "dram.filter.read"):
+            before, after = (layer["energy"]["by_action"][name] for layer in (full, less))
+            assert after == before / 4, name
         assert full["energy"]["by_data_type"]["psum"] == less["energy"]["by_data_type"]["psum"]
         example = data(capsys, *args, "--precision", "alexnet_pruned")["layers"][0]["energy"]
         mac = example["by_action"]["mac.active"]
