@@ -1,6 +1,6 @@
 """The five charts of the first-order estimator, as its author draws them.
 
-The one module that imports Matplotlib, an extra, and that only when charts are drawn.
+Matplotlib is an extra, and is imported only when charts are drawn.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from sim.errors import Fault, InputError
+from sim.report.plots import plain, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ def first_order_charts(result: FirstOrderResult) -> dict[str, bytes]:
 
     Raises `InputError` where Matplotlib is not installed.
     """
-    figure_of = _matplotlib()
+    figure_of = require_matplotlib()
     data = result.charts()
     pictures: dict[str, bytes] = {}
     for name, title in CHARTS.items():
@@ -62,15 +62,6 @@ def first_order_charts(result: FirstOrderResult) -> dict[str, bytes]:
     return pictures
 
 
-def _matplotlib() -> type[Figure]:
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError:
-        message = "needs Matplotlib, which is not installed: pip install 'eyeriss-sim[plots]'"
-        raise InputError(Fault("", None, "--plots", message)) from None
-    return Figure
-
-
 def _bars(figure: Figure, layers: Mapping[str, Mapping[str, float]]) -> None:
     """One bar for each layer, its parts stacked from the bottom up."""
     axes = figure.add_subplot()
@@ -81,7 +72,7 @@ def _bars(figure: Figure, layers: Mapping[str, Mapping[str, float]]) -> None:
         heights = [layers[name][part] for name in names]
         axes.bar(places, heights, bottom=bottom, label=_LABELS[part])
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-    axes.set_xticks(places, [_shown(name) for name in names], rotation=45, ha="right")
+    axes.set_xticks(places, [plain(name) for name in names], rotation=45, ha="right")
     axes.set_ylabel("energy, in that of a 16-bit MAC")
     axes.legend()
 
@@ -92,12 +83,7 @@ def _pie(figure: Figure, parts: Mapping[str, float]) -> None:
     wedges = axes.pie(list(found.values()))[0]
     whole = sum(found.values())
     labels = [
-        f"{_LABELS.get(name, _shown(name))} {100 * value / whole:.1f} %"
+        f"{_LABELS.get(name, plain(name))} {100 * value / whole:.1f} %"
         for name, value in found.items()
     ]
     axes.legend(wedges, labels, loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
-def _shown(name: str) -> str:
-    """A layer's name, without the $ that Matplotlib would read as mathematics."""
-    return name.replace("$", r"\$")

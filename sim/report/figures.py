@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sim.check.published import NETWORKS, Published, load_published
-from sim.plan.mapping import ceil_div
 from sim.report.load import CAUSES, LayerPart, ResultFile
-from sim.report.terminal import percentages
+from sim.report.terminal import bus_beats, percentages
 
 LEVELS = ("mac", "spad", "noc", "glb", "dram", "static")
 DATA_TYPES = ("ifmap", "filter", "psum", "mac", "static")
@@ -212,9 +211,9 @@ def shape_text(layer: LayerPart) -> str:
 def stations(result: ResultFile, layers: Sequence[LayerPart]) -> list[dict[str, Any]]:
     """Every bus and link: words, deliveries, and the share of the processing latency it is busy.
 
-    `busy` is how long its words take at its full width, as in the terminal's table; `taken` counts
-    the beats, of which some are not full: the share of cycles in which nothing else can be sent.
-    The PEs are as busy as the busiest of them.
+    `busy` is how long its words take at its full width; `taken` counts the beats, of which some are
+    not full: the share of cycles in which nothing else can be sent. They are the terminal's "used"
+    and "busy". The PEs are as busy as the busiest of them.
     """
     hw = result.hw
     entries = summed(layer.entries for layer in layers)
@@ -231,7 +230,7 @@ def stations(result: ResultFile, layers: Sequence[LayerPart]) -> list[dict[str, 
             "taken": busiest / cycles,
         }
     ]
-    beats = summed(_beats(result, layer) for layer in layers)
+    beats = summed(bus_beats(result.plan(layer)) for layer in layers)
     psum = hw.noc.psum_words_per_cycle
     for key, name, rate in (
         ("gin_filter", "filter bus (GIN)", hw.noc.gin_filter_words_per_cycle),
@@ -280,28 +279,6 @@ def stations(result: ResultFile, layers: Sequence[LayerPart]) -> list[dict[str, 
     return rows
 
 
-def _beats(result: ResultFile, layer: LayerPart) -> dict[str, int]:
-    """Cycles that each bus sends something in: a beat ends with its window or its PE's row."""
-    noc = result.hw.noc
-    psum, filters = noc.psum_words_per_cycle, noc.gin_filter_words_per_cycle
-    found = dict.fromkeys(("gin_filter", "gin_ifmap", "gin_psum", "gon_psum"), 0)
-    for shape, times in result.plan(layer).classes.items():
-        window = shape.strip_rows * sum(ceil_div(p, psum) for p in shape.filters)
-        found["gon_psum"] += times * shape.windows * window
-        found["gin_psum"] += 0 if shape.first_channels else times * shape.windows * window
-        found["gin_ifmap"] += times * ceil_div(shape.ifmap_words, noc.gin_ifmap_words_per_cycle)
-        found["gin_filter"] += (
-            times
-            * shape.filter_rows
-            * sum(
-                ceil_div(p * q * shape.filter_columns, filters)
-                for p in shape.filters
-                for q in shape.channels
-            )
-        )
-    return found
-
-
 def _matrix(layers: Sequence[LayerPart], of: Any) -> list[list[int]]:
     """The matrices of all layers, added."""
     matrices = [of(layer) for layer in layers]
@@ -330,7 +307,7 @@ def pe_map(
 
 
 def placement_labels(result: ResultFile, layer: LayerPart) -> list[list[str]]:
-    """`filter set.channel set.filter row` of each PE, from 0; empty where no PE set stands."""
+    """`filter set.channel set.filter row.ofmap row` of each PE; empty where no PE set stands."""
     plan = result.plan(layer)
     f, array, placement = plan.mapping, result.hw.array, plan.placement
     labels = [[""] * array.columns for _ in range(array.rows)]

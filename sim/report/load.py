@@ -16,6 +16,7 @@ from sim.account.result import SCHEMA, VERSION
 from sim.errors import Fault, InputError
 from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan, make_plan
+from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError
 from workloads.document import field_name, shown
 from workloads.layer import Layer, ShapeError, layer_from_dict
@@ -27,10 +28,7 @@ MOST_BYTES = 1 << 28
 """Largest result file read: a network of a thousand layers fits."""
 
 MOST_FAULTS = 12
-CAUSES = (
-    "computing", "accumulating", "waiting_filter", "waiting_ifmap", "waiting_psum_in",
-    "waiting_psum_out", "idle", "clock_gated",
-)  # fmt: skip
+CAUSES = tuple(HEADINGS)
 KINDS = ("filter", "ifmap", "ofmap")
 
 _Count = int
@@ -182,7 +180,7 @@ class TotalsPart(_Part):
 
 
 class ResultFile(_Part):
-    """A whole result file; `label` says in a comparison which one it is."""
+    """A whole result file."""
 
     engine: str
     network: str

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from sim.report.terminal import (
     NAME_CELLS,
-    SHORTEST_NAME_CELLS,
-    cells,
     count,
     cut,
+    fitted,
+    sections_text,
     shares,
     table,
     wrap,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sim.analytic.audit import Audit
     from sim.analytic.first_order import FirstOrderResult
     from sim.analytic.published import Cost, EstimatedLayer, PublishedResult
@@ -33,26 +31,6 @@ __all__ = ["render_audit", "render_calibration", "render_first_order", "render_p
 Section = list[str]
 
 _LEVELS = {"dram": "DRAM", "glb": "GLB", "noc": "NoC", "rf": "RF"}
-
-
-def _text(sections: Iterable[Section], color: bool) -> str:
-    blocks = []
-    for title, *lines in sections:
-        blocks.append("\n".join([f"\x1b[1m{title}\x1b[0m" if color else title, *lines]))
-    return "\n\n".join(blocks) + "\n"
-
-
-def _fitting(
-    heads: Sequence[str],
-    rows: Callable[[bool], Iterable[Sequence[str] | None]],
-    width: int,
-    left: int = 1,
-) -> list[str]:
-    """The table in full numbers, or in short ones where those would be too wide."""
-    lines = table(heads, rows(False), width, left=left, least=SHORTEST_NAME_CELLS)
-    if max(map(cells, lines)) > width:
-        lines = table(heads, rows(True), width, left=left)
-    return lines
 
 
 # --- the first-order estimator --------------------------------------------------------------------
@@ -77,7 +55,7 @@ def render_first_order(result: FirstOrderResult, *, width: int = 80, color: bool
          *_first_order_words(result, width)],
         ["Energy by level and by data type", *_first_order_totals(result, width)],
     ]  # fmt: skip
-    return _text(sections, color)
+    return sections_text(sections, color)
 
 
 def _first_order_layers(result: FirstOrderResult, compressed: bool, width: int) -> list[str]:
@@ -112,7 +90,7 @@ def _first_order_layers(result: FirstOrderResult, compressed: bool, width: int) 
     text = "Energies are rounded here. Ofmap: filters x rows x columns."
     if compressed:
         text += " Pruned: share of the weights; bits of a weight and of an activation."
-    return [*_fitting(heads, rows, width, left=2), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width, left=2), *wrap(text, width, "  ")]
 
 
 def _first_order_words(result: FirstOrderResult, width: int) -> list[str]:
@@ -139,7 +117,7 @@ def _first_order_words(result: FirstOrderResult, width: int) -> list[str]:
                     ),
                 ]
 
-    return _fitting(heads, rows, width, left=2)
+    return fitted(heads, rows, width, left=2)
 
 
 def _first_order_totals(result: FirstOrderResult, width: int) -> list[str]:
@@ -192,7 +170,7 @@ def render_published(
     ]
     if result.notes:
         sections.append(["Notes", *(line for note in result.notes for line in _note(note, width))])
-    return _text(sections, color)
+    return sections_text(sections, color)
 
 
 def _published_layers(result: PublishedResult, width: int) -> list[str]:
@@ -231,7 +209,7 @@ def _published_layers(result: PublishedResult, width: int) -> list[str]:
         "As published: of the batch that was measured, as the original adds them up. An image: "
         "each layer divided by the images it was measured on; - where a scaled layer mixes them."
     )
-    return [*_fitting(heads, rows, width, left=2), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width, left=2), *wrap(text, width, "  ")]
 
 
 def _diagnosis(diagnosis: Mapping[str, Any], width: int) -> list[str]:
@@ -298,7 +276,7 @@ def render_audit(
             width,
         ),
     ]
-    return _text([head, *(_audit(found, width) for found in audits)], color)
+    return sections_text([head, *(_audit(found, width) for found in audits)], color)
 
 
 def _audit(found: Audit, width: int) -> Section:
@@ -321,7 +299,7 @@ def _audit(found: Audit, width: int) -> Section:
             why.setdefault((reason.text, reason.factor), []).append(line.count)
         if line.remark:
             remarks.setdefault(line.remark, []).append(line.count)
-    lines = _fitting(heads, rows, width)
+    lines = fitted(heads, rows, width)
     for (text, factor), counts in why.items():
         times = f", times {_factor(factor)}" if factor is not None else ""
         lines += _hanging(f"{', '.join(counts)}{times}: {text}.", width)
@@ -384,4 +362,4 @@ def render_calibration(found: Calibration, *, width: int = 80, color: bool = Fal
          *wrap("The published shares are four of the observations.", width, "  ")],
         ["Fitted scales", *table(["group", "scale"], scales, width)],
     ]  # fmt: skip
-    return _text(sections, color)
+    return sections_text(sections, color)

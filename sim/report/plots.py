@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sim.report.load import ResultFile
 
-__all__ = ["FORMATS", "PLOTS", "draw", "plot_files", "require_matplotlib"]
+__all__ = ["FORMATS", "PLOTS", "draw", "plain", "plot_files", "require_matplotlib"]
 
 FORMATS = ("svg", "pdf")
 
@@ -120,17 +120,17 @@ def draw(view: View, name: str) -> Figure | None:
     axes = figure.add_subplot()
     if not make(figure, axes, view):
         return None
-    axes.set_title(_plain(view["name"]), loc="left", fontsize=9)
+    axes.set_title(plain(view["name"]), loc="left", fontsize=9)
     return figure
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text of a user's file, without the $ that Matplotlib would read as mathematics."""
     return text.replace("$", r"\$")
 
 
 def _horizontal(axes: Axes, names: list[str]) -> None:
-    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    axes.set_yticks(range(len(names)), [plain(name) for name in names])
     axes.invert_yaxis()
 
 

@@ -106,11 +106,9 @@ def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
         f"({view['processing_cycles']:,} cycles)."
     )
     if busy < PACE:
+        come = "come" if station == "pes" else "comes"
         lines = [
-            f"No single station is busy all the time: {STATION_WORDS[station]} come closest, "
-            f"busy {_percent(busy)} of the time."
-            if station == "pes"
-            else f"No single station is busy all the time: {STATION_WORDS[station]} comes closest, "
+            f"No single station is busy all the time: {STATION_WORDS[station]} {come} closest, "
             f"busy {_percent(busy)} of the time.",
             reached,
         ]
@@ -502,9 +500,9 @@ def _network_time(result: ResultFile, view: View) -> list[str]:
         if first == "no single station"
         else f"The {first} {verb} the pace for {_percent(share)} of the time"
     )
-    rest = [f"{name} {_percent(cycles / total)}" for name, cycles in ranked[1:]]
+    rest = ", ".join(f"{name} {_percent(cycles / total)}" for name, cycles in ranked[1:])
     lines = [
-        f"{head}{f' (then: {chr(44).join(rest)})' if rest else ''}.".replace(",", ", "),
+        f"{head}{f' (then: {rest})' if rest else ''}.",
         f"Slowest layers, with what sets their pace: {named}.",
         f"The network reaches {view['macs_per_cycle']:.1f} of {result.hw.pes} MACs per cycle and "
         f"takes {_ms(view['processing_ms'])} for {result.batch} "

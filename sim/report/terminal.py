@@ -12,6 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
+from sim.plan.mapping import ceil_div
+from sim.plan.schedule import make_plan
+
 if TYPE_CHECKING:
     from fractions import Fraction
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from sim.account.energy import EnergyBreakdown
     from sim.account.result import LayerResult, Result
+    from sim.plan.schedule import Plan
 
 Rows = Iterator[list[str] | None]
 
@@ -48,6 +52,9 @@ ENERGY_LEVELS = {
 MOST_LAYERS_IN_WORDS = 16  # a longer network gets one line for all, not a page of sentences
 MOST_MAPS = 2
 MOST_MAP_ROWS = 48
+STANDSTILL = {"ifmap_load": "ifmap load", "ofmap_dump": "ofmap dump"}
+"""What the array stands still for, in the order of the latency table, with its heading."""
+
 NAME_CELLS = 16
 SHORTEST_NAME_CELLS = 11  # names are cut to this before numbers lose digits
 
@@ -61,6 +68,7 @@ def render_result(result: Result, *, width: int = 80, color: bool = False) -> st
     if result.layers:
         sections += [
             ["Layers", *_layer_table(result, width)],
+            ["Total latency, ms", *_latency(result, width)],
             [f"Where the time goes: % of cycles x {result.hw.pes} PEs", *_stalls(result, width)],
         ]
         if any(layer.values is not None for layer in result.layers):
@@ -78,6 +86,11 @@ def render_result(result: Result, *, width: int = 80, color: bool = False) -> st
     if result.refused:
         what = "simulated" if _simulated(result) else "estimated"
         sections.append([f"Refused by the chip, not {what}", *_refused(result, width)])
+    return sections_text(sections, color)
+
+
+def sections_text(sections: Iterable[Sequence[str]], color: bool) -> str:
+    """Sections with an empty line between them; the first line of each is its heading."""
     blocks = []
     for title, *lines in sections:
         blocks.append("\n".join([f"\x1b[1m{title}\x1b[0m" if color else title, *lines]))
@@ -160,7 +173,35 @@ def _layer_table(result: Result, width: int) -> list[str]:
         text += "Passes that are equal by construction are simulated once."
     else:
         text += "Bound by: the station whose passes take most of the cycles" + _shared(result)
-    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
+
+
+def _latency(result: Result, width: int) -> list[str]:
+    """Processing latency and what the array stands still beside it, up to the total latency."""
+    places = 2 if result.milliseconds(result.total_cycles) >= 10 else 4
+
+    def row(name: str, layers: Sequence[LayerResult], short: bool) -> list[str]:
+        cycles = (
+            sum(layer.processing_cycles for layer in layers),
+            *(sum(layer.standstill_cycles[what] for layer in layers) for what in STANDSTILL),
+            sum(layer.total_cycles for layer in layers),
+        )
+        return [name, *(number(result.milliseconds(found), places, short) for found in cycles)]
+
+    def rows(short: bool) -> Rows:
+        yield from _with_rule(
+            [
+                *(row(layer.layer.name, [layer], short) for layer in result.layers),
+                *([row("all", result.layers, short)] if len(result.layers) > 1 else []),
+            ]
+        )
+
+    text = (
+        "Ifmap load, ofmap dump: the array stands still while these cross the DRAM link. Total: "
+        "all three."
+    )
+    heads = ["layer", "processing", *STANDSTILL.values(), "total"]
+    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
 
 
 def _bound(layer: LayerResult) -> str:
@@ -226,12 +267,12 @@ def _largest(by_cause: Mapping[str, int]) -> str:
 
 def _largest_loss(result: Result, layer: LayerResult) -> str:
     """One sentence on what keeps the PEs from computing most of the time."""
-    hw, entries, cycles = result.hw, layer.entries, layer.processing_cycles
+    hw, cycles = result.hw, layer.processing_cycles
     by_cause = layer.cycles_by_cause
     cause = _largest(by_cause)
 
-    def busy(words: int, words_per_cycle: int) -> str:
-        return f"{100 * words / words_per_cycle / cycles:.0f} % of the time"
+    def busy(network: str) -> str:
+        return f"{100 * bus_beats(_plan(result, layer))[network] / cycles:.0f} % of the time"
 
     if by_cause[cause] == 0:
         return "none: every PE computes in every cycle."
@@ -246,18 +287,18 @@ def _largest_loss(result: Result, layer: LayerResult) -> str:
         at = hw.noc.gin_ifmap_words_per_cycle
         return (
             f"{share} waiting for ifmap: its bus ({at} word{'s' if at != 1 else ''}/cycle) is busy "
-            f"{busy(entries['noc.gin_ifmap.words'], at)}."
+            f"{busy('gin_ifmap')}."
         )
     psum_rate = hw.noc.psum_words_per_cycle
     if cause == "waiting_psum_in":
         return (
             f"{share} waiting for psums from below; the psum bus ({psum_rate} words/cycle) is busy "
-            f"{busy(entries['noc.gin_psum.words'], psum_rate)}."
+            f"{busy('gin_psum')}."
         )
     if cause == "waiting_psum_out":
         return (
             f"{share} waiting for room to send psums; the GON ({psum_rate} words/cycle) is busy "
-            f"{busy(entries['noc.gon_psum.words'], psum_rate)}."
+            f"{busy('gon_psum')}."
         )
     link_cycles = layer.dram_bytes["filter"] * 8 / hw.dram.link_bits * float(hw.link_beat_cycles)
     if link_cycles > cycles / 2:
@@ -318,7 +359,7 @@ def _layer_traffic(result: Result, width: int) -> list[str]:
         "MB = 10^6 bytes. GLB filter, ifmap, ofmap: reads. As published: ifmap and psum reads, "
         "psum writes and ofmap reads, as JSSC 2017 counts the accesses of the global buffer."
     )
-    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
 
 
 def _memory_table(result: Result, width: int) -> list[str]:
@@ -366,7 +407,7 @@ def _memory_table(result: Result, width: int) -> list[str]:
         f"link. GLB as JSSC 2017 counts it: {number(published / 1e6, places)} MB."
     )
     heads = ["memory", "words\nread", "\nMB", "words\nwritten", "\nMB"]
-    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
 
 
 def _nocs(result: Result, width: int) -> list[str]:
@@ -380,6 +421,12 @@ def _nocs(result: Result, width: int) -> list[str]:
         ("local links psum", "local_psum", None),  # many links: no one rate
     )
     places = _mb_places([entries[f"noc.{key}.words"] * word_bytes for _, key, _ in networks])
+    beats: Counter[str] = Counter()
+    for layer in result.layers:
+        beats.update(bus_beats(_plan(result, layer)))
+
+    def share(cycles: float) -> str:
+        return f"{100 * cycles / result.processing_cycles:.1f}"
 
     def rows(short: bool) -> Rows:
         for name, key, rate in networks:
@@ -391,22 +438,52 @@ def _nocs(result: Result, width: int) -> list[str]:
                 number(words * word_bytes / 1e6, places, short),
                 count(deliveries, short),
                 f"{deliveries / words:.2f}" if words else "-",
-                "-" if rate is None else f"{100 * words / rate / result.processing_cycles:.1f}",
+                *(("-", "-") if rate is None else (share(beats[key]), share(words / rate))),
             ]
 
     active, gated = entries["mac.active"], entries["mac.gated"]
     if gated:
-        share = f" ({100 * gated / (active + gated):.1f} %, their ifmap word is zero)"
+        zeros = f" ({100 * gated / (active + gated):.1f} %, their ifmap word is zero)"
     elif all(
         layer.layer.ifmap_zero_fraction is None and layer.values is None for layer in result.layers
     ):
-        share = " (nothing is known of zeros in the ifmaps)"
+        zeros = " (nothing is known of zeros in the ifmaps)"
     else:
-        share = ""
-    heads = ["network", "words\nsent", "\nMB", "words\ndelivered", "deliveries\nper word",
-             "busy\n% of time"]  # fmt: skip
-    macs = f"MACs: {count(active)} active, {count(gated)} gated{share}."
-    return [*_fitted(heads, rows, width), "", *wrap(macs, width)]
+        zeros = ""
+    heads = ["network", "words\nsent", "\nMB", "words\ndelivered", "per\nword", "busy\n%",
+             "used\n%"]  # fmt: skip
+    text = (
+        "Busy: cycles in which the network sends, of the processing latency. Used: the same had "
+        "every beat been full."
+    )
+    macs = f"MACs: {count(active)} active, {count(gated)} gated{zeros}."
+    return [*fitted(heads, rows, width), *wrap(text, width, "  "), "", *wrap(macs, width)]
+
+
+def _plan(result: Result, layer: LayerResult) -> Plan:
+    return make_plan(layer.layer, result.batch, result.hw, layer.mapping, layer.mapping_source)
+
+
+def bus_beats(plan: Plan) -> dict[str, int]:
+    """Cycles in which each bus sends; the last beat of a window or of a PE's row may be short."""
+    noc = plan.hw.noc
+    psum, filters = noc.psum_words_per_cycle, noc.gin_filter_words_per_cycle
+    found = dict.fromkeys(("gin_filter", "gin_ifmap", "gin_psum", "gon_psum"), 0)
+    for shape, times in plan.classes.items():
+        window = shape.strip_rows * sum(ceil_div(p, psum) for p in shape.filters)
+        found["gon_psum"] += times * shape.windows * window
+        found["gin_psum"] += 0 if shape.first_channels else times * shape.windows * window
+        found["gin_ifmap"] += times * ceil_div(shape.ifmap_words, noc.gin_ifmap_words_per_cycle)
+        found["gin_filter"] += (
+            times
+            * shape.filter_rows
+            * sum(
+                ceil_div(p * q * shape.filter_columns, filters)
+                for p in shape.filters
+                for q in shape.channels
+            )
+        )
+    return found
 
 
 def _energy(result: Result, width: int) -> list[list[str]]:
@@ -430,7 +507,7 @@ def _energy_by_level(
     priced: Sequence[tuple[str, EnergyBreakdown]], scale: float, width: int
 ) -> list[str]:
     whole = priced[-1][1]
-    missing = {_level(action) for action in whole.unpriced} - set(map(_level, whole.by_action))
+    missing = _without_price(whole)
 
     def row(name: str, energy: EnergyBreakdown, short: bool) -> list[str]:
         values = [
@@ -467,13 +544,14 @@ def _energy_by_level(
         text += f". It has no price for {', nor for '.join(without)}: the numbers are without that."
     else:
         text += ". Everything that was counted has one."
-    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
 
 
 def _energy_by_data_type(
     priced: Sequence[tuple[str, EnergyBreakdown]], scale: float, width: int
 ) -> list[str]:
     whole = priced[-1][1]
+    missing = _without_price(whole) & {"mac", "static"}  # data types that are a level, too
     watts = whole.average_power_w
     in_pj = whole.unit == "pJ"
 
@@ -482,7 +560,10 @@ def _energy_by_data_type(
         per_mac, delay = energy.per_mac, energy.energy_delay_product
         return [
             name,
-            *(number(float(part) / scale, 2, short) for part in energy.by_data_type.values()),
+            *(
+                "-" if kind in missing else number(float(part) / scale, 2, short)
+                for kind, part in energy.by_data_type.items()
+            ),
             "-" if per_mac is None else number(float(per_mac), 2, short),
             *([] if power is None else [number(1e3 * float(power), 1, short)]),
             "-" if delay is None else f"{float(delay):.2e}",
@@ -491,7 +572,14 @@ def _energy_by_data_type(
     def rows(short: bool) -> Rows:
         yield from _with_rule([row(name, energy, short) for name, energy in priced])
         parts = shares(whole.by_data_type.values())
-        yield ["% of all", *parts, *[""] * (2 if watts is None else 3)]
+        yield [
+            "% of all",
+            *(
+                "-" if kind in missing else part
+                for kind, part in zip(whole.by_data_type, parts, strict=True)
+            ),
+            *[""] * (2 if watts is None else 3),
+        ]
 
     heads = ["layer", "\nifmap", "\nfilter", "\npsum", "\nMAC", "\nstatic"]
     heads += ["per\nMAC, pJ" if in_pj else "per\nMAC"]
@@ -503,7 +591,12 @@ def _energy_by_data_type(
         if any(_level(action) == "dram" for action in whole.by_action):
             text += f"; with it {number(1e3 * float(watts), 1)} mW"
         text += "."
-    return [*_fitted(heads, rows, width), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
+
+
+def _without_price(whole: EnergyBreakdown) -> set[str]:
+    """Levels of which something happened and nothing has a price."""
+    return {_level(action) for action in whole.unpriced} - set(map(_level, whole.by_action))
 
 
 def _level(action: str) -> str:
@@ -752,11 +845,16 @@ def table(
     return text
 
 
-def _fitted(heads: Sequence[str], rows: Callable[[bool], Rows], width: int) -> list[str]:
+def fitted(
+    heads: Sequence[str],
+    rows: Callable[[bool], Iterable[Sequence[str] | None]],
+    width: int,
+    left: int = 1,
+) -> list[str]:
     """The table in full numbers, or in short ones where those would be too wide."""
-    lines = table(heads, rows(False), width, least=SHORTEST_NAME_CELLS)
+    lines = table(heads, rows(False), width, left=left, least=SHORTEST_NAME_CELLS)
     if max(map(cells, lines)) > width:
-        lines = table(heads, rows(True), width)
+        lines = table(heads, rows(True), width, left=left)
     return lines
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sim.check.published import MARKS
-from sim.report.terminal import cut, table, wrap
+from sim.report.terminal import cut, sections_text, table, wrap
 
 if TYPE_CHECKING:
     from sim.check.published import (
@@ -58,11 +58,7 @@ def render_validation(validation: Validation, *, width: int = 80, color: bool = 
         section for found in validation.networks for section in _network(validation, found, width)
     ]
     sections.append(_legend(validation, width))
-    blocks = [
-        "\n".join([f"\x1b[1m{title}\x1b[0m" if color else title, *lines])
-        for title, *lines in sections
-    ]
-    return "\n\n".join(blocks) + "\n"
+    return sections_text(sections, color)
 
 
 def _network(validation: Validation, found: NetworkValidation, width: int) -> list[list[str]]:

@@ -117,6 +117,30 @@ def test_layers_and_totals() -> None:
     assert row(lines, "all")[-1] == "416,520"
 
 
+def test_total_latency_is_processing_and_both_standstills() -> None:
+    result = run("alexnet", layers=["CONV1", "CONV5"])
+    lines = section(render_result(result), "Total latency, ms")
+    assert row(lines, "CONV1")[-1] == "20.97"  # docs/validation.md
+    assert row(lines, "CONV5")[-1] == "12.34"
+    for name in ("CONV1", "CONV5", "all"):
+        *parts, total = map(float, row(lines, name))
+        assert sum(parts) == pytest.approx(total, abs=0.02)
+    assert float(row(lines, "all")[-1]) == pytest.approx(
+        result.milliseconds(result.total_cycles), abs=0.005
+    )
+
+
+def test_a_beat_that_is_not_full_takes_the_bus_all_the_same() -> None:
+    # C1 has p = 6 filters in a PE: each window's psums take two beats, of 4 and of 2 words.
+    (layer,) = c1().layers
+    (gon,) = (line for line in render_result(c1()).splitlines() if line.startswith("  GON psum"))
+    busy, used = map(float, gon.split()[-2:])
+    assert busy == pytest.approx(100 * 28 * 28 * 2 / layer.processing_cycles, abs=0.05)
+    assert used == pytest.approx(busy * 6 / 8, abs=0.1)
+    stuck = render_result(replace(c1(), layers=(all_cycles(layer, "waiting_psum_out"),)))
+    assert f" is busy {busy:.0f} % of the time." in " ".join(stuck.split())
+
+
 def test_the_rows_of_the_stall_table_add_up_to_100() -> None:
     lines = section(render_result(lenet()), "Where the time goes")
     for name in ("C1", "C3", "C5", "F6", "OUTPUT", "all"):
