@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -165,6 +165,15 @@ class _Kind:
         self.times = 0
 
 
+class _Booked(NamedTuple):
+    """A pass that has run: its kind, and its tiles."""
+
+    kind: _Kind
+    ifmap_load_words: int
+    ofmap_final_words: int
+    ends_m_block: bool
+
+
 class _LayerRun:
     """A layer while its passes run: feed it the passes in order, then take the activity."""
 
@@ -179,7 +188,10 @@ class _LayerRun:
         self._kinds: dict[PassKey, _Kind] = {}
         self._first: dict[int, _Kind] = {}
         self._last: _Kind | None = None
-        self._steps: list[tuple[Pass, _Kind]] = []
+        # Equal ones are one object: millions of them cost no memory, and Python's garbage collector
+        # has nothing to walk through.
+        self._booked: list[_Booked] = []
+        self._distinct: dict[_Booked, _Booked] = {}
 
     def add(self, step: Pass, *, anew: bool) -> None:
         """Run a pass; `anew` also where an equal one has been simulated."""
@@ -216,7 +228,8 @@ class _LayerRun:
                 min(fetched, kind.shape.filter_words),
                 lambda: Machine(kind.shape, hw, kind.start),
             )
-        self._steps.append((step, kind))
+        booked = _Booked(kind, step.ifmap_load_words, step.ofmap_final_words, step.ends_m_block)
+        self._booked.append(self._distinct.setdefault(booked, booked))
         self._last = kind
 
     def _kind(self, shape: PassShape) -> tuple[_Kind, bool]:
@@ -286,8 +299,8 @@ class _LayerRun:
             used = outcome.stalls[gated] == 0
             stalls[idle][used] += extra
             stalls[gated][~used] += extra
-        loads = sum(step.ifmap_load_words for step, _ in self._steps)
-        dumps = sum(step.ofmap_final_words for step, _ in self._steps)
+        loads = sum(booked.ifmap_load_words for booked in self._booked)
+        dumps = sum(booked.ofmap_final_words for booked in self._booked)
         counts["mac.gated"] = self.gated_macs
         counts["dram.ifmap.read"] = counts["glb.ifmap.write"] = loads
         counts["dram.ofmap.write"] = counts["glb.ofmap.read"] = dumps
@@ -298,7 +311,7 @@ class _LayerRun:
             multicast=dict(sorted(multicast.items())),
             macs=macs,
             stalls=stalls,
-            pass_cycles=np.array([kind.cycles for _, kind in self._steps], np.int64),
+            pass_cycles=np.array([booked.kind.cycles for booked in self._booked], np.int64),
             passes_simulated=self.simulated,
             events=events,
             standstill=self._standstill(),
@@ -311,7 +324,7 @@ class _LayerRun:
 
     def _order(self) -> Order:
         places = {id(kind): place for place, kind in enumerate(self._kinds.values())}
-        return fold((places[id(kind)], step.ends_m_block) for step, kind in self._steps)
+        return fold((places[id(booked.kind)], booked.ends_m_block) for booked in self._booked)
 
     def _standstill(self) -> Standstill:
         traffic = Traffic.of(self.plan.layer, self.plan.hw)
@@ -323,17 +336,19 @@ class _LayerRun:
 
     def _timed(self) -> list[TimedPass]:
         """The passes as tiles see them: filters cross the link during the pass before."""
-        begun = [kind.begun_ticks for _, kind in self._steps[1:]] + [0]
-        return [
+        begun = [booked.kind.begun_ticks for booked in self._booked[1:]] + [0]
+        distinct: dict[TimedPass, TimedPass] = {}
+        timed = (
             TimedPass(
-                kind.cycles,
-                kind.missing_ticks + ahead,
-                step.ifmap_load_words,
-                step.ofmap_final_words,
-                step.ends_m_block,
+                booked.kind.cycles,
+                booked.kind.missing_ticks + ahead,
+                booked.ifmap_load_words,
+                booked.ofmap_final_words,
+                booked.ends_m_block,
             )
-            for (step, kind), ahead in zip(self._steps, begun, strict=True)
-        ]
+            for booked, ahead in zip(self._booked, begun, strict=True)
+        )
+        return [distinct.setdefault(step, step) for step in timed]
 
 
 def _full_strip(plan: Plan, shape: PassShape) -> PassShape:
