@@ -36,6 +36,7 @@ MAX_BASES: Final = 4
 _DATA = Path(__file__).parent / "data"
 _SUFFIXES = (".yaml", ".yml")
 _KIND = "shipped hardware"
+_LONGEST = 100  # characters of a setting or path that a message repeats as they are
 
 
 def shipped_hardware() -> tuple[str, ...]:
@@ -65,7 +66,8 @@ def load_hardware(name_or_path: str, overrides: Sequence[str] = ()) -> Hardware:
     except InputError as error:
         faults += error.faults
     if faults:
-        raise InputError(*sorted(faults, key=lambda fault: (fault.file, fault.line or 0)))
+        # What has no line, such as how many more there are, comes after what has.
+        raise InputError(*sorted(faults, key=lambda f: (f.file, f.line is None, f.line or 0)))
     return hardware
 
 
@@ -121,7 +123,7 @@ class _Setting:
 
 
 def _plain(text: str) -> str:
-    return text if text.isprintable() else shown(text)
+    return text if text.isprintable() and len(text) <= _LONGEST else shown(text)
 
 
 def _unknown_field(name: str) -> str:

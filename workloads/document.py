@@ -32,7 +32,13 @@ MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
 """Deepest nesting of lists and mappings; the reader recurses, so it needs a bound."""
 
-_MAX_FAULTS = 100  # a hostile file would otherwise turn every byte into a line of output
+MAX_VALUES: Final = 100_000
+"""Most lists, mappings and scalars of a file, ten for each of 10,000 layers: one of two bytes takes
+a thousand in memory where it is a fault."""
+
+MAX_FAULTS: Final = 100
+"""Faults told of a file: a hostile one would turn every byte into a line of output."""
+
 _MAX_DIGITS = 64  # far above any size or count, far below where int() turns quadratic
 _MAX_SHOWN = 60  # characters of a user's value repeated in a message
 _MAX_KNOWN = 20  # names listed after "known:"
@@ -155,11 +161,14 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """The message for a name that does not exist: the likely one, then the known ones."""
     names = list(known)
     near = closest(name, names)
-    listed = ", ".join(names[:_MAX_KNOWN])
-    if len(names) > _MAX_KNOWN:
-        listed += f", ... ({len(names)} in all)"
     suggestion = f"did you mean {near!r}? " if near is not None else ""
-    return f"no {kind} {shown(name)}; {suggestion}known: {listed or 'none'}"
+    return f"no {kind} {shown(name)}; {suggestion}known: {listed(names) or 'none'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many there are where that is not all."""
+    more = f", ... ({len(names)} in all)" if len(names) > _MAX_KNOWN else ""
+    return ", ".join(names[:_MAX_KNOWN]) + more
 
 
 def read_document(path: Path | str) -> Document:
@@ -204,8 +213,9 @@ def parse_document(text: str, file: str) -> Document:
     """The YAML document `text`; `file` is the name that faults carry.
 
     Raises `InputError` for text above `MAX_BYTES`, a syntax error, no document or several,
-    duplicate or non-text keys, tags, anchors, aliases, nesting beyond `MAX_DEPTH`, numbers that
-    are not finite, and numbers with a leading zero (octal to YAML 1.1, decimal to YAML 1.2).
+    duplicate or non-text keys, tags, anchors, aliases, nesting beyond `MAX_DEPTH`, more than
+    `MAX_VALUES`, numbers that are not finite, and numbers with a leading zero (octal to YAML 1.1,
+    decimal to YAML 1.2).
     """
     try:
         size = len(text.encode())
@@ -233,6 +243,7 @@ class _Reader:
         self._file = file
         self._text = text
         self._faults: list[Fault] = []
+        self._values = 0
 
     def read(self) -> Document:
         try:
@@ -276,6 +287,9 @@ class _Reader:
         self, event: yaml.Event, events: Iterator[yaml.Event], path: DocumentPath
     ) -> tuple[object, _Mark]:
         line = _line(event)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._stop(line, (), f"holds more than the limit of {MAX_VALUES} values")
         mark = _Mark(line)
         if isinstance(event, yaml.AliasEvent):
             self._fault(line, path, f"alias *{event.anchor} is not allowed; repeat the value")
@@ -361,7 +375,7 @@ class _Reader:
 
     def _fault(self, line: int, path: DocumentPath, message: str) -> None:
         self._faults.append(Fault(self._file, line, field_name(path), message))
-        if len(self._faults) >= _MAX_FAULTS:
+        if len(self._faults) >= MAX_FAULTS:
             raise InputError(*self._faults)
 
     def _stop(self, line: int | None, path: DocumentPath, message: str) -> NoReturn:
@@ -385,7 +399,7 @@ def validate(model: type[M], document: Document, at: DocumentPath = (), data: ob
     except ValidationError as error:
         # Pydantic's own texts name its types and link to its site; only the details are used.
         details = error.errors(include_url=False)
-        problems = [_Problem.of(model, detail, data) for detail in details[:_MAX_FAULTS]]
+        problems = [_Problem.of(model, detail, data) for detail in details[:MAX_FAULTS]]
     faults = [
         Fault(
             document.file,
@@ -404,9 +418,9 @@ def in_order(faults: Iterable[Fault], more: int = 0) -> list[Fault]:
     `more` are left out already.
     """
     found = sorted(faults, key=lambda fault: fault.line or 0)
-    more += max(0, len(found) - _MAX_FAULTS)
+    more += max(0, len(found) - MAX_FAULTS)
     note = [Fault(found[0].file, None, "", f"{more} more faults are not shown")] if more else []
-    return found[:_MAX_FAULTS] + note
+    return found[:MAX_FAULTS] + note
 
 
 def _descend(data: Any, path: DocumentPath) -> object:
@@ -435,7 +449,7 @@ class _Problem:
 
     @classmethod
     def of(cls, model: type[BaseModel], detail: ErrorDetails, data: object) -> _Problem:
-        loc, kind, value = detail["loc"], detail["type"], detail["input"]
+        loc, kind = detail["loc"], detail["type"]
         if kind == "extra_forbidden":
             path, branch = _document_path(loc[:-1], data, missing=False)
             message = _unknown_key(str(loc[-1]), sorted(_keys_at(model, loc[:-1])))
@@ -444,7 +458,7 @@ class _Problem:
         if kind in ("missing", "union_tag_not_found"):
             what = _description(model, loc) or "a value is required"
             return cls(path, path, branch, f"missing; {what}")
-        return cls(path, path, branch, *_wording(detail, value))
+        return cls(path, path, branch, *wording(detail))
 
 
 def _document_path(
@@ -557,9 +571,9 @@ _BOUNDS: Final[Mapping[str, str]] = {
 }
 
 
-def _wording(detail: ErrorDetails, value: object) -> tuple[str, str]:
-    """What the value must be, and what it is."""
-    kind, context = detail["type"], detail.get("ctx", {})
+def wording(detail: ErrorDetails) -> tuple[str, str]:
+    """What a value that pydantic refuses must be, and what it is: both end up in one message."""
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     got = f", got {shown(value)}"
     if kind in ("value_error", "assertion_error"):
         return str(context["error"]), ""  # a validator of ours; its text is complete
@@ -576,7 +590,10 @@ def _wording(detail: ErrorDetails, value: object) -> tuple[str, str]:
         else:
             expected = context["expected"]
         names = re.findall(r"'([^']*)'", expected)
-        near = closest(value, names) if isinstance(value, str) else None
+        near = None
+        if isinstance(value, str):  # `convolution` is no typing error for `conv`, but means it
+            longer = (name for name in names if value.casefold().startswith(name))
+            near = closest(value, names) or next(longer, None)
         return f"must be {expected}", got + (f"; did you mean {near!r}?" if near else "")
     stem = kind.partition("_")[0]
     if stem in _TYPES:

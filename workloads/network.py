@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from workloads.document import (
+    MAX_FAULTS,
     Document,
     DocumentPath,
     Fault,
@@ -81,9 +82,11 @@ class Network:
         known = {layer.name.casefold(): layer.name for layer in self.layers}
         unknown = [name for name in dict.fromkeys(names) if name.casefold() not in known]
         if unknown:
-            listed = known.values()
             raise InputError(
-                *(Fault(self.name, None, "", unknown_name("layer", n, listed)) for n in unknown)
+                *(
+                    Fault(self.name, None, "", unknown_name("layer", name, known.values()))
+                    for name in unknown[:MAX_FAULTS]
+                )
             )
         wanted = {name.casefold() for name in names}
         return tuple(layer for layer in self.layers if layer.name.casefold() in wanted)

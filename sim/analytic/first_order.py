@@ -40,8 +40,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hw_models.energy import exact
 from workloads.document import (
+    MAX_FAULTS,
     Fault,
     InputError,
+    in_order,
     parse_document,
     read_document,
     unknown_name,
@@ -370,13 +372,28 @@ def read_precisions(path: str) -> dict[str, Precision]:
     return _precisions(validate(_PrecisionFile, read_document(path)))
 
 
-def load_precisions(name_or_path: str) -> dict[str, Precision]:
-    """The shipped example by its name, or a file's; errors as `read_precisions`."""
-    return (
-        example_precisions()
-        if name_or_path == EXAMPLE_PRECISIONS
-        else read_precisions(name_or_path)
-    )
+def load_precisions(name_or_path: str, network: Network | None = None) -> dict[str, Precision]:
+    """The shipped example by its name, or a file's; layers as the network spells them.
+
+    Raises `InputError` with every fault of the file, and of layers that the network does not have,
+    in any case.
+    """
+    if name_or_path == EXAMPLE_PRECISIONS:
+        document = parse_document(_shipped(f"{name_or_path}.yaml"), f"{name_or_path}.yaml")
+    else:
+        document = read_document(name_or_path)
+    found = _precisions(validate(_PrecisionFile, document))
+    if network is None:
+        return found
+    names = {layer.name.casefold(): layer.name for layer in network.layers}
+    unknown = [name for name in found if name.casefold() not in names]
+    if unknown:
+        faults = [
+            document.fault(("layers", name), unknown_name("layer", name, names.values()))
+            for name in unknown[:MAX_FAULTS]
+        ]
+        raise InputError(*in_order(faults, len(unknown) - len(faults)))
+    return {names[name.casefold()]: given for name, given in found.items()}
 
 
 def find_network(name_or_path: str) -> Network:

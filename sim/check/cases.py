@@ -12,10 +12,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from hw_models.load import load_hardware
-from sim.errors import InputError, MappingError
+from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapping import FACTORS, Mapping, parse_mapping
 from sim.plan.schedule import Plan, make_plan
-from workloads.document import read_document, validate
+from workloads.document import Document, in_order, read_document, validate
 from workloads.layer import Layer, ShapeError
 from workloads.network import network_from_document
 
@@ -105,11 +105,43 @@ def read_case(path: Path | str) -> Case:
     """
     document = read_document(path)
     found = validate(_CaseFile, document)
+    faults: list[Fault] = []
+    mapping = None
+    try:
+        mapping = parse_mapping(found.mapping)
+    except InputError as error:
+        faults += _told_at(document, "mapping", error)
+    try:
+        load_hardware(found.hw)
+    except InputError as error:
+        faults += _told_at(document, "hw", error)
+    else:
+        try:
+            load_hardware(found.hw, found.set)
+        except InputError as error:
+            faults += _told_at(document, "set", error)
+    if faults or mapping is None:
+        raise InputError(*in_order(faults))
     parts = {"network": found.network, "layers": document.data["layers"]}  # type: ignore[index]
     (layer,) = network_from_document(replace(document, data=parts)).layers
     # The file tells a layer as a network of one, but it is one of any network's layers.
     layer = replace(layer, network_input=False)
-    return Case(layer, found.batch, found.hw, found.set, parse_mapping(found.mapping))
+    case = Case(layer, found.batch, found.hw, found.set, mapping)
+    try:
+        _ = case.plan
+    except MappingError as error:
+        raise InputError(*_told_at(document, "mapping", error)) from None
+    return case
+
+
+def _told_at(document: Document, key: str, error: InputError) -> list[Fault]:
+    """Faults of what the file gives under a key, at its line; those within another file stay."""
+
+    def told(fault: Fault) -> Fault:
+        text = str(fault).removeprefix("--set ").removeprefix("--mapping: ")
+        return fault if fault.line is not None else document.fault((key,), text)
+
+    return [told(fault) for fault in error.faults]
 
 
 def random_cases(seed: int) -> Iterator[Case]:

@@ -148,7 +148,7 @@ def _explain(error: BaseException) -> int:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             command = error.ctx.command_path
             click.echo(f"{error.ctx.get_usage()}\nTry '{command} --help' for help.\n", err=True)
-        click.echo(f"error: {error.format_message()}", err=True)
+        click.echo(f"error: {_words(error)}", err=True)
         return USAGE
     if isinstance(error, OSError):
         place = error.filename or error.filename2
@@ -182,6 +182,18 @@ def _explain(error: BaseException) -> int:
         err=True,
     )
     return DEFECT
+
+
+def _words(error: click.ClickException) -> str:
+    """The message; with one near name, where click would list several or none."""
+    from workloads.document import closest
+
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return error.format_message()
+    known = [name for parameter in error.ctx.command.params for name in parameter.opts]
+    near = closest(error.option_name, [name for name in known if name.startswith("--")])
+    hint = f" Did you mean '{near}'?" if near else ""
+    return f"No such option '{error.option_name}'.{hint}"
 
 
 def _abandon_broken_streams() -> None:

@@ -13,6 +13,7 @@ import click
 
 from sim.cli.options import (
     HelpWithoutArguments,
+    OneOf,
     Prices,
     Selection,
     pricing_options,
@@ -66,7 +67,7 @@ _OPTIONS = {"energy_table": "--energy", "settings": "--set", "report_file": "--r
 @pricing_options
 @click.option(
     "--model",
-    type=click.Choice(MODELS),
+    type=OneOf(MODELS),
     default=CLOSED_FORM,
     show_default=True,
     help="closed-form: the simulated machine; first-order: the energy estimator of 2022 from "
@@ -158,8 +159,8 @@ def _first_order(
     )
 
     network, _, hw = selection.load(find_network)
-    precisions = None if prices.precision is None else load_precisions(prices.precision)
     whole = replace(network, layers=find_network(selection.network).layers)
+    precisions = None if prices.precision is None else load_precisions(prices.precision, whole)
     # All layers, so that a precision file may name those that are not selected.
     every = estimate_network(whole, precisions, (hw.array.rows, hw.array.columns))
     chosen = {layer.name for layer in network.layers}

@@ -17,6 +17,23 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice  # generic from 8.2 on only
+
+
+class OneOf(_Choice):
+    """A choice; what is none of it is told with the nearest one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The choice."""
+        if value not in self.choices:
+            from workloads.document import unknown_name
+
+            self.fail(unknown_name(self.name, value, self.choices), param, ctx)
+        return str(value)
+
 
 class HelpWithoutArguments(click.Command):
     """A command that shows its help where it is given nothing at all."""

@@ -38,6 +38,10 @@ def lay_out(
             click.echo(f"refused: {layer.name}: {reason}", err=True)
     if prepared.refused and (selection.layers or not prepared.plans):
         which = "layers that you named" if prepared.plans else "every layer"
-        click.echo(f"error: {hw.name} refuses {which}; nothing was {done}", err=True)
+        click.echo(
+            f"error: {hw.name} refuses {which}; nothing was {done}: try another --mapping, --hw or "
+            "--set",
+            err=True,
+        )
         raise click.exceptions.Exit(2)
     return prepared

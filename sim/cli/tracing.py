@@ -50,11 +50,13 @@ class Tracing:
             raise click.UsageError(f"{alone[0]} needs --trace: without it nothing is recorded")
         if file == "-":
             raise click.UsageError("--trace -: a trace is written to a file")
+        from workloads.document import unknown_name
+
         chosen = tuple(part.strip() for part in blocks.split(",")) if blocks is not None else ()
         for part in chosen:
             if part not in BLOCK_GROUPS:
                 raise click.UsageError(
-                    f"--trace-blocks: no blocks {part!r}; known: {', '.join(BLOCK_GROUPS)}"
+                    f"--trace-blocks: {unknown_name('group of blocks', part, BLOCK_GROUPS)}"
                 )
         return cls(file, layers, None if window is None else _window(window), chosen)
 
@@ -68,12 +70,12 @@ class Tracing:
         """
         if self.file is None:
             return
+        from workloads.document import unknown_name
+
         known = [plan.layer.name for plan in prepared.plans]
         for name in self.layers:
             if name.casefold() not in (each.casefold() for each in known):
-                raise click.UsageError(
-                    f"--trace-layer {name}: is not simulated; known: {', '.join(known)}"
-                )
+                raise click.UsageError(f"--trace-layer: {unknown_name('layer', name, known)}")
         Target(self.file).check()
 
     @contextmanager

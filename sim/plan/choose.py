@@ -17,7 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapper import auto_mapping
 from sim.plan.mapping import LARGEST_FACTOR, Mapping, parse_mapping, with_largest_m
-from workloads.document import closest, in_order, parse_document, read_document, shown, validate
+from workloads.document import (
+    MAX_FAULTS,
+    closest,
+    in_order,
+    listed,
+    parse_document,
+    read_document,
+    shown,
+    validate,
+)
 from workloads.network import MAX_LAYERS
 
 if TYPE_CHECKING:
@@ -155,15 +164,19 @@ def choose_mappings(
             )
         )
     book = read_mappings(spec)
-    unknown = [name for name in book.names() if name not in {layer.name for layer in layers}]
-    missing = [layer.name for layer in layers if layer.name not in book.names()]
+    known = [layer.name for layer in layers]
+    named, layer_names = book.content.layers, frozenset(known)
+    unknown = [name for name in named if name not in layer_names]
+    missing = [name for name in known if name not in named]
     faults = [
-        book.document.fault(("layers", name), _no_such_layer(name, layers)) for name in unknown
+        book.document.fault(("layers", name), _no_such_layer(name, known))
+        for name in unknown[:MAX_FAULTS]
     ]
     if missing:
-        faults.append(book.document.fault(("layers",), f"no mapping for {', '.join(missing)}"))
+        message = f"no mapping for {listed(missing)}"
+        faults.append(book.document.fault(("layers",), message))
     if faults:
-        raise InputError(*in_order(faults))
+        raise InputError(*in_order(faults, max(0, len(unknown) - MAX_FAULTS)))
     return [_from_book(book, layer, batch, hw, alternative=False) for layer in layers]
 
 
@@ -174,8 +187,7 @@ def _exists(path: Path | Traversable) -> bool:
         return False
 
 
-def _no_such_layer(name: str, layers: Sequence[Layer]) -> str:
-    known = [layer.name for layer in layers]
+def _no_such_layer(name: str, known: Sequence[str]) -> str:
     near = closest(name, known)
     hint = f"; did you mean '{near}'?" if near else ""
     return f"is not a layer of this run{hint}"

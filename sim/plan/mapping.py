@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from sim.errors import Fault, InputError, MappingError
-from workloads.document import closest, field_name, shown
+from workloads.document import MAX_FAULTS, closest, field_name, shown
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -88,7 +88,7 @@ def parse_mapping(text: str) -> Mapping:
     def fault(field: str, message: str) -> None:
         faults.append(Fault("--mapping", None, field, message))
 
-    for part in (piece.strip() for piece in text.split(",")):
+    for part in (piece.strip() for piece in text.split(",", MAX_FAULTS)):
         match = re.fullmatch(r"(\w+)\s*=\s*(\S+)", part)
         if match is None:
             fault(field_name((part,)), "is not of the form factor=value, as in m=64")

@@ -18,7 +18,7 @@ from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan, make_plan
 from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError
-from workloads.document import field_name, shown
+from workloads.document import field_name, shown, wording
 from workloads.layer import Layer, ShapeError, layer_from_dict
 
 if TYPE_CHECKING:
@@ -346,8 +346,7 @@ def _faults(error: ValueError, file: str) -> list[Fault]:
     faults = []
     for detail in error.errors(include_url=False)[:MOST_FAULTS]:
         path = tuple(part for part in detail["loc"])
-        missing = detail["type"] == "missing"
-        message = "is missing" if missing else f"{detail['msg']}, got {shown(detail['input'])}"
+        message = "is missing" if detail["type"] == "missing" else "".join(wording(detail))
         faults.append(Fault(file, None, field_name(path), message))
     return faults
 

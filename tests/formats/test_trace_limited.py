@@ -85,10 +85,10 @@ def test_a_pass_is_in_order_of_time(whole: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ({"layer": "C9"}, "no layer 'C9' in the trace; it has C1, C3, C5, F6, OUTPUT"),
+        ({"layer": "C9"}, "t: no layer 'C9'; known: C1, C3, C5, F6, OUTPUT"),
         ({"block": "gim"}, "no block 'gim'"),
-        ({"pe": (12, 0)}, "no block 'pe\\(12,0\\)' on an array of 12 x 14"),
-        ({"action": "sned"}, "no action 'sned'; known: read, write, send"),
+        ({"pe": (12, 0)}, "no block pe\\(12,0\\): rows are 0 to 11, columns 0 to 13"),
+        ({"action": "sned"}, "no action 'sned'; did you mean 'send'"),
         ({"kind": "weights"}, "no data type 'weights'"),
     ],
 )

@@ -152,7 +152,10 @@ class TestBreakdown:
             (["--energy", "isca2017"], "no shipped energy table 'isca2017'; did you mean"),
             (["--energy", "/absent.yaml"], "error: /absent.yaml: "),
             (["--precision", "/absent.yaml"], "error: /absent.yaml: "),
-            (["--precision", "alexnet_pruned"], "error: alexnet_pruned: layers: no layer 'CONV1'"),
+            (
+                ["--precision", "alexnet_pruned"],
+                "alexnet_pruned.yaml:6: layers.CONV1: no layer 'CONV1'",
+            ),
         ],
     )
     @pytest.mark.parametrize("command", ["run", "estimate"])
@@ -361,7 +364,7 @@ class TestAudit:
 
     def test_a_layer_that_the_chip_refuses(self, capsys: Capture) -> None:
         found = error(capsys, "audit", "lenet5", "--layer", "C1", "--set", "array.rows=4")
-        assert found.endswith("nothing was audited\n")
+        assert "nothing was audited" in found
         assert "no network 'x'" in error(capsys, "audit", "x")
 
     def test_help_where_nothing_is_given(self, capsys: Capture) -> None:

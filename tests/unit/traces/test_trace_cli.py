@@ -128,8 +128,11 @@ def test_files_that_are_none(
         (["--trace-window", "1:2"], "--trace-window needs --trace"),
         (["--trace", "t", "--trace-window", "5:5"], "must be FIRST:LAST in cycles"),
         (["--trace", "t", "--trace-window", "x"], "must be FIRST:LAST in cycles"),
-        (["--trace", "t", "--trace-blocks", "glb,nok"], "no blocks 'nok'; known: dram, glb, noc"),
-        (["--trace", "t", "--trace-layer", "C9"], "--trace-layer C9: is not simulated; known: C1"),
+        (
+            ["--trace", "t", "--trace-blocks", "glb,nok"],
+            "no group of blocks 'nok'; did you mean 'noc'?",
+        ),
+        (["--trace", "t", "--trace-layer", "C9"], "--trace-layer: no layer 'C9'; known: C1, C3"),
         (["--trace", "-"], "a trace is written to a file"),
         (["--trace", "none/t"], "none/t: cannot be written: No such file or directory"),
     ],
