@@ -119,18 +119,18 @@ def _count_rest(
     a: Trace, b: Trace,
 ) -> int:  # fmt: skip
     count = min(len(left.passes), len(right.passes))
-    pairs = np.stack(
-        [left.passes["template"][first:count], right.passes["template"][first:count]], axis=1
-    )
-    if not len(pairs):
+    mine, other = left.passes[first:count], right.passes[first:count]
+    if not len(mine):
         return 0
-    kinds, times = np.unique(pairs, axis=0, return_counts=True)
-    total = 0
-    for (one, two), many in zip(kinds.tolist(), times.tolist(), strict=True):
+    pairs = np.stack([mine["template"], other["template"]], axis=1)
+    kinds, places = np.unique(pairs, axis=0, return_inverse=True)
+    for one, two in kinds.tolist():
         if (one, two) not in equal:
             equal[one, two] = _same_template(a, b, one, two)
-        total += 0 if equal[one, two] else many
-    return total
+    differs = np.array([not equal[one, two] for one, two in kinds.tolist()])[places.reshape(-1)]
+    for name in ("cycles", "prefetched_words"):
+        differs |= mine[name] != other[name]
+    return int(differs.sum())
 
 
 def _same_template(a: Trace, b: Trace, one: int, two: int) -> bool:

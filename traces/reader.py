@@ -25,7 +25,6 @@ from traces.events import (
     KIND,
     KINDS,
     SHAPE_FIELDS,
-    VERSION,
     Layout,
     Template,
 )
@@ -38,6 +37,7 @@ from traces.schema import (
     TABLES,
     group_digest,
 )
+from workloads.document import unknown_name
 
 Ints = NDArray[np.int64]
 Rows = NDArray[Any]
@@ -209,8 +209,8 @@ class Trace:
         for layer in self.layers:
             if layer.name.casefold() == name.casefold():
                 return layer
-        known = ", ".join(layer.name for layer in self.layers)
-        raise ValueError(f"no layer {name!r} in the trace; it has {known}")
+        known = [layer.name for layer in self.layers]
+        raise ValueError(f"{self.path}: {unknown_name('layer', name, known)}")
 
     def template_shape(self, number: int) -> dict[str, int]:
         """The shape of a template, without reading its events."""
@@ -348,7 +348,12 @@ class Trace:
             blocks = own if blocks is None else blocks & own
         for name, value, known in (("action", action, ACTIONS), ("data type", kind, KINDS)):
             if value is not None and value not in known:
-                raise ValueError(f"no {name} {value!r}; known: {', '.join(known)}")
+                raise ValueError(unknown_name(name, value, known))
+            if value in ("load", "dump", "wait", "ofmap"):
+                raise ValueError(
+                    f"{name} {value!r} is of tiles, which are no events of a pass: in Python, "
+                    "`tiles` of a layer has them"
+                )
         return Query(
             layers=None if layer is None else frozenset([self.layer(layer).number]),
             passes=passes,
@@ -384,7 +389,10 @@ class Trace:
         yield from np.flatnonzero(chosen).tolist()
 
     def pass_events(self, layer: LayerTrace, place: int) -> Events:
-        """All events of a pass of the layer, `place` in its table of passes, with its tiles."""
+        """All events of a pass of the layer, `place` in its table of passes.
+
+        Tiles are not among them: they run on the clock of the total latency (`LayerTrace.tiles`).
+        """
         row = layer.passes[place]
         events = self.expand(int(row["template"]))
         prefetch = np.flatnonzero(events.action == ACTION["prefetch"])
@@ -648,10 +656,9 @@ class Tables:
     def _check(self) -> None:
         names = set(self._file)
         if names != set(TABLES):
-            odd = sorted(names ^ set(TABLES))
-            raise TraceError(
-                self.path, f"is no valid trace: dataset {odd[0]!r} of version {VERSION}"
-            )
+            odd = min(names ^ set(TABLES))
+            which = "without the" if odd in TABLES else "with a foreign"
+            raise TraceError(self.path, f"is no valid trace: {which} dataset {odd!r}")
         for name, table in TABLES.items():
             link = self._file.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -283,7 +284,8 @@ class PassReplay:
 
     # ---------------------------------------------------------------- words
 
-    def ifmap_words(self) -> dict[int, Ints]:
+    @cached_property
+    def _ifmap_words(self) -> dict[int, Ints]:
         """By PE block, the ifmap words that it gets, in order."""
         (stream,) = self.streams[GIN_IFMAP, "send", "ifmap"]
         if stream.data is None:
@@ -311,12 +313,6 @@ class PassReplay:
             np.arange(windows // columns)[:, None] * image + np.arange(columns)[None, :] * step
         ).reshape(-1)
         return int(pe["p"]) * int((zeros[first + q * s] - zeros[first]).sum())
-
-    @property
-    def _ifmap_words(self) -> dict[int, Ints]:
-        if not hasattr(self, "_words_by_pe"):
-            self._words_by_pe = self.ifmap_words()
-        return self._words_by_pe
 
     def psums(self) -> Iterator[tuple[int, int, Ints]]:
         """(first filter of the pass, row of the strip, words) of each chain that reaches the GLB.
@@ -375,7 +371,7 @@ class LayerReplay:
         return self.processing_cycles + sum(self.standstill_cycles.values())
 
 
-def replay(trace: Trace, progress: Callable[[str], None] | None = None) -> Iterator[LayerReplay]:
+def replay(trace: Trace) -> Iterator[LayerReplay]:
     """Replay layer after layer, and hold each against the run's own figures.
 
     Raises:
@@ -387,8 +383,6 @@ def replay(trace: Trace, progress: Callable[[str], None] | None = None) -> Itera
         raise ValueError(f"the ledger cannot be rebuilt: {trace.partial}")
     done: dict[int, Figures] = {}
     for layer in trace.layers:
-        if progress is not None:
-            progress(layer.name)
         try:
             yield _replay_layer(trace, layer, done)
         except ReplayError as error:

@@ -422,9 +422,8 @@ def state_text(view: PassView, cycle: int, machine: dict[str, int]) -> list[str]
         levels = {at: view.level(f"{name}({at[0]},{at[1]})", cycle) for at in view.pes}
         if not levels:
             continue
-        depth = machine.get(f"{name.replace('fifo.', '').replace('spad.', '')}_fifo_words", 0)
-        if name.startswith("spad"):
-            depth = machine.get(f"{name.removeprefix('spad.')}_spad_words", 0)
+        what, _, port = name.partition(".")
+        depth = machine.get(f"{port}_{what}_words", 0)
         most = max(levels.values())
         full = [at for at, words in levels.items() if words == most]
         lines.append(

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from sim.cli.options import HelpWithoutArguments, Selection, selection_options
-from sim.cli.output import Target, color_on_stdout, json_text, stdout_width, write_stdout
+from sim.cli.output import (
+    Target,
+    color_on_stdout,
+    json_text,
+    keep_apart,
+    stdout_width,
+    write_stdout,
+)
 from sim.cli.plans import lay_out
 
 SCHEMA, VERSION = "eyeriss-sim/audit", 1
@@ -36,6 +43,7 @@ def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
     from sim.analytic.audit import audit as compare
     from sim.analytic.first_order import find_network
 
+    keep_apart({"--json": json_file}, selection.files)
     target = None if json_file is None else Target(json_file)
     prepared = lay_out(selection, "audited", find_network)
     if target is not None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from sim.cli.output import Target, color_on_stdout, json_text, stdout_width, write_stdout
+from sim.cli.output import (
+    Target,
+    color_on_stdout,
+    json_text,
+    keep_apart,
+    stdout_width,
+    write_stdout,
+)
 
 
 @click.command
@@ -35,6 +42,7 @@ def calibrate(table_file: str | None, json_file: str | None, quiet: bool) -> Non
     from sim.check.calibration import calibrate as fit
     from sim.check.calibration import table_text
 
+    keep_apart({"--output": table_file, "--json": json_file})
     targets = {
         name: Target(file)
         for name, file in (("--output", table_file), ("--json", json_file))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from sim.cli.output import (
     Target,
     color_on_stdout,
     json_text,
+    keep_apart,
     stdout_width,
     write_stdout,
 )
@@ -127,6 +128,7 @@ def check(
       eyeriss-sim check --case failing.yaml
     """
     _check_usage(ctx, random_count, seed, case_file)
+    keep_apart({"--json": json_file}, (*selection.files, case_file))
     target = None if json_file is None else Target(json_file)
     outcome: NetworkOutcome | RandomOutcome
     if random_count is not None:
@@ -233,8 +235,7 @@ def _steps(count: int, *, quiet: bool) -> Iterator[Step]:
     Yields a function that is called with a description before each of `count` steps.
     """
     if not progress_wanted(quiet):
-        with nullcontext():
-            yield lambda _: None
+        yield lambda _: None
         return
     import time
 

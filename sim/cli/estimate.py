@@ -5,9 +5,8 @@ The machine's own, in the words of `run`, or one of two first-order models besid
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +22,7 @@ from sim.cli.output import (
     Target,
     color_on_stdout,
     json_text,
+    keep_apart,
     stdout_width,
     write_result,
     write_stdout,
@@ -118,6 +118,7 @@ def estimate(
       eyeriss-sim estimate vgg16 --model published --json -
     """
     _check_usage(ctx, model)
+    keep_apart({"--json": json_file, "--report": report_file}, (*selection.files, *prices.files))
     target = None if json_file is None else Target(json_file)
     if model == FIRST_ORDER:
         _first_order(selection, prices, plots, target, quiet=quiet)
@@ -193,11 +194,7 @@ def _write_charts(result: FirstOrderResult, targets: dict[str, Target]) -> None:
     from sim.report.charts import first_order_charts
 
     for name, picture in first_order_charts(result).items():
-        targets[name].write_binary(partial(_put, picture))
-
-
-def _put(picture: bytes, stream: IO[bytes]) -> None:
-    stream.write(picture)
+        targets[name].write_bytes(picture)
 
 
 def _published(selection: Selection, target: Target | None, *, quiet: bool) -> None:

@@ -48,7 +48,7 @@ class HelpWithoutArguments(click.Command):
 
 @dataclass(frozen=True)
 class Selection:
-    """What the user wants simulated, in his own words; `load` looks it up."""
+    """What the user wants simulated, in the user's words; `load` looks it up."""
 
     network: str
     layers: tuple[str, ...]
@@ -56,6 +56,11 @@ class Selection:
     hw: str
     settings: tuple[str, ...]
     mapping: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What may be a file."""
+        return self.network, self.hw, self.mapping
 
     def load(self, find: Callable[[str], Network] | None = None) -> tuple[Network, int, Hardware]:
         """The network with the selected layers only, the batch and the chip.
@@ -90,10 +95,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class Prices:
-    """What the user says of prices, in his own words; `load` looks it up."""
+    """What the user says of prices, in the user's words; `load` looks it up."""
 
     table: str
     precision: str | None
+
+    @property
+    def files(self) -> tuple[str | None, ...]:
+        """What may be a file."""
+        return self.table, self.precision
 
     def load(self, selection: Selection) -> Pricing:
         """The table, and bits and pruning of the network's layers.

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -94,8 +94,18 @@ class Target:
             write_stdout(text)
             return
 
+        self.write_bytes(text.encode())
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write the bytes.
+
+        Raises:
+            OSError: they could not be written; with the name that the user gave.
+
+        """
+
         def write(stream: IO[bytes]) -> None:
-            stream.write(text.encode())
+            stream.write(data)
 
         self.write_binary(write)
 
@@ -151,6 +161,37 @@ class Target:
     def _named(self, error: OSError) -> OSError:
         shown = self.name if self.name.isprintable() else repr(self.name)
         return OSError(error.errno, f"cannot be written: {error.strerror}", shown)
+
+
+def keep_apart(written: Mapping[str, str | None], read: Iterable[str | None] = ()) -> None:
+    """Refuse a file that two options write, or that is read as well: one of the two would be lost.
+
+    `written` is by option; None, `-` and what is no regular file take no part.
+
+    Raises:
+        click.UsageError: two are the same file.
+
+    """
+    taken = {_regular(name): "" for name in read}
+    for option, name in written.items():
+        file = _regular(name)
+        if file is None:
+            continue
+        if file in taken:
+            what = f"the file of {taken[file]}, too" if taken[file] else "a file that is read"
+            raise click.UsageError(f"{option} {name}: is {what}; name another one")
+        taken[file] = option
+
+
+def _regular(name: str | None) -> Path | None:
+    """The file of a name, whether it is there yet or not; None where it is none."""
+    if name is None or name == STDOUT:
+        return None
+    try:
+        file = Path(os.path.realpath(name))
+        return None if file.exists() and not file.is_file() else file
+    except (OSError, ValueError):  # whoever opens it says what is wrong
+        return None
 
 
 def write_result(result: Result, target: Target | None, *, quiet: bool) -> None:

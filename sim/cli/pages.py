@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -110,14 +109,11 @@ def write_plots(result: ResultFile, folder: Path) -> None:
     """Write every plot of a result into a folder, which is made where it is not there."""
     from sim.report.plots import plot_files
 
-    def put(picture: bytes, stream: IO[bytes]) -> None:
-        stream.write(picture)
-
     for name, picture in plot_files(result):
         file = folder / name
         with suppress(FileExistsError):
             file.parent.mkdir(parents=True)
-        Target(str(file)).write_binary(partial(put, picture))
+        Target(str(file)).write_bytes(picture)
 
 
 def page_options(command: Command) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""`eyeriss-sim report`: result files as one page to look at."""
+"""`eyeriss-sim report`: result files and traces as one page to look at."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from pathlib import Path
 import click
 
 from sim.cli.options import HelpWithoutArguments
-from sim.cli.output import STDOUT, Target
+from sim.cli.output import Target, keep_apart
 from sim.cli.pages import check_folder, plots_option, write_plots
 
 MOST_RUNS = 16
 
 
 @click.command(cls=HelpWithoutArguments)
-@click.argument("files", nargs=-1, required=True, metavar="RESULT.json...")
+@click.argument("files", nargs=-1, required=True, metavar="RESULT...")
 @click.option(
     "-o",
     "--output",
     metavar="FILE.html",
-    help="The page; - is stdout.  [default: RESULT.html beside RESULT.json, and comparison.html "
-    "here for several]",
+    help="The page; - is stdout.  [default: beside the result, with .html in place of .json; "
+    "comparison.html here for several]",
 )
 @plots_option
 def report(files: tuple[str, ...], output: str | None, plots: str | None) -> None:
-    """Write a page of what `run --json` or `estimate --json` found: one file, opened anywhere.
+    """Write a page of what a run found: one file, opened anywhere.
+
+    A RESULT is what `run --json` or `estimate --json` wrote, or a trace of `run --trace`.
 
     It says where the time is, where the energy is and what to change, and shows for every layer
     the map of PEs, the buses, stalls, passes, energy and the steps from the peak to what was
@@ -46,8 +48,7 @@ def report(files: tuple[str, ...], output: str | None, plots: str | None) -> Non
     if plots is not None and len(files) > 1:
         raise click.UsageError("--plots draws one result; name one file")
     target = Target(output if output is not None else _default(files))
-    if not target.is_stdout and any(_same(target.name, name) for name in files):
-        raise click.UsageError(f"-o {target.name} is one of the results; name another file")
+    keep_apart({"-o": target.name}, files)
     found: list[tuple[str, ResultFile]] = []
     faults: list[Fault] = []
     for name, label in zip(files, labels(files), strict=True):
@@ -74,10 +75,6 @@ def _default(files: tuple[str, ...]) -> str:
         return "comparison.html"
     file = Path(files[0])
     return str(file.with_name(f"{file.stem or file.name}.html"))
-
-
-def _same(one: str, other: str) -> bool:
-    return Path(one).resolve() == Path(other).resolve() and other != STDOUT
 
 
 def labels(files: tuple[str, ...]) -> list[str]:

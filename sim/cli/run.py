@@ -16,7 +16,7 @@ from sim.cli.options import (
     pricing_options,
     selection_options,
 )
-from sim.cli.output import Target, write_result
+from sim.cli.output import Target, keep_apart, write_result
 from sim.cli.pages import Pages, page_options
 from sim.cli.plans import lay_out
 from sim.cli.progress import layer_progress, progress_wanted
@@ -120,6 +120,15 @@ def run(
     from sim.run import simulate
 
     _check_usage(with_values, seed, ifmap_file, filter_file, ofmap_file)
+    keep_apart(
+        {
+            "--json": json_file,
+            "--ofmap": ofmap_file,
+            "--trace": tracing.file,
+            "--report": report_file,
+        },
+        (*selection.files, *prices.files, ifmap_file, filter_file),
+    )
     target = None if json_file is None else Target(json_file)
     ofmap_target = None if ofmap_file is None else Target(ofmap_file)
     pages = Pages.of(report_file, plots, verbose)

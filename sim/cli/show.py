@@ -33,7 +33,7 @@ def show(ctx: click.Context) -> None:
         write_stdout(_shipped("network") + _shipped("hw") + _shipped("energy"))
 
 
-@show.command("network")
+@show.command("network", short_help="Layers of a network.")
 @click.argument("name", required=False, metavar="[NAME|FILE]")
 def show_network(name: str | None) -> None:
     """Print the layers of a network; without a name, the shipped networks."""
@@ -45,7 +45,7 @@ def show_network(name: str | None) -> None:
     write_stdout(network_text(load_network(name), stdout_width()))
 
 
-@show.command("hw")
+@show.command("hw", short_help="Every field of a chip, with unit and source.")
 @click.argument("name", required=False, metavar="[NAME|FILE]")
 @set_option
 def show_hw(name: str | None, settings: tuple[str, ...]) -> None:
@@ -58,7 +58,7 @@ def show_hw(name: str | None, settings: tuple[str, ...]) -> None:
     write_stdout(hardware_text(load_hardware(name or "eyeriss_v1", settings), stdout_width()))
 
 
-@show.command("energy")
+@show.command("energy", short_help="Every price of an energy table.")
 @click.argument("name", required=False, metavar="[NAME|FILE]")
 def show_energy(name: str | None) -> None:
     """Print every price of an energy table; without a name, the shipped tables."""
@@ -70,7 +70,7 @@ def show_energy(name: str | None) -> None:
     write_stdout(energy_text(load_energy_table(name), stdout_width()))
 
 
-@show.command("mapping")
+@show.command("mapping", short_help="How layers stand on the array, or why not.")
 @selection_options
 def show_mapping(selection: Selection) -> None:
     """Print how each layer of NETWORK (alexnet by default) is mapped, or the rules that forbid it.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sim.cli.output import Target, write_stdout
+from sim.cli.options import OneOf
+from sim.cli.output import Target, keep_apart, write_stdout
 
 if TYPE_CHECKING:
     from traces.diff import Side
@@ -29,7 +30,13 @@ MOST_CYCLE = 2**47
 MOST_EVENTS = 100_000_000
 
 
-class Place(click.ParamType[tuple[int, int]]):
+if TYPE_CHECKING:
+    _PlaceType = click.ParamType[tuple[int, int]]
+else:
+    _PlaceType = click.ParamType  # generic from 8.4 on only
+
+
+class Place(_PlaceType):
     """`R,C`: the row and column of a PE."""
 
     name = "R,C"
@@ -46,18 +53,30 @@ class Place(click.ParamType[tuple[int, int]]):
         return int(found[1]), int(found[2])
 
 
-@click.group()
-def trace() -> None:
+class Until(click.Option):
+    """`--until`; its other names still work, and the help does not show them."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The first name alone."""
+        found = super().get_help_record(ctx)
+        return found and (f"{self.opts[0]} {self.metavar}", found[1])
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def trace(ctx: click.Context) -> None:
     """Look at recorded runs: `run --trace FILE` writes one.
 
     \b
     Examples:
       eyeriss-sim run lenet5 --trace lenet5.trace
       eyeriss-sim trace replay lenet5.trace
-      eyeriss-sim trace replay lenet5.trace --layer C1 --pe 3,4 --to 500
+      eyeriss-sim trace replay lenet5.trace --layer C1 --pe 3,4 --until 500
       eyeriss-sim trace replay lenet5.trace --layer C1 --break 'glb.psum.read > 1000' --step
-      eyeriss-sim trace export lenet5.trace --layer C1 --to perfetto -o c1.json
+      eyeriss-sim trace export lenet5.trace --layer C1 --to perfetto
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def _told(command: Command) -> Command:
@@ -69,13 +88,13 @@ def _told(command: Command) -> Command:
 
         try:
             return command(*args, **options)
-        except (TraceError, _MistakeErrorError) as error:
+        except (TraceError, _MistakeError) as error:
             raise click.ClickException(str(error)) from None
 
     return telling  # type: ignore[return-value]
 
 
-class _MistakeErrorError(Exception):
+class _MistakeError(Exception):
     """What a user asked a trace for cannot be."""
 
 
@@ -84,7 +103,7 @@ def _asked(function: Callable[..., Any], *args: object, **options: object) -> An
     try:
         return function(*args, **options)
     except ValueError as error:
-        raise _MistakeErrorError(str(error)) from None
+        raise _MistakeError(str(error)) from None
 
 
 def _open(name: str) -> Trace:
@@ -96,30 +115,29 @@ def _open(name: str) -> Trace:
 file_argument = click.argument("file", metavar="FILE")
 
 
-def _query_options(last: str) -> Callable[[Command], Command]:
-    """`--layer --from --block --pe --action --type`, and `last`: `--to`, or what stands for it."""
-
-    def add(command: Command) -> Command:
-        for option in _options(last):
-            command = option(command)
-        return command
-
-    return add
-
-
-def _options(last: str) -> tuple[Callable[[Command], Command], ...]:
+def _query_options(*until: str) -> Callable[[Command], Command]:
+    """`--layer --from --until --block --pe --action --type`; `until` are names of `--until`."""
     cycle = click.IntRange(0, MOST_CYCLE)
-    return (
+    options: tuple[Callable[[Command], Command], ...] = (
         click.option("--type", "kind", metavar="TYPE", help="filter, ifmap, psum or none."),
         click.option("--action", metavar="NAME", help="read, write, send, mac, accumulate, .."),
         click.option("--pe", type=Place(), metavar="R,C", help="One PE."),
         click.option(
             "--block", metavar="NAME", help="dram, glb, gin_ifmap, noc, pe, pe(3,4), link(3,4), .."
         ),
-        click.option(last, "last", type=cycle, metavar="CYCLE", help="Before this cycle."),
+        click.option(
+            *until, "last", cls=Until, type=cycle, metavar="CYCLE", help="Before this cycle."
+        ),
         click.option("--from", "first", type=cycle, metavar="CYCLE", help="From this cycle on."),
         click.option("--layer", metavar="NAME", help="One layer."),
     )
+
+    def add(command: Command) -> Command:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
 
 
 def _query(
@@ -138,7 +156,7 @@ def _query(
 # --- info -----------------------------------------------------------------------------------------
 
 
-@trace.command()
+@trace.command(short_help="Say what is in a trace: run, layers, events.")
 @file_argument
 @_told
 def info(file: str) -> None:
@@ -181,16 +199,16 @@ def _info(found: Trace) -> Iterator[str]:
 # --- replay ---------------------------------------------------------------------------------------
 
 
-@trace.command()
+@trace.command(short_help="Rebuild a run's figures; print, step, stop.")
 @file_argument
-@_query_options("--to")
+@_query_options("--until", "--to")  # it was --to once
 @click.option("--limit", type=click.IntRange(1), default=SHOWN_EVENTS, show_default=True,
               metavar="N", help="Events to print at most.")  # fmt: skip
 @click.option("--step", is_flag=True, help="Walk event by event: n, p, g CYCLE, b EXPR, s, f, q.")
 @click.option(
     "--break", "expression", metavar="EXPR",
-    help="Stop where this first holds: a ledger entry, level, cycle or pass against a number, as "
-    "in 'glb.psum.read > 1000' or 'fifo.psum_in(3,4) >= 8'.",
+    help="Stop at the first event of a layer where this holds: a ledger entry, level, cycle or "
+    "pass against a number, as in 'glb.psum.read > 1000' or 'fifo.psum_in(3,4) >= 8'.",
 )  # fmt: skip
 @_told
 def replay(
@@ -201,10 +219,20 @@ def replay(
     """Rebuild ledger, stalls, cycles and energy of FILE from its events alone.
 
     Says whether they equal those of the run that wrote it; exit code 1 where they do not. With a
-    filter the events are printed instead; --step and --break show the state of the machine.
+    filter the events are printed instead; --step and --break show the state of the machine, of the
+    first layer unless --layer names one.
     """
     from traces.state import parse_condition
 
+    if expression is not None and not step:
+        filters = {"--from": first, "--until": last, "--block": block, "--pe": pe,
+                   "--action": action, "--type": kind}  # fmt: skip
+        for name, value in filters.items():
+            if value is not None:
+                raise click.UsageError(
+                    f"{name} has no meaning with --break alone, which looks at every event; with "
+                    "--step it says at which events n and p stop"
+                )
     with _open(file) as found:
         query = _query(found, layer, first, last, block, pe, action, kind)
         condition = None if expression is None else _asked(parse_condition, expression)
@@ -221,7 +249,7 @@ def _rebuild(found: Trace) -> None:
 
     wrong = 0
     if found.partial:
-        raise _MistakeErrorError(f"{found.path}: the ledger cannot be rebuilt: {found.partial}")
+        raise _MistakeError(f"{found.path}: the ledger cannot be rebuilt: {found.partial}")
     for layer in rebuild(found):
         layer.differences += _energy_differences(found, layer)
         wrong += bool(layer.differences)
@@ -239,7 +267,8 @@ def _rebuild(found: Trace) -> None:
     what = "ledger, stalls, cycles and energy"
     if found.description.get("values"):
         what = "ledger, stalls, cycles, energy and ofmaps"
-    click.echo(f"{what} of {len(found.layers)} layers are those of the run")
+    layers = len(found.layers)
+    click.echo(f"{what} of {layers} layer{'s' if layers != 1 else ''} are those of the run")
 
 
 def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
@@ -320,13 +349,13 @@ def _walk(
             raise click.exceptions.Exit(DIFFERS)
         stepper.move(1)
     else:
-        raise _MistakeErrorError("no events match")
+        raise _MistakeError("no events match")
     if interactive:
         _converse(stepper)
 
 
 def _nothing(found: Trace) -> LayerTrace:
-    raise _MistakeErrorError(f"{found.path} has no passes")
+    raise _MistakeError(f"{found.path} has no passes")
 
 
 def _show(stepper: Stepper) -> None:
@@ -387,7 +416,7 @@ def _obey(stepper: Stepper, word: str, rest: str) -> None:
 # --- diff -----------------------------------------------------------------------------------------
 
 
-@trace.command()
+@trace.command(short_help="Find the first event in which two runs part.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @_told
@@ -414,7 +443,8 @@ def diff(a: str, b: str) -> None:
         )
         for name, side in (("A", first.a), ("B", first.b)):
             _show_side(name, side)
-        click.echo(f"{found.passes} passes differ")
+        passes = "pass differs" if found.passes == 1 else "passes differ"
+        click.echo(f"{found.passes} {passes}")
     for line in found.figures[:SHOWN_DIFFERENCES]:
         click.echo(f"  {line}")
     if len(found.figures) > SHOWN_DIFFERENCES:
@@ -433,13 +463,18 @@ def _show_side(name: str, side: Side) -> None:
 # --- export and recover ---------------------------------------------------------------------------
 
 
-@trace.command()
+@trace.command(short_help="Write events for Perfetto, GTKWave, CSV or NumPy.")
 @file_argument
 @click.option(
-    "--to", "form", required=True, type=click.Choice(["perfetto", "vcd", "csv", "npz"]),
-    help="The format: Chrome trace JSON for ui.perfetto.dev, a value change dump for GTKWave, ..",
+    "--to", "form", required=True, type=OneOf(["perfetto", "vcd", "csv", "npz"]),
+    help="The format: Chrome trace JSON for ui.perfetto.dev, a value change dump for GTKWave, "
+    "comma-separated values, or NumPy arrays.",
 )  # fmt: skip
-@click.option("-o", "--output", metavar="FILE", help="The file to write.")
+@click.option(
+    "-o", "--output", metavar="FILE",
+    help="The file to write.  [default: here, with .perfetto.json, .vcd, .csv or .npz in place of "
+    "the trace's own ending]",
+)  # fmt: skip
 @_query_options("--until")
 @click.option("--limit", type=click.IntRange(1, MOST_EVENTS), metavar="N",
               help="Events at most.  [default: as many as viewers open well]")  # fmt: skip
@@ -455,10 +490,11 @@ def export(
     """
     from traces.export import DEFAULT_EVENTS, WRITERS, one_layer, select
 
-    ending = {"perfetto": "json"}.get(form, form)
+    ending = {"perfetto": "perfetto.json"}.get(form, form)
     target = Target(output if output is not None else f"{Path(file).stem}.{ending}")
     if target.is_stdout:
         raise click.UsageError("-o -: an export is written to a file")
+    keep_apart({"-o": target.name}, (file,))
     with _open(file) as found:
         chosen_layer = _asked(one_layer, found, layer)
         query = _query(found, chosen_layer.name, first, last, block, pe, action, kind)
@@ -475,7 +511,7 @@ def export(
     click.echo(f"{target.name}: {len(chosen.events)} events")
 
 
-@trace.command()
+@trace.command(short_help="Save what is whole of a killed run's trace.")
 @file_argument
 @click.option(
     "-o", "--output", metavar="FILE", help="The file to write.  [default: NAME.recovered]"

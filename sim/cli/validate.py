@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from sim.cli.options import set_option
-from sim.cli.output import Target, color_on_stdout, json_text, stdout_width, write_stdout
+from sim.cli.output import (
+    Target,
+    color_on_stdout,
+    json_text,
+    keep_apart,
+    stdout_width,
+    write_stdout,
+)
 
 
 @click.command()
@@ -57,6 +64,7 @@ def validate(
     from sim.run import load_pricing
     from sim.validate import validate
 
+    keep_apart({"--json": json_file}, (hw, energy_table))
     target = None if json_file is None else Target(json_file)
     if target is not None:
         target.check()

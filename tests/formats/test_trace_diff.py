@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sim.engine.top import Machine
 from sim.errors import SimulationError
 from sim.plan.mapping import parse_mapping
 from sim.run import Values
-from traces.diff import diff
+from traces.diff import _count_rest, diff
 from traces.events import ACTIONS, KINDS
 from traces.reader import Trace
 from workloads.layer import Layer
@@ -271,3 +271,18 @@ def test_a_deadlock_leaves_a_trace_of_what_was_before(
         record(tmp_path / "t", lenet5(), values=Values(seed=1))
     (left,) = tmp_path.iterdir()
     assert left.name.startswith("t.partial-")
+
+
+def test_every_pass_that_differs_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path / "a", lenet5(layers=["C5"]))
+    with opened(tmp_path / "a") as one, opened(tmp_path / "a") as other:
+        (left,), (right,) = one.layers, other.layers
+        assert len(left.passes) == 8
+        changed = right.passes.copy()
+        changed["cycles"][3:] += 1  # charged in full, say: the same events
+        monkeypatch.setattr(other, "layers", [replace(right, passes=changed)])
+        assert diff(one, other).passes == 5
+        same = dict.fromkeys([(t, t) for t in set(left.passes["template"].tolist())], True)
+        assert _count_rest(left, replace(right, passes=changed), 2, same, one, other) == 5

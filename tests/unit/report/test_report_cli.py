@@ -37,7 +37,7 @@ def test_report_to_stdout_and_to_a_name(result: Path, tmp_path: Path, capsys: Ca
 def test_report_never_overwrites_a_result(result: Path, capsys: Capture) -> None:
     before = result.read_bytes()
     assert main(["report", str(result), "-o", str(result)]) == 2
-    assert "is one of the results" in capsys.readouterr().err
+    assert "is a file that is read; name another one" in capsys.readouterr().err
     assert result.read_bytes() == before
 
 

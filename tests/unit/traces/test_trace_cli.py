@@ -41,11 +41,16 @@ def test_replay_says_that_it_is_equal(path: Path, capsys: pytest.CaptureFixture[
 
 def test_replay_with_a_filter_prints_events(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = told(
-        capsys, "replay", path, "--layer", "c1", "--pe", "3,1", "--action", "mac", "--to", 300
+        capsys, "replay", path, "--layer", "c1", "--pe", "3,1", "--action", "mac", "--until", 300
     )
     lines = out.splitlines()
     assert lines
     assert all("pe(3,1)  mac  30 words" in line for line in lines)
+    again = ["--layer", "c1", "--pe", "3,1", "--action", "mac", "--to", 300]  # as it was called
+    assert told(capsys, "replay", path, *again)[0] == out
+    usage, _ = told(capsys, "replay", "--help")
+    assert "--until CYCLE" in usage
+    assert "--to" not in usage
     out, _ = told(capsys, "replay", path, "--layer", "c1", "--limit", 3, "--from", 5)
     assert out.splitlines()[-1].startswith("the first 3 events; narrow the query")
 
@@ -100,6 +105,36 @@ def test_export(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], 
     assert file.stat().st_size > 1000
     _, err = told(capsys, "export", path, "--layer", "C1", "--to", form, "-o", file, "--limit", 50)
     assert err.startswith("note: the first 50 events, to cycle ")
+
+
+def test_an_export_takes_neither_the_trace_nor_a_result_file(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = path.read_bytes()
+    _, err = told(capsys, "export", path, "--layer", "C1", "--to", "csv", "-o", path, code=2)
+    assert "is a file that is read; name another one" in err
+    assert path.read_bytes() == before
+    monkeypatch.chdir(tmp_path)
+    Path("t.json").write_text("the result of the same run")
+    out, _ = told(capsys, "export", path, "--layer", "C1", "--to", "perfetto", "--until", 100)
+    assert out.startswith("t.perfetto.json: ")
+    assert Path("t.json").read_text() == "the result of the same run"
+
+
+def test_what_would_be_ignored_is_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    condition = ["--break", "glb.psum.write > 1000"]
+    _, err = told(capsys, "replay", path, *condition, "--until", 100, code=2)
+    assert "--until has no meaning with --break alone" in err
+    for option, name in (("--action", "load"), ("--type", "ofmap")):
+        _, err = told(capsys, "replay", path, option, name, code=2)
+        assert f"{name!r} is of tiles, which are no events of a pass" in err
+
+
+def test_help_where_no_command_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = told(capsys)
+    assert out.startswith("Usage: eyeriss-sim trace")
+    assert "..." not in out.partition("Commands:")[2]
+    assert err == ""
 
 
 def test_an_export_needs_one_layer(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
