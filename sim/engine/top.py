@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import simpy
 
+from sim.engine.clock import CycleEnvironment
 from sim.engine.dram import DramLink, Prefetch, PrefetchState
 from sim.engine.fifo import Fifo, beat_sizes, room_table
 from sim.engine.glb import ReadPort, WritePort
@@ -81,7 +82,7 @@ class Machine:
         hw: Hardware,
         start: PrefetchState,
         data: PassData | None = None,
-        environment: Callable[[], simpy.Environment] = simpy.Environment,
+        environment: Callable[[], simpy.Environment] = CycleEnvironment,
     ) -> None:
         self.shape = shape
         self.hw = hw
