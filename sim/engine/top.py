@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import simpy
 
-from sim.engine.clock import CycleEnvironment
 from sim.engine.dram import DramLink, Prefetch, PrefetchState
 from sim.engine.fifo import Fifo, beat_sizes, room_table
 from sim.engine.glb import ReadPort, WritePort
@@ -82,7 +81,7 @@ class Machine:
         hw: Hardware,
         start: PrefetchState,
         data: PassData | None = None,
-        environment: Callable[[], simpy.Environment] = CycleEnvironment,
+        environment: Callable[[], simpy.Environment] = simpy.Environment,
     ) -> None:
         self.shape = shape
         self.hw = hw
