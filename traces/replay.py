@@ -389,16 +389,6 @@ def replay(trace: Trace) -> Iterator[LayerReplay]:
             raise TraceError(trace.path, f"layer {layer.name}: {error}") from None
 
 
-def template_figures(trace: Trace, number: int, done: dict[int, Figures]) -> Figures:
-    """The figures of a template, worked out once."""
-    found = done.get(number)
-    if found is None:
-        found = PassReplay(trace.template(number), trace.layout).figures
-        if not trace.description.get("values"):
-            done[number] = found  # words make every pass its own
-    return found
-
-
 def _replay_layer(trace: Trace, layer: LayerTrace, done: dict[int, Figures]) -> LayerReplay:
     passes, tiles = layer.passes, layer.tiles
     total = Figures.none(trace.layout)
@@ -413,7 +403,9 @@ def _replay_layer(trace: Trace, layer: LayerTrace, done: dict[int, Figures]) -> 
         cycles = np.zeros(len(used), np.int64)
         np.add.at(cycles, places, passes["cycles"])
         for number, many, spent in zip(used.tolist(), times.tolist(), cycles.tolist(), strict=True):
-            figures = template_figures(trace, number, done)
+            figures = done.get(number)
+            if figures is None:
+                figures = done[number] = PassReplay(trace.template(number), trace.layout).figures
             total.add(figures, many, spent - many * figures.cycles)
     prefetched = int(passes["prefetched_words"].sum(dtype=np.int64))
     total.counts["dram.filter.read"] += prefetched

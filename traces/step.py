@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -56,8 +57,7 @@ class Stepper:
         place, row = self.place, self.row
         while 0 <= place < len(self.layer.passes):
             wanted = self._of(place)[1]
-            at = int(np.searchsorted(wanted, row, side="right" if step > 0 else "left"))
-            at = at if step > 0 else at - 1
+            at = bisect_right(wanted, row) if step > 0 else bisect_left(wanted, row) - 1
             if 0 <= at < len(wanted):
                 self.place, self.row = place, wanted[at]
                 return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -16,9 +17,12 @@ import pytest
 from recording import lenet5, record
 
 import traces
+from sim.run import Values
+from traces.events import ACTION, GIN_FILTER, GIN_IFMAP, GLB, GON, Layout
 from traces.header import MAGIC, SIZE, Header, TraceError, seal
 from traces.replay import replay
 from traces.schema import TABLES
+from traces.writer import json_bytes
 
 Tell = Callable[[str, str], None]
 Change = Callable[[h5py.File], None]
@@ -52,6 +56,13 @@ for name in sys.argv[1:]:
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sound") / "sound.trace"
     record(path, lenet5(layers=["C3", "OUTPUT"]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def with_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("words") / "words.trace"
+    record(path, lenet5(layers=["C3"]), values=Values(seed=1))
     return path
 
 
@@ -180,6 +191,62 @@ def _many_passes(file: h5py.File) -> None:
     file["passes"].resize((1 << 31,))
 
 
+def _description(*path: str, value: object = None) -> Change:
+    """Change a field of the description; leave it out where `value` is None."""
+
+    def change(file: h5py.File) -> None:
+        data = json.loads(file["description"][:].tobytes())
+        *parents, last = path
+        inner = data
+        for name in parents:
+            inner = inner[name]
+        inner.pop(last, None)
+        if value is not None:
+            inner[last] = value
+        _replace(file, "description", json_bytes(data))
+
+    return change
+
+
+def _layer_text(**changes: object) -> Change:
+    """Change fields of the first layer's description; leave out those that are None."""
+
+    def change(file: h5py.File) -> None:
+        text, ends = file["layer_text"][:], file["layer_ends"][:]
+        data = {**json.loads(text[: ends[0]].tobytes()), **changes}
+        first = json_bytes({name: value for name, value in data.items() if value is not None})
+        _replace(file, "layer_text", np.concatenate([first, text[ends[0] :]]))
+        file["layer_ends"][:] = ends - ends[0] + len(first)
+
+    return change
+
+
+def _cut(name: str) -> Change:
+    """The last row of a dataset is gone."""
+    return lambda file: file[name].resize((len(file[name]) - 1,))
+
+
+def _change(name: str, column: str, row: int, value: int) -> Change:
+    return lambda file: _set(file, name, column, row, value)
+
+
+def _number(name: str, row: int, value: int) -> Change:
+    def change(file: h5py.File) -> None:
+        file[name][row] = value
+
+    return change
+
+
+def _both(*changes: Change) -> Change:
+    def change(file: h5py.File) -> None:
+        for one in changes:
+            one(file)
+
+    return change
+
+
+HUGE = 1 << 62
+
 FORGERIES: dict[str, tuple[Change, str]] = {
     "external link": (_external, "data is a link to elsewhere"),
     "soft link": (_soft, "data is a link to elsewhere"),
@@ -204,18 +271,79 @@ FORGERIES: dict[str, tuple[Change, str]] = {
         lambda f: _replace(f, "description", np.full(200_000, ord("["), np.uint8)),
         "description is no JSON",
     ),
-    "a template": (lambda f: _set(f, "passes", "template", 0, 999), "template that is not there"),
-    "a gap": (lambda f: _set(f, "passes", "start", 1, 5), "passes that do not follow one another"),
-    "a layer": (lambda f: _set(f, "passes", "layer", 0, 7), "passes of layers that are not there"),
-    "an end": (lambda f: _set(f, "templates", "steps_end", 0, 1 << 40), "template 0 ends outside"),
-    "a stream": (lambda f: _set(f, "streams", "rows", 0, 1), "streams and rows do not agree"),
-    "a block": (lambda f: _set(f, "streams", "block", 0, 9999), "a stream of an unknown block"),
-    "a pattern": (lambda f: _set(f, "streams", "words", 0, 99999), "a pattern that is not there"),
-    "a PE": (lambda f: _set(f, "pes", "row", 0, 12), "a PE is outside of the array"),
+    "a list": (
+        lambda f: _replace(f, "description", json_bytes([1])), "description is no JSON object"
+    ),
+    "no machine": (_description("machine"), "the description has no machine"),
+    "a size that is none": (
+        _description("machine", "word_bits", value=-1), "the description has no machine"
+    ),
+    "no array": (_description("machine", "array_rows"), "the machine has no array_rows"),
+    "not what was recorded": (
+        _description("restricted"), "the description does not say what was recorded"
+    ),
+    "a window": (_description("restricted", "window", value=[5]), "the window is none"),
+    "some layers": (
+        _description("restricted", "layers", value=[5]), "the recorded layers are none"
+    ),
+    "some blocks": (
+        _description("restricted", "blocks", value="pe"), "the recorded blocks are none"
+    ),
+    "no network": (_description("network"), "the description does not name program and network"),
+    "ends of layers": (_number("layer_ends", 0, HUGE), "layer_ends do not grow"),
+    "the last layer's end": (_cut("layer_text"), "layer_ends and layer_text do not agree"),
+    "a result more": (
+        lambda f: _replace(f, "result_ends", np.repeat(f["result_ends"][:], [1, 2])),
+        "layers and results do not agree",
+    ),
+    "a nameless layer": (_layer_text(name=None), "a layer without a name"),
+    "a template": (_change("passes", "template", 0, 999), "template that is not there"),
+    "a gap": (_change("passes", "start", 1, 5), "passes that do not follow one another"),
+    "a layer": (_change("passes", "layer", 0, 7), "passes of layers that are not there"),
+    "a pass": (_change("passes", "cycles", 0, HUGE), r"passes\.cycles is out of range"),
+    "a tile": (_change("tiles", "kind", 0, 99), "a tile of an unknown action or data type"),
+    "a late tile": (_change("tiles", "start", 0, 9999), "tiles out of order"),
+    "an end": (_change("templates", "steps_end", 0, 1 << 40), "template 0 ends outside of steps"),
+    "a figure": (_change("templates", "images", 0, HUGE), "template 0: a figure is out of range"),
+    "a line": (_change("templates", "line_words", 0, 0), "template 0: its shape is none"),
+    "a set's end": (_number("set_ends", 0, 0), "template 0: its sets do not fit together"),
+    "a set": (
+        _number("set_members", 0, 9999), "template 0: a set has a block that is not there"
+    ),
+    "a pattern's end": (
+        _number("pattern_ends", 0, HUGE >> 32), "template 0: its patterns do not fit together"
+    ),
+    "a pattern's number": (
+        _number("pattern_values", 0, -1), "template 0: a pattern has a negative number"
+    ),
+    "a stream": (
+        _change("streams", "rows", 0, 1), "template 0: its streams and rows do not agree"
+    ),
+    "a block": (_change("streams", "block", 0, 9999), "a stream of an unknown block"),
+    "a pattern": (
+        _change("streams", "words", 0, 99999),
+        "template 0: a stream names a pattern that is not there",
+    ),
+    "a set that is not there": (
+        # The pattern of the first stream's sources has one number.
+        lambda f: _number(
+            "pattern_values", int(f["pattern_ends"][f["streams"]["sources"][0]]) - 1, 9999
+        )(f),
+        "template 0: a stream names a set that is not there",
+    ),
+    "words": (
+        _change("streams", "has_data", 0, 1), "template 0: its words and data do not agree"
+    ),
+    "a late event": (
+        _number("steps", 1, 1 << 20), "template 0: its events lie outside of it"
+    ),
+    "an early event": (_number("steps", 9, -1), "template 0: its events are out of order"),
+    "a PE": (_change("pes", "row", 0, 12), "template 0: a PE is outside of the array"),
     "two PEs": (
         lambda f: _set(f, "pes", "row", 0, int(f["pes"]["row"][1])),
-        "two PEs in one place|overlap|",
+        "template 0: two PEs in one place",
     ),
+    "a PE without filters": (_change("pes", "p", 0, 0), "template 0: a PE's p is out of range"),
 }  # fmt: skip
 
 
@@ -225,6 +353,116 @@ def test_a_forgery(sound: Path, tmp_path: Path, name: str) -> None:
     path = _forge(sound, tmp_path / "t", change)
     with pytest.raises(TraceError, match=words), traces.open(path) as found:
         list(replay(found))
+
+
+Place = tuple[int, str, int]
+"""A stream of the first template: block, action, and which of several."""
+
+
+def _stream(file: h5py.File, place: Place) -> int:
+    block, action, number = place
+    streams = file["streams"][: int(file["templates"]["streams_end"][0])]
+    found = (streams["block"] == block) & (streams["action"] == ACTION[action])
+    return int(np.flatnonzero(found)[number])
+
+
+def _of_stream(place: Place, column: str, value: int) -> Change:
+    return lambda file: _set(file, "streams", column, _stream(file, place), value)
+
+
+def _taken(place: Place, column: str, other: Place, from_column: str) -> Change:
+    """A stream's column is as another one of another stream."""
+
+    def change(file: h5py.File) -> None:
+        value = int(file["streams"][from_column][_stream(file, other)])
+        _of_stream(place, column, value)(file)
+
+    return change
+
+
+def _words_moved(place: Place, other: Place) -> Change:
+    """The words of a stream are said to be those of another one, of as many words."""
+    return _both(_of_stream(place, "has_data", 0), _of_stream(other, "has_data", 1))
+
+
+def _second_event_at_once(place: Place) -> Change:
+    """The second event of a stream begins a cycle after the first."""
+
+    def change(file: h5py.File) -> None:
+        first = int(file["streams"]["rows"][: _stream(file, place)].sum())
+        file["steps"][first + 1] = 1
+
+    return change
+
+
+# LeNet's C3 has filters of five rows: a chain leads from row 4 of the array up to row 0.
+ARRAY = Layout(12, 14)
+FILTERS, IFMAP, PSUMS = (GIN_FILTER, "send", 0), (GIN_IFMAP, "send", 0), (GON, "send", 0)
+IFMAP_READ, PSUM_WRITE = (GLB, "read", 1), (GLB, "write", 0)
+BOTTOM_LINK = (ARRAY.link(4, 0), "send", 0)
+TOP_MAC, TOP_ACCUMULATE = (ARRAY.pe(0, 0), "mac", 0), (ARRAY.pe(0, 0), "accumulate", 0)
+
+# Well-formed events that no run has.
+CONTRADICTIONS: dict[str, tuple[Change, str]] = {
+    "ifmap words to the GLB": (
+        _taken(IFMAP, "destinations", PSUMS, "destinations"), "words go to glb, which is no PE"
+    ),
+    "a PE without psums": (
+        _of_stream(TOP_ACCUMULATE, "action", ACTION["wait"]),
+        r"pe\(0,0\) has windows without psums",
+    ),
+    "psums to several PEs": (
+        _taken(BOTTOM_LINK, "destinations", PSUMS, "sources"),
+        r"pe\(0,0\) does not take in every psum",
+    ),
+    "windows at once": (
+        _second_event_at_once(TOP_MAC), r"pe\(0,0\) does two things at once"
+    ),
+    "a short pass": (
+        _change("templates", "cycles", 0, 1), r"pe\(4,0\) works beyond the end of the pass"
+    ),
+    "filters of another shape": (
+        _both(_change("templates", "streamed", 0, 1), _change("pes", "s", 0, 4)),
+        r"the filters of pe\(4,0\) do not fit it",
+    ),
+    "ifmap without words": (
+        _words_moved(IFMAP, IFMAP_READ),
+        r"pe\(4,0\) gets words that no window needs",
+    ),
+    "psums without words": (
+        _words_moved(PSUMS, PSUM_WRITE), "the psums that leave have no words"
+    ),
+    "psums of many PEs": (
+        _taken(PSUMS, "sources", FILTERS, "destinations"), "psums leave from what is no PE"
+    ),
+    "psums of fewer filters": (
+        _change("pes", "p", 4, 7), r"pe\(0,0\) sends psums that are none"
+    ),
+    "no shape": (_layer_text(shape=None), "the layer has no shape"),
+    "half a shape": (_layer_text(shape={"name": "C3"}), "layer 'C3': missing"),
+    "a huge batch": (_layer_text(batch=1 << 40), "the layer is beyond all size"),
+    "a row too far": (_change("passes", "row_base", 0, 1), "psums beyond the ofmap"),
+    "a filter too far": (_change("passes", "filter_base", 0, 1), "psums beyond the ofmap"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_a_contradiction(with_words: Path, tmp_path: Path, name: str) -> None:
+    change, words = CONTRADICTIONS[name]
+    path = _forge(with_words, tmp_path / "t", change)
+    with traces.open(path) as found, pytest.raises(TraceError, match=f"layer C3: {words}"):
+        list(replay(found))
+
+
+def test_a_run_that_did_not_reach_the_end_of_a_layer(sound: Path, tmp_path: Path) -> None:
+    def lost(file: h5py.File) -> None:
+        (first, _) = file["result_ends"][:]
+        file["result_ends"].resize((1,))
+        file["result_text"].resize((first,))
+
+    with traces.open(_forge(sound, tmp_path / "t", lost)) as found:
+        told = [layer.differences for layer in replay(found)]
+    assert told == [[], ["the run did not reach the end of the layer"]]
 
 
 def test_a_count_that_was_changed_is_told(sound: Path, tmp_path: Path) -> None:
