@@ -169,7 +169,7 @@ class PE(_Section):
     psum_out_fifo_words: _FifoWords = Field(description="FIFO of the psum output, words [F]")
     ifmap_spad: Literal["addressed", "shift"] = Field(
         default="addressed",
-        description="'shift': one word moves per cycle, so a window costs q*U cycles more and the "
+        description="'shift': one word moves per cycle, so a window costs q*V cycles more and the "
         "ifmap FIFO is not drained meanwhile [F]",
     )
 
