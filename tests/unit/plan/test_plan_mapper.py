@@ -74,6 +74,25 @@ def test_auto_is_not_far_from_the_published_mapping(name: str) -> None:
     assert auto.processing_cycles < 1.1 * published.processing_cycles
 
 
+def test_strips_that_fit_are_found_among_many() -> None:
+    """512 columns hold strips of up to 512 rows; of this layer the GLB holds 8 at the most."""
+    hw = load_hardware("eyeriss_v1", ["array.columns=512"])
+    layer = Layer(name="L", M=4, C=2, H=502, W=2502, R=3, S=3)
+    assert auto_mapping(layer, 1, hw).e <= 8
+
+
+@pytest.mark.parametrize("side", [16, 32, 64])
+@pytest.mark.parametrize("name", ["CONV2_1a", "CONV2_1b", "CONV2_1c"])
+def test_more_pes_are_no_reason_for_more_cycles(name: str, side: int) -> None:
+    """One filter in a PE would put more PEs to work, but send psum beats of a single word."""
+    from sim.run import estimate
+
+    small = estimate("resnet50", layers=[name], mapping="auto").layers[0]
+    chip = load_hardware("eyeriss_v1", [f"array.rows={side}", f"array.columns={side}"])
+    large = estimate("resnet50", layers=[name], mapping="auto", hw=chip).layers[0]
+    assert large.processing_cycles < 1.05 * small.processing_cycles
+
+
 def test_auto_legal_where_sets_of_channels_do_not_divide_them() -> None:
     """3 channels in two sets of two: the strip is 3 channels large (docs/machine.md section 2)."""
     hw = load_hardware("eyeriss_v1", ["array.columns=1"])
