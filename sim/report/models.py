@@ -360,6 +360,8 @@ def render_calibration(found: Calibration, *, width: int = 80, color: bool = Fal
          *wrap(errors, width, "  ")],
         ["Shares of AlexNet's power, %", *table(["part", "published", "fitted"], parts, width),
          *wrap("The published shares are four of the observations.", width, "  ")],
-        ["Fitted scales", *table(["group", "scale"], scales, width)],
+        ["Fitted scales", *table(["group", "scale"], scales, width),
+         *wrap("PE cycles: pJ a PE and cycle. NoC: pJ a word. Rest: pJ a cycle. PE work and GLB: "
+               "times the prices of timeloop_65nm_8bit.", width, "  ")],
     ]  # fmt: skip
     return sections_text(sections, color)

@@ -736,6 +736,8 @@ def number(value: float, places: int, short: bool = False) -> str:
     """A number with so many decimal places; `short` takes seven characters at most."""
     if not short:
         return f"{value:,.{places}f}"
+    if value < 999:
+        return f"{value:.{min(places, 1)}f}"
     return f"{value:,.0f}" if value < 99_999 else f"{value:.1e}"
 
 
