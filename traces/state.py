@@ -327,9 +327,15 @@ def first_hold(
 
     The row is the event that makes it hold, or the first one in the cycle in which it does. `after`
     is a place to look behind.
+
+    Raises:
+        ValueError: it is of a PE that the array does not have.
+
     """
     total = 0
     name = condition.name
+    if name.endswith(")"):
+        trace.layout.parse(f"pe{name[name.index('(') :]}")
     totals: dict[int, int] = {}
     reached: dict[int, bool] = {}
 

@@ -340,7 +340,7 @@ def _walk(
     if not len(walked.passes):
         _nothing(found)
     stepper = Stepper(found, walked, query)
-    there = stepper.move(1) if condition is None else stepper.find(condition)
+    there = stepper.move(1) if condition is None else _asked(stepper.find, condition)
     if there:
         _show(stepper)
     elif condition is not None:
@@ -403,11 +403,10 @@ def _obey(stepper: Stepper, word: str, rest: str) -> None:
         moved = stepper.go(int(rest))
     elif word == "b":
         try:
-            condition = parse_condition(rest)
+            moved = stepper.find(parse_condition(rest))
         except ValueError as error:
             click.echo(str(error))
             return
-        moved = stepper.find(condition)
     if not moved:
         click.echo("there is none")
     _show(stepper)

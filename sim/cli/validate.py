@@ -69,7 +69,10 @@ def validate(
     if target is not None:
         target.check()
     found = validate(
-        networks or NETWORKS, hw=hw, settings=settings, pricing=load_pricing(energy_table)
+        [name.casefold() for name in networks] or NETWORKS,
+        hw=hw,
+        settings=settings,
+        pricing=load_pricing(energy_table),
     )
     try:
         if target is not None:

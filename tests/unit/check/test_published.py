@@ -187,7 +187,7 @@ def test_a_chip_that_refuses_a_layer() -> None:
 
 def test_command_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "found.json"
-    assert main(["validate", "alexnet", "alexnet", "--json", str(file)]) == 0
+    assert main(["validate", "AlexNet", "alexnet", "--json", str(file)]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
     lines = captured.out.splitlines()

@@ -125,6 +125,8 @@ def test_what_would_be_ignored_is_refused(path: Path, capsys: pytest.CaptureFixt
     condition = ["--break", "glb.psum.write > 1000"]
     _, err = told(capsys, "replay", path, *condition, "--until", 100, code=2)
     assert "--until has no meaning with --break alone" in err
+    _, err = told(capsys, "replay", path, "--break", "fifo.psum_in(99,1) > 3", code=2)
+    assert "no block pe(99,1): rows are 0 to 11, columns 0 to 13" in err
     for option, name in (("--action", "load"), ("--type", "ofmap")):
         _, err = told(capsys, "replay", path, option, name, code=2)
         assert f"{name!r} is of tiles, which are no events of a pass" in err
