@@ -4,29 +4,20 @@ A price is for one word of `word_bits` bits. Three things are told apart: a numb
 0 says that the cost is contained in another price (or is none), and an absent price says that the
 source does not know it: whoever applies the table has to report such an action.
 
-Prices are decimals as they are written: `exact` turns one into the fraction that the text means,
-so that sums of energies can be exact.
+Prices are decimals as they are written: `hw_models.fields.exact` turns one into the fraction that
+the text means, so that sums of energies can be exact.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import InitErrorDetails
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from hw_models.fields import Conflict, Section, as_tuple, refuse
 from workloads.document import Fault, InputError, read_document, unknown_name, validate
 
 __all__ = [
@@ -41,7 +32,6 @@ __all__ = [
     "NocPrices",
     "SpadPrices",
     "StaticPrices",
-    "exact",
     "load_energy_table",
     "shipped_energy_tables",
 ]
@@ -65,27 +55,14 @@ def _price(value: float | None) -> float | None:
 Price: TypeAlias = Annotated[float | None, AfterValidator(_price)]
 
 
-def exact(number: float) -> Fraction:
-    """The number as it is written: 0.1 is 1/10, not the nearest binary fraction."""
-    return Fraction(str(number))
-
-
-def _as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class MemoryPrices(_Section):
+class MemoryPrices(Section):
     """Reading and writing a word."""
 
     read: Price = Field(default=None, description="a word read")
     write: Price = Field(default=None, description="a word written")
 
 
-class MacPrices(_Section):
+class MacPrices(Section):
     """One multiply-accumulate with both operands `word_bits` wide."""
 
     active: Price = Field(default=None, description="a product computed")
@@ -108,7 +85,7 @@ class IfmapSpadPrices(MemoryPrices):
     )
 
 
-class SpadPrices(_Section):
+class SpadPrices(Section):
     """The three scratch pads of a PE."""
 
     ifmap: IfmapSpadPrices = Field(default=IfmapSpadPrices(), description="ifmap spad")
@@ -125,7 +102,7 @@ class GlbPrices(MemoryPrices):
     ofmap: MemoryPrices = Field(default=MemoryPrices(), description="finished ofmap in psum banks")
 
 
-class NocPrices(_Section):
+class NocPrices(Section):
     """The networks between GLB and PEs, and the links between PEs."""
 
     bus_word: Price = Field(default=None, description="a word put on a GIN, however many take it")
@@ -144,7 +121,7 @@ class DramPrices(MemoryPrices):
     """The off-chip memory, per word of `word_bits`."""
 
 
-class StaticPrices(_Section):
+class StaticPrices(Section):
     """What a block costs in every core cycle, whether it works or not.
 
     `chip` stands for all of it together, and `pe` for all of a PE, so that none of what they stand
@@ -166,26 +143,24 @@ class StaticPrices(_Section):
     @model_validator(mode="after")
     def _whole_or_parts(self) -> Self:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        for whole, what, parts in (
-            ("chip", "chip", [name for name in given if name != "chip"]),
-            ("pe", "PE", [name for name in given if name in PARTS_OF_A_PE]),
-        ):
-            if getattr(self, whole) is not None and parts:
-                message = (
-                    f"stands for the whole {what}, but {', '.join(parts)} "
-                    f"{'is' if len(parts) == 1 else 'are'} given too"
-                )
-                fault = InitErrorDetails(
-                    type="value_error",
-                    loc=(whole,),
-                    input=getattr(self, whole),
-                    ctx={"error": ValueError(message)},
-                )
-                raise ValidationError.from_exception_data("StaticPrices", [fault])
+        conflicts = [
+            Conflict(
+                (whole,),
+                getattr(self, whole),
+                f"stands for the whole {what}, but {', '.join(parts)} "
+                f"{'is' if len(parts) == 1 else 'are'} given too",
+            )
+            for whole, what, parts in (
+                ("chip", "chip", [name for name in given if name != "chip"]),
+                ("pe", "PE", [name for name in given if name in PARTS_OF_A_PE]),
+            )
+            if whole in given and parts
+        ]
+        refuse("StaticPrices", conflicts)
         return self
 
 
-class EnergyTable(_Section):
+class EnergyTable(Section):
     """Prices of all actions. Immutable and hashable.
 
     Load one with `load_energy_table`, whose errors name file and line.
@@ -199,7 +174,7 @@ class EnergyTable(_Section):
     sources: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...],
         Field(min_length=1, max_length=100),
-        BeforeValidator(_as_tuple),
+        BeforeValidator(as_tuple),
     ] = Field(description="list of where the prices come from")
     notes: str = Field(default="", max_length=10_000, description="how actions map, what it lacks")
     word_bits: int = Field(ge=1, le=64, description="bits of the word that the prices are for")

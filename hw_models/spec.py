@@ -11,19 +11,11 @@ arithmetic, [I] inferred, [F] free.
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import InitErrorDetails
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from hw_models.fields import Conflict, Section, as_tuple, exact, refuse
 from workloads.document import shown
 
 __all__ = [
@@ -52,21 +44,16 @@ _MAX_PES = 65536
 _MAX_FILTER_LINES = 65536
 
 
-def _as_tuple(value: object) -> object:
-    """YAML and JSON know no tuple; a strict model would refuse their lists."""
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _in_khz(value: float) -> float:
     # Ratios of finer clocks have so many digits that times on the link no longer fit 64 bit.
-    if _exact(value) * 1000 % 1:
+    if exact(value) * 1000 % 1:
         raise ValueError(f"must be a whole number of kHz (three decimals), got {value!r}")
     return value
 
 
 def _as_range(value: object) -> object:
     # Pydantic's own words for a pair that is too short or long speak of missing items.
-    value = _as_tuple(value)
+    value = as_tuple(value)
     if not isinstance(value, tuple) or len(value) != 2:
         raise ValueError(f"must be a pair [lowest, highest], got {shown(value)}")
     return value
@@ -90,7 +77,7 @@ _Range = Annotated[tuple[_Bound, _Bound], BeforeValidator(_as_range), AfterValid
 _Choice = Annotated[
     tuple[_Bound, ...],
     Field(min_length=1, max_length=64),
-    BeforeValidator(_as_tuple),
+    BeforeValidator(as_tuple),
     AfterValidator(_ascending),
 ]
 _Mhz = Annotated[float, Field(ge=0.001, le=100_000), AfterValidator(_in_khz)]
@@ -101,57 +88,21 @@ _Side = Annotated[int, Field(ge=1, le=_MAX_SIDE)]
 _Banks = Annotated[int, Field(ge=1, le=_MAX_BANKS)]
 
 
-class _Conflict(NamedTuple):
-    """Two fields that are each legal but not together; it is shown at the field `at`."""
-
-    at: tuple[str, ...]
-    value: object
-    message: str
-
-
-def _refuse(model: str, conflicts: Iterable[_Conflict]) -> None:
-    """Raise all conflicts at once, each at its own field.
-
-    A plain ValueError of a model validator would stand at the whole section, and only the first
-    one would be seen.
-    """
-    details = [
-        InitErrorDetails(
-            type="value_error",
-            loc=conflict.at,
-            input=conflict.value,
-            ctx={"error": ValueError(conflict.message)},
-        )
-        for conflict in conflicts
-    ]
-    if details:
-        raise ValidationError.from_exception_data(model, details)
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Clock(_Section):
+class Clock(Section):
     """The two clock domains (docs/machine.md section 3, DRAM link)."""
 
     core_mhz: _Mhz = Field(description="core clock, MHz [P]")
     link_mhz: _Mhz = Field(description="clock of the DRAM link, MHz [P]")
 
-    @property
-    def link_beat_cycles(self) -> Fraction:
-        """Core cycles per beat of the DRAM link, exact (10/3 for 200 and 60 MHz)."""
-        return _exact(self.core_mhz) / _exact(self.link_mhz)
 
-
-class Array(_Section):
+class Array(Section):
     """The PE array (docs/machine.md section 3)."""
 
     rows: _Side = Field(description="PEs in a column [P]")
     columns: _Side = Field(description="PEs in a row [P]")
 
 
-class PE(_Section):
+class PE(Section):
     """One processing element: scratch pads, pipeline and port FIFOs (docs/machine.md section 3)."""
 
     pipeline_stages: int = Field(
@@ -174,7 +125,7 @@ class PE(_Section):
     )
 
 
-class NoC(_Section):
+class NoC(Section):
     """The networks GIN and GON and the links between PEs (docs/machine.md section 3)."""
 
     gin_filter_words_per_cycle: _BusWords = Field(description="filter GIN, words per cycle [P]")
@@ -198,7 +149,7 @@ class NoC(_Section):
     )
 
 
-class GLB(_Section):
+class GLB(Section):
     """The global buffer (docs/machine.md section 3)."""
 
     banks: _Banks = Field(description="banks for ifmaps and psums, each wholly one of them [P]")
@@ -214,7 +165,7 @@ class GLB(_Section):
     )
 
 
-class DRAM(_Section):
+class DRAM(Section):
     """The off-chip link (docs/machine.md sections 3 and 4)."""
 
     link_bits: int = Field(ge=1, le=_MAX_BITS, description="bits per beat of the link [P]")
@@ -237,7 +188,7 @@ class DRAM(_Section):
     )
 
 
-class Arithmetic(_Section):
+class Arithmetic(Section):
     """Widths of the numbers, where they differ from exact integers."""
 
     psum_bits: int | None = Field(
@@ -248,16 +199,16 @@ class Arithmetic(_Section):
     )
 
 
-class Schedule(_Section):
+class Schedule(Section):
     """Choices in the order of passes (docs/machine.md section 2)."""
 
     charge_full_strip: bool = Field(
         default=False,
-        description="a short last strip still takes the time of e columns [F]",
+        description="a short last strip still takes the time of e rows [F]",
     )
 
 
-class Limits(_Section):
+class Limits(Section):
     """Shapes the chip can be configured for (docs/machine.md section 6); ranges are inclusive."""
 
     filter_rows: _Range = Field(description="R, lowest and highest [P]")
@@ -268,7 +219,7 @@ class Limits(_Section):
     horizontal_strides: _Range = Field(description="horizontal stride, lowest and highest [P]")
 
 
-class Hardware(_Section):
+class Hardware(Section):
     """A whole chip. Immutable and hashable; two equal descriptions compare equal.
 
     Load one with `hw_models.load.load_hardware`, whose errors name file and line; building one
@@ -280,7 +231,7 @@ class Hardware(_Section):
     sources: Annotated[
         tuple[Annotated[str, Field(max_length=1000)], ...],
         Field(max_length=100),
-        BeforeValidator(_as_tuple),
+        BeforeValidator(as_tuple),
     ] = Field(default=(), description="publications the numbers come from")
     word_bits: int = Field(
         default=16, ge=1, le=64, description="bits of an ifmap, filter or psum word [P]"
@@ -298,12 +249,12 @@ class Hardware(_Section):
     @model_validator(mode="after")
     def _sections_fit_each_other(self) -> Self:
         conflicts = (self._size_conflicts(), self._width_conflicts(), self._fifo_conflicts())
-        _refuse("Hardware", [conflict for found in conflicts for conflict in found])
+        refuse("Hardware", [conflict for found in conflicts for conflict in found])
         return self
 
-    def _size_conflicts(self) -> Iterable[_Conflict]:
+    def _size_conflicts(self) -> Iterable[Conflict]:
         if self.pes > _MAX_PES:
-            yield _Conflict(
+            yield Conflict(
                 ("array", "columns"),
                 self.array.columns,
                 f"{self.array.rows} rows of {self.array.columns} columns are {self.pes} PEs: must "
@@ -311,24 +262,24 @@ class Hardware(_Section):
             )
         lines = self.glb.filter_banks * self.glb.bank_bytes * 8 // self.glb.port_bits
         if lines > _MAX_FILTER_LINES:
-            yield _Conflict(
+            yield Conflict(
                 ("glb", "filter_banks"),
                 self.glb.filter_banks,
                 f"{self.glb.filter_banks} banks of {self.glb.bank_bytes} bytes hold {lines} lines "
                 f"of glb.port_bits = {self.glb.port_bits}: must be {_MAX_FILTER_LINES} or fewer",
             )
 
-    def _width_conflicts(self) -> Iterable[_Conflict]:
+    def _width_conflicts(self) -> Iterable[Conflict]:
         for at, bits in (
             (("glb", "port_bits"), self.glb.port_bits),
             (("dram", "link_bits"), self.dram.link_bits),
         ):
             if bits % self.word_bits:
-                yield _Conflict(
+                yield Conflict(
                     at, bits, f"{bits} bits hold no whole number of words of {self.word_bits} bits"
                 )
         if self.glb.bank_bytes * 8 % self.glb.port_bits:
-            yield _Conflict(
+            yield Conflict(
                 ("glb", "bank_bytes"),
                 self.glb.bank_bytes,
                 f"{self.glb.bank_bytes} bytes are no whole number of lines: a bank is read "
@@ -341,14 +292,14 @@ class Hardware(_Section):
         ):
             words: int = getattr(self.noc, field)
             if words * self.word_bits > self.glb.port_bits:
-                yield _Conflict(
+                yield Conflict(
                     ("noc", field),
                     words,
                     f"{words} words of {self.word_bits} bits per cycle are more than the GLB port "
                     f"delivers: glb.port_bits = {self.glb.port_bits}",
                 )
 
-    def _fifo_conflicts(self) -> Iterable[_Conflict]:
+    def _fifo_conflicts(self) -> Iterable[Conflict]:
         # A bus waits until every receiver has room for all it carries: below that it waits forever.
         beat_words = min(self.noc.psum_words_per_cycle, self.pe.psum_spad_words)
         for field, least, reason in (
@@ -375,7 +326,7 @@ class Hardware(_Section):
         ):
             words: int = getattr(self.pe, field)
             if words < least:
-                yield _Conflict(
+                yield Conflict(
                     ("pe", field),
                     words,
                     f"{words} words are too few: the FIFO must hold {reason}, {least} words",
@@ -394,12 +345,12 @@ class Hardware(_Section):
     @property
     def core_hz(self) -> float:
         """Core clock in Hz."""
-        return float(_exact(self.clock.core_mhz) * 1_000_000)
+        return float(exact(self.clock.core_mhz) * 1_000_000)
 
     @property
     def link_beat_cycles(self) -> Fraction:
         """Core cycles per beat of the DRAM link, exact (10/3 for 200 and 60 MHz)."""
-        return self.clock.link_beat_cycles
+        return exact(self.clock.core_mhz) / exact(self.clock.link_mhz)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every field, defaults included, as plain JSON-able data.
@@ -407,8 +358,3 @@ class Hardware(_Section):
         `Hardware.model_validate(hardware.to_dict())` gives an equal object.
         """
         return self.model_dump(mode="json")
-
-
-def _exact(mhz: float) -> Fraction:
-    """The number as it is written: 66.7 is 667/10, not the nearest binary fraction."""
-    return Fraction(str(mhz))

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
-from hw_models.energy import PARTS_OF_A_PE, EnergyTable, exact
+from hw_models.energy import PARTS_OF_A_PE, EnergyTable
+from hw_models.fields import exact
 from sim.account.ledger import ENTRIES
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hw_models.energy import exact
+from hw_models.fields import exact
 from workloads.document import (
     MAX_FAULTS,
     Fault,

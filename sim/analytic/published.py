@@ -26,7 +26,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from hw_models.energy import exact
+from hw_models.fields import exact
 from workloads.document import (
     Document,
     Fault,

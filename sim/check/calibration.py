@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hw_models.energy import EnergyTable, load_energy_table
+from hw_models.fields import exact
 from hw_models.load import load_hardware
 from sim.account.energy import energy
 from sim.account.ledger import ledger_entries
@@ -235,7 +236,7 @@ class Calibration:
 def observations() -> tuple[Observation, ...]:
     """The 18 measured layers with their features, in the order of the published tables."""
     hw = load_hardware(_HARDWARE)
-    core_hz = Fraction(str(hw.clock.core_mhz)) * 10**6
+    core_hz = exact(hw.clock.core_mhz) * 10**6
     found: list[Observation] = []
     for shown, name in _NETWORKS.items():
         network = load_network(name)
@@ -300,17 +301,17 @@ def calibrate() -> Calibration:
     fitted: list[LayerFit] = []
     parts = dict.fromkeys(SHARES, 0.0)
     for place, layer in enumerate(layers):
-        exact = _energy(layer.entries, table, layer.cycles, layer.pes)
-        run = _energy(layer.entries, table, Fraction(layer.simulated_cycles), layer.pes)
+        fit_pj = _energy(layer.entries, table, layer.cycles, layer.pes)
+        run_pj = _energy(layer.entries, table, Fraction(layer.simulated_cycles), layer.pes)
         power = layer.power_mw
         fitted.append(
             LayerFit(
                 network=layer.network,
                 layer=layer.layer,
                 measured_mw=power,
-                fitted_mw=power * exact / layer.measured_pj,
+                fitted_mw=power * fit_pj / layer.measured_pj,
                 left_out_mw=power * float(relative[place] @ fit(without=place)),
-                run_mw=run / _PICO / float(layer.simulated_cycles / layer.core_hz) * 1e3,
+                run_mw=run_pj / _PICO / float(layer.simulated_cycles / layer.core_hz) * 1e3,
             )
         )
         if layer.network == SHARES_OF:

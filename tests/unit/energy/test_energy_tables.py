@@ -10,10 +10,10 @@ import pytest
 from hw_models.energy import (
     DEFAULT_TABLE,
     EnergyTable,
-    exact,
     load_energy_table,
     shipped_energy_tables,
 )
+from hw_models.fields import exact
 from workloads.document import InputError
 
 HEAD = """name: mine
