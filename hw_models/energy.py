@@ -10,15 +10,13 @@ the text means, so that sums of energies can be exact.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hw_models.fields import Conflict, Section, as_tuple, refuse
-from workloads.document import Fault, InputError, read_document, unknown_name, validate
+from workloads.document import Fault, InputError, names_file, read_document, unknown_name, validate
 
 __all__ = [
     "DEFAULT_TABLE",
@@ -41,7 +39,6 @@ PARTS_OF_A_PE: Final = ("mac", "ifmap_spad", "filter_spad", "psum_spad")
 """Fields of `StaticPrices` that `pe` stands for."""
 
 _DATA = Path(__file__).parent / "data" / "energy"
-_SUFFIXES = (".yaml", ".yml")
 _KIND = "shipped energy table"
 _MOST = 1e12  # a price beyond a joule is a slip of the unit
 
@@ -212,17 +209,8 @@ def load_energy_table(name_or_path: str = DEFAULT_TABLE) -> EnergyTable:
     known = shipped_energy_tables()
     if name_or_path in known:
         path = _DATA / f"{name_or_path}.yaml"
-    elif _is_path(name_or_path, (os.sep, os.altsep)):
+    elif names_file(name_or_path):
         path = Path(name_or_path)
     else:
         raise InputError(Fault("", None, "", unknown_name(_KIND, name_or_path, known)))
     return validate(EnergyTable, read_document(path))
-
-
-def _is_path(name: str, separators: Iterable[str | None]) -> bool:
-    if any(mark in name for mark in separators if mark) or name.endswith(_SUFFIXES):
-        return True
-    try:
-        return bool(name) and Path(name).is_file()
-    except (OSError, ValueError):  # a name too long, or with a null byte
-        return False

@@ -6,7 +6,6 @@ in the file, its bases or the overrides, is reported at once and where the value
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from workloads.document import (
     Fault,
     InputError,
     closest,
+    names_file,
     parse_document,
     read_document,
     shown,
@@ -34,7 +34,6 @@ MAX_BASES: Final = 4
 """Longest chain of files below one: more is a mistake rather than a family of chips."""
 
 _DATA = Path(__file__).parent / "data"
-_SUFFIXES = (".yaml", ".yml")
 _KIND = "shipped hardware"
 _LONGEST = 100  # characters of a setting or path that a message repeats as they are
 
@@ -179,11 +178,7 @@ def _locate(name: str, folder: Path) -> Path | None:
     """Where `name` points from `folder`; None for a bare name that is no shipped one."""
     if name in shipped_hardware():
         return _DATA / f"{name}.yaml"
-    separators = [separator for separator in (os.sep, os.altsep) if separator]
-    path = folder / name
-    if any(mark in name for mark in separators) or name.endswith(_SUFFIXES):
-        return path
-    return path if name and _is_file(path) else None
+    return folder / name if names_file(name, folder) else None
 
 
 def _is_file(path: Path) -> bool:

@@ -171,6 +171,20 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MAX_KNOWN]) + more
 
 
+def names_file(text: str, folder: Path = Path()) -> bool:
+    """Whether `text` means a file, where a user may give the name of something shipped or a path.
+
+    It does if it has a path separator, ends in `.yaml` or `.yml`, or is an existing file as seen
+    from `folder`.
+    """
+    if "/" in text or "\\" in text or text.casefold().endswith((".yaml", ".yml")):
+        return True
+    try:
+        return (folder / text).is_file()
+    except (OSError, ValueError):  # too long, or with a null byte: no file, and no shipped name
+        return False
+
+
 def read_document(path: Path | str) -> Document:
     """The YAML file at `path`.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -21,6 +20,7 @@ from workloads.document import (
     Fault,
     InputError,
     in_order,
+    names_file,
     parse_document,
     read_document,
     shown,
@@ -110,18 +110,9 @@ def load_network(name_or_path: str) -> Network:
         file = f"{name_or_path.casefold()}.yaml"
         text = (resources.files("workloads") / "data" / file).read_text(encoding="utf-8")
         return network_from_document(parse_document(text, file))
-    if _is_path(name_or_path):
+    if names_file(name_or_path):
         return network_from_document(read_document(name_or_path))
     raise InputError(Fault("", None, "", unknown_name("network", name_or_path, shipped)))
-
-
-def _is_path(text: str) -> bool:
-    if "/" in text or "\\" in text or text.casefold().endswith((".yaml", ".yml")):
-        return True
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # too long, or with a null byte: no file, and no shipped name
-        return False
 
 
 def network_to_dict(network: Network) -> dict[str, Any]:
