@@ -117,7 +117,7 @@
       view.shape && h("p", {}, `${view.shape}. Mapping (${view.mapping_source}): ${Object.entries(view.mapping).map(([k, v]) => `${k}=${v}`).join(", ")}.`),
       h("ul", { class: "tiles" },
         tile(milliseconds(view.processing_ms), `processing latency, ${count(view.processing_cycles)} cycles`),
-        tile(milliseconds(view.total_ms), "total latency, DRAM not overlapped"),
+        tile(milliseconds(view.total_ms), "total latency, standstill for DRAM included"),
         tile(number(view.macs_per_cycle, 1), `MACs per cycle of ${run.hw.pes}`),
         view.active_pes !== null && tile(`${view.active_pes} of ${run.hw.pes}`, "PEs active"),
         tile(short(view.macs), "MACs"),
