@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from recording import lenet5, of_case, opened, record
 
+from hw_models.load import load_hardware
 from sim.check.cases import Case
 from sim.engine.layer import PassMemory
 from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink
@@ -18,8 +20,8 @@ from sim.engine.pe import PE, IfmapPort
 from sim.engine.top import Machine
 from sim.errors import SimulationError
 from sim.plan.mapping import parse_mapping
-from sim.run import Values
-from traces.diff import _count_rest, diff
+from sim.run import Prepared, Values, prepare
+from traces.diff import Diff, _count_rest, diff
 from traces.events import ACTIONS, KINDS
 from traces.reader import Trace
 from workloads.layer import Layer
@@ -251,6 +253,91 @@ def test_a_run_that_breaks_off_is_the_others_beginning(tmp_path: Path) -> None:
         found = diff(one, other)
         assert found.first is None
         assert found.figures == ["layers: 5 and 1"]
+
+
+def case(
+    *, mapping: str = str(STORY.mapping), settings: tuple[str, ...] = (), zeros: float = 0.4
+) -> Prepared:
+    """`STORY` under another mapping, on another chip or with more zeros."""
+    layer = replace(STORY.layer, ifmap_zero_fraction=zeros)
+    changed = Case(layer, STORY.batch, STORY.hw, settings, parse_mapping(mapping))
+    return of_case(changed)
+
+
+def compared(tmp_path: Path, one: Prepared, other: Prepared, **limits: Any) -> Diff:
+    record(tmp_path / "one", one, **limits)
+    record(tmp_path / "other", other, **limits)
+    with opened(tmp_path / "one") as a, opened(tmp_path / "other") as b:
+        return diff(a, b)
+
+
+def test_no_event_of_one_array_is_one_of_another(tmp_path: Path) -> None:
+    wider = case(settings=("array.columns=15",))
+    with pytest.raises(ValueError, match=r"one is of an array of 12 x 14, .*other of 12 x 15: "):
+        compared(tmp_path, case(), wider)
+
+
+def test_other_layers_are_not_compared(tmp_path: Path) -> None:
+    found = compared(tmp_path, lenet5(layers=["C1"]), lenet5(layers=["C3", "OUTPUT"]))
+    assert found.first is None
+    assert found.figures == ["layer C1 in one, C3 in the other", "layers: 1 and 2"]
+
+
+def test_figures_that_differ_though_no_event_does(tmp_path: Path) -> None:
+    """Without words gated MACs follow from the zero fraction: 0.4 and 0.5 of all."""
+    one, other = case(), case(zeros=0.5)
+    macs = STORY.layer.macs(STORY.batch)
+    gated = [round(macs * 0.4), round(macs * 0.5)]
+    found = compared(tmp_path, one, other)
+    assert found.first is None
+    assert not found.same
+    assert found.figures[:2] == [
+        f"CASE mac.active: {macs - gated[0]} and {macs - gated[1]}",
+        f"CASE mac.gated: {gated[0]} and {gated[1]}",
+    ]
+
+
+def test_a_charged_strip_is_longer_by_no_event(tmp_path: Path) -> None:
+    """Strips of 4 and 3 rows; the second is charged as if it had 4."""
+    plan = of_case(STORY).plans[0]
+    short = sum(step.shape.strip_rows < plan.mapping.e for step in plan)
+    found = compared(tmp_path, case(), case(settings=("schedule.charge_full_strip=true",)))
+    assert found.first is None
+    assert found.passes == short > 0
+    (line,) = (line for line in found.figures if "cycles" in line and "standstill" not in line)
+    one, other = map(int, re.findall(r"\d+", line))
+    assert line == f"CASE processing cycles: {one} and {other}"
+    assert one < other
+
+
+def test_another_mapping_has_other_passes(tmp_path: Path) -> None:
+    coarse = "m=10,n=3,e=4,p=4,q=2,r=2,t=2"
+    found = compared(tmp_path, case(), case(mapping=coarse))
+    passes = [of_case(STORY).plans[0].passes, case(mapping=coarse).plans[0].passes]
+    assert found.first is not None
+    assert found.first.pass_index == 0
+    assert found.figures[0] == f"CASE passes: {passes[0]} and {passes[1]}"
+
+
+def test_all_passes_that_differ_are_counted_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = case(mapping="m=26,n=3,e=7,p=13,q=4,r=2,t=2")
+    record(tmp_path / "a", two)
+    MUTANTS[0].apply(monkeypatch)
+    record(tmp_path / "b", two)
+    with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
+        assert diff(one, other).passes == two.plans[0].passes == 2
+
+
+def test_one_pass_is_the_beginning_of_the_other(tmp_path: Path) -> None:
+    """A larger buffer: the link goes on where it waited for room, and else does the same."""
+    hw = load_hardware("eyeriss_v1", ["glb.filter_banks=1", "glb.bank_bytes=1024"])
+    small = prepare("lenet5", layers=["C3"], batch=1, hw=hw)
+    found = compared(tmp_path, small, lenet5(layers=["C3"]), blocks=["dram"])
+    assert found.first is not None
+    assert found.first.a.event is None
+    assert "dram  prefetch  filter" in str(found.first.b.event)
 
 
 def test_a_deadlock_leaves_a_trace_of_what_was_before(
