@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import click
 
 from sim.cli.options import HelpWithoutArguments, Selection, selection_options
-from sim.cli.output import (
-    Target,
-    color_on_stdout,
-    json_text,
-    keep_apart,
-    stdout_width,
-    write_stdout,
-)
+from sim.cli.output import Target, keep_apart, write_found
 from sim.cli.plans import lay_out
 
 SCHEMA, VERSION = "eyeriss-sim/audit", 1
@@ -42,6 +38,7 @@ def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
     """
     from sim.analytic.audit import audit as compare
     from sim.analytic.first_order import find_network
+    from sim.report.models import render_audit
 
     keep_apart({"--json": json_file}, selection.files)
     target = None if json_file is None else Target(json_file)
@@ -49,24 +46,15 @@ def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
     if target is not None:
         target.check()
     found = [compare(plan) for plan in prepared.plans]
-    try:
-        if target is not None:
-            target.write(
-                json_text(
-                    {
-                        "schema": SCHEMA,
-                        "version": VERSION,
-                        "network": prepared.network,
-                        "hw": prepared.hw.to_dict(),
-                        "layers": [layer.to_dict() for layer in found],
-                        "refused": [layer.to_dict() for layer in prepared.refused],
-                    }
-                )
-            )
-    finally:
-        if not quiet and not (target is not None and target.is_stdout):
-            from sim.report.models import render_audit
 
-            write_stdout(
-                render_audit(found, prepared.network, width=stdout_width(), color=color_on_stdout())
-            )
+    def data() -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "network": prepared.network,
+            "hw": prepared.hw.to_dict(),
+            "layers": [layer.to_dict() for layer in found],
+            "refused": [layer.to_dict() for layer in prepared.refused],
+        }
+
+    write_found(data, partial(render_audit, found, prepared.network), target, quiet=quiet)

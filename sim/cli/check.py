@@ -14,15 +14,7 @@ import click
 from click.core import ParameterSource
 
 from sim.cli.options import HelpWithoutArguments, Selection, selection_options
-from sim.cli.output import (
-    STDOUT,
-    Target,
-    color_on_stdout,
-    json_text,
-    keep_apart,
-    stdout_width,
-    write_stdout,
-)
+from sim.cli.output import Target, keep_apart, write_found
 from sim.cli.plans import lay_out
 from sim.cli.progress import duration, progress_wanted, seconds_left
 
@@ -144,12 +136,7 @@ def check(
             target.check()
         percent = NETWORK_TOLERANCE if tolerance is None else tolerance
         outcome = _check_network(prepared, percent, quiet=quiet)
-    try:
-        if target is not None:
-            target.write(json_text(outcome.to_dict()))
-    finally:
-        if not quiet and json_file != STDOUT:
-            write_stdout(outcome.render(stdout_width(), color=color_on_stdout()))
+    write_found(outcome.to_dict, outcome.render, target, quiet=quiet)
     if not outcome.holds:
         raise click.exceptions.Exit(DIFFERS)
 

@@ -18,21 +18,11 @@ from sim.cli.options import (
     pricing_options,
     selection_options,
 )
-from sim.cli.output import (
-    Target,
-    color_on_stdout,
-    json_text,
-    keep_apart,
-    stdout_width,
-    write_result,
-    write_stdout,
-)
+from sim.cli.output import Target, keep_apart, write_found, write_result
 from sim.cli.pages import Pages, report_option, verbose_option
 from sim.cli.plans import lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sim.analytic.first_order import FirstOrderResult
     from sim.analytic.published import PublishedResult
 
@@ -180,7 +170,7 @@ def _first_order(
 
         return render_first_order(result, **how)
 
-    _write(result.to_dict, render, target, quiet=quiet)
+    write_found(result.to_dict, render, target, quiet=quiet)
 
 
 def _chart_targets(folder: str) -> dict[str, Target]:
@@ -209,7 +199,7 @@ def _published(selection: Selection, target: Target | None, *, quiet: bool) -> N
 
         return render_published(result, diagnose(), **how)
 
-    _write(lambda: {**result.to_dict(), "diagnosis": diagnose()}, render, target, quiet=quiet)
+    write_found(lambda: {**result.to_dict(), "diagnosis": diagnose()}, render, target, quiet=quiet)
 
 
 def _published_result(selection: Selection) -> PublishedResult:
@@ -220,19 +210,3 @@ def _published_result(selection: Selection) -> PublishedResult:
     if selection.layers:
         raise click.UsageError("--layer has no meaning with a JSON file, which names its layers")
     return estimate_config(selection.network)
-
-
-def _write(
-    data: Callable[[], dict[str, Any]],
-    render: Callable[..., str],
-    target: Target | None,
-    *,
-    quiet: bool,
-) -> None:
-    """Write the file, and the text on stdout unless `quiet` or the file takes stdout."""
-    try:
-        if target is not None:
-            target.write(json_text(data()))
-    finally:
-        if not quiet and not (target is not None and target.is_stdout):
-            write_stdout(render(width=stdout_width(), color=color_on_stdout()))

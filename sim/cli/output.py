@@ -195,15 +195,33 @@ def _regular(name: str | None) -> Path | None:
 
 
 def write_result(result: Result, target: Target | None, *, quiet: bool) -> None:
-    """Write the result file, and the summary on stdout unless `quiet` or the file takes stdout."""
+    """Write the result file and the summary, as `write_found`."""
+
+    def render(**how: Any) -> str:
+        from sim.report.terminal import render_result
+
+        return render_result(result, **how)
+
+    write_found(result.to_dict, render, target, quiet=quiet)
+
+
+def write_found(
+    data: Callable[[], dict[str, Any]],
+    render: Callable[..., str],
+    target: Target | None,
+    *,
+    quiet: bool,
+) -> None:
+    """Write the file, and the text on stdout unless `quiet` or the file takes stdout.
+
+    `render` takes `width` and `color`.
+    """
     try:
         if target is not None:
-            target.write(json_text(result.to_dict()))
-    finally:  # a full disk shall not take the summary with it
+            target.write(json_text(data()))
+    finally:  # a full disk shall not take the text with it
         if not quiet and not (target is not None and target.is_stdout):
-            from sim.report.terminal import render_result
-
-            write_stdout(render_result(result, width=stdout_width(), color=color_on_stdout()))
+            write_stdout(render(width=stdout_width(), color=color_on_stdout()))
 
 
 def json_text(data: Any) -> str:

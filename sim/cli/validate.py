@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from sim.cli.options import set_option
-from sim.cli.output import (
-    Target,
-    color_on_stdout,
-    json_text,
-    keep_apart,
-    stdout_width,
-    write_stdout,
-)
+from sim.cli.output import Target, keep_apart, write_found
 
 
 @click.command()
@@ -74,9 +69,4 @@ def validate(
         settings=settings,
         pricing=load_pricing(energy_table),
     )
-    try:
-        if target is not None:
-            target.write(json_text(found.to_dict()))
-    finally:
-        if not quiet and not (target is not None and target.is_stdout):
-            write_stdout(render_validation(found, width=stdout_width(), color=color_on_stdout()))
+    write_found(found.to_dict, partial(render_validation, found), target, quiet=quiet)
