@@ -543,4 +543,4 @@ def words_digest(words: Ints) -> str:
     return hashlib.blake2b(np.ascontiguousarray(words, "<i8").tobytes(), digest_size=32).hexdigest()
 
 
-__all__ = ["GLB", "Figures", "LayerReplay", "PassReplay", "ReplayError", "replay", "words_digest"]
+__all__ = ["Figures", "LayerReplay", "PassReplay", "ReplayError", "replay", "words_digest"]

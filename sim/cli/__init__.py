@@ -32,9 +32,9 @@ COMMANDS = {
     ),
     "audit": ("sim.cli.audit", "Say where the first-order estimator counts otherwise, and why."),
     "calibrate": ("sim.cli.calibrate", "Fit an energy table to the chip's measured power."),
-    "report": ("sim.cli.report", "Make a page to look at out of result files."),
+    "report": ("sim.cli.report", "Make a page to look at out of result files and traces."),
     "trace": ("sim.cli.trace", "Replay, compare and export what --trace has recorded."),
-    "show": ("sim.cli.show", "Print what a network, hardware or mapping holds."),
+    "show": ("sim.cli.show", "Print what a network, chip, energy table or mapping holds."),
 }
 """Name -> module with an attribute of that name, and the line in the list of commands."""
 

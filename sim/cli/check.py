@@ -289,7 +289,7 @@ class NetworkOutcome:
     def render(self, width: int, *, color: bool) -> str:
         """The outcome as text for the terminal."""
         from sim.check.compare import summary
-        from sim.report.terminal import notes_lines, wrap
+        from sim.report.terminal import notes_lines, sections_text, wrap
 
         tolerance = self.tolerance / 100
         known = {found.layer for found in self.checks}
@@ -305,7 +305,7 @@ class NetworkOutcome:
             lines += ["", *_failure(found, tolerance, width)]
         if self.notes:
             lines += ["", "Notes", *notes_lines(self.notes, known, width)]
-        return _bold_first(lines, color)
+        return sections_text([lines], color)
 
 
 @dataclass(frozen=True)
@@ -367,7 +367,7 @@ class RandomOutcome:
 
     def render(self, width: int, *, color: bool) -> str:
         """The outcome as text for the terminal."""
-        from sim.report.terminal import count, wrap
+        from sim.report.terminal import count, sections_text, wrap
 
         failing = self.failing
         equal = sum(f.check is not None and not f.check.differences for f in self.found)
@@ -402,7 +402,7 @@ class RandomOutcome:
             lines += ["", *self._failing_case(found, width)]
         if len(failing) > MOST_FAILING:
             lines += ["", f"{count(len(failing) - MOST_FAILING)} more are in the file of --json."]
-        return _bold_first(lines, color)
+        return sections_text([lines], color)
 
     def _failing_case(self, found: CaseCheck, width: int) -> list[str]:
         from sim.report.terminal import wrap
@@ -525,8 +525,3 @@ def _check_dict(found: LayerCheck, tolerance: float) -> dict[str, Any]:
 
 def _mean(ranked: Sequence[tuple[float, CaseCheck]]) -> float:
     return sum(error for error, _ in ranked) / len(ranked) if ranked else 0.0
-
-
-def _bold_first(lines: Sequence[str], color: bool) -> str:
-    first, *rest = lines
-    return "\n".join([f"\x1b[1m{first}\x1b[0m" if color else first, *rest]) + "\n"
