@@ -647,8 +647,6 @@ class Tables:
             return act()
         except TraceError:
             raise
-        except FileNotFoundError:
-            raise
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise TraceError(self.path, f"is damaged: {first}") from None

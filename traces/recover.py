@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import struct
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +75,10 @@ def _recover(tables: Tables, partial: Path, path: Path) -> Recovered:
                     path, len(found.layers), found.table_rows("passes"), found.templates, lost
                 )
             made.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                made.unlink()
-            raise
+        except TraceError as error:  # names the file that it was made from, which the user knows
+            raise TraceError(partial, error.reason) from None
+        finally:
+            made.unlink(missing_ok=True)
     finally:
         tables.close()
     return saved

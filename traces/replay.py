@@ -265,9 +265,7 @@ class PassReplay:
     def _filters_there(self, pe: Any) -> int:
         """The cycle from which no window of a PE waits for a filter word."""
         streams = self.streams.get((GIN_FILTER, "send", "filter"), [])
-        if not streams:
-            return 0
-        if not self.template.shape["streamed"]:
+        if streams and not self.template.shape["streamed"]:
             return max(int(stream.start[-1] + stream.duration[-1]) for stream in streams)
         block = self.layout.pe(int(pe["row"]), int(pe["column"]))
         p, q, s = int(pe["p"]), int(pe["q"]), int(pe["s"])

@@ -421,6 +421,10 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
     "a short pass": (
         _change("templates", "cycles", 0, 1), r"pe\(4,0\) works beyond the end of the pass"
     ),
+    "no filters": (
+        _both(*[_of_stream(FILTERS, "action", ACTION["wait"])] * 10),  # one for each PE row
+        r"the filters of pe\(4,0\) do not fit it",
+    ),
     "filters of another shape": (
         _both(_change("templates", "streamed", 0, 1), _change("pes", "s", 0, 4)),
         r"the filters of pe\(4,0\) do not fit it",
@@ -480,6 +484,22 @@ def test_a_count_that_was_changed_is_told(sound: Path, tmp_path: Path) -> None:
         except TraceError:
             return
     assert told
+
+
+def test_one_bit_of_the_content(sound: Path, tmp_path: Path) -> None:
+    data = bytearray(sound.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "t").write_bytes(data)
+    with pytest.raises(TraceError, match="is damaged: its content does not match its digest"):
+        traces.open(tmp_path / "t")
+
+
+def test_an_unknown_state(sound: Path, tmp_path: Path) -> None:
+    data = sound.read_bytes()
+    header = Header("unfinished", len(data), "0" * 64)
+    (tmp_path / "t").write_bytes(header.encode() + data[SIZE:])
+    with pytest.raises(TraceError, match="is in a state that version 1 does not have"):
+        traces.open(tmp_path / "t")
 
 
 def test_another_version(sound: Path, tmp_path: Path) -> None:

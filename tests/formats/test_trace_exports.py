@@ -6,15 +6,16 @@ import csv
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from recording import lenet5, opened, record
 
-from sim.run import Values
+from sim.run import Prepared, Values
 from traces.events import ACTIONS, KINDS
-from traces.export import WRITERS, select
+from traces.export import WRITERS, one_layer, select
 from traces.reader import Events, Trace
 
 vcd_reader = pytest.importorskip("vcd.reader")
@@ -48,6 +49,39 @@ def test_csv(path: Path) -> None:
             assert len(line["destination"].split()) == len(members)
         words = [int(word) for line in lines for word in line["data"].split()]
         assert words == events.data.tolist()
+
+
+def test_the_first_events_of_a_query(path: Path) -> None:
+    """As many as are asked for, whether a pass ends there or not; `cut` where there are more."""
+    with opened(path) as trace:
+        every = trace.events()
+        first = len(trace.pass_events(trace.layers[0], 0))
+        for most in (0, 1, first - 1, first, first + 1, len(every) - 1, len(every), 10**9):
+            found = select(trace, trace.query(), most)
+            assert np.array_equal(found.events.start, every.start[:most])
+            assert found.cut == (most < len(every))
+
+
+def test_the_layer_of_an_export(path: Path, tmp_path: Path) -> None:
+    with opened(path) as trace:
+        assert one_layer(trace, None) is one_layer(trace, "c3") is trace.layers[0]
+    record(tmp_path / "t", lenet5(layers=["C1", "OUTPUT"]))
+    with opened(tmp_path / "t") as trace:
+        assert one_layer(trace, "OUTPUT") is trace.layers[1]
+        with pytest.raises(ValueError, match="its own cycles; name one of C1, OUTPUT"):
+            one_layer(trace, None)
+
+
+def test_csv_is_no_formula(tmp_path: Path) -> None:
+    """A layer's name goes into cells as text, whatever a spreadsheet would make of it."""
+    plan = lenet5(layers=["OUTPUT"]).plans[0]
+    for name in ("=1+1", "+1", "-1", "@x", 'a,"b"'):
+        named = replace(plan, layer=replace(plan.layer, name=name))
+        record(tmp_path / "t", Prepared("lenet5", 1, plan.hw, (named,), (), ()))
+        with opened(tmp_path / "t") as trace:
+            _, raw = exported(trace, "csv", most=1)
+        (line,) = csv.DictReader(io.StringIO(raw.decode()))
+        assert line["layer"] == (name if name[0] == "a" else f"'{name}")
 
 
 def test_npz(path: Path, tmp_path: Path) -> None:

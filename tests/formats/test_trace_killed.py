@@ -22,6 +22,7 @@ from traces.header import SIZE, TraceError
 from traces.reader import Events
 from traces.recover import lookup3, recover
 from traces.replay import replay
+from traces.schema import CONTENT, group_digest
 
 Tell = Callable[[str, str], None]
 QUICK, ALL = 4, 50
@@ -160,6 +161,42 @@ def test_a_group_that_is_not_whole_is_left_out(
     assert 0 < saved.passes < 9
     assert saved.lost_rows > 0
     assert assert_nothing_invented(tmp_path / "r", whole) == saved.passes
+
+
+def _first_pass_says(path: Path, column: str, value: int) -> None:
+    """Change a column of the first pass in a partial file, and the digest of its group with it."""
+    with h5py.File(path, "r+") as file:
+        row = file["passes"][0]
+        row[column] = value
+        file["passes"][0] = row
+        place = int(np.flatnonzero(file["groups"]["passes"])[0])
+        before, group = file["groups"][place - 1], file["groups"][place]
+        parts = ((name, file[name][before[name] : group[name]]) for name in CONTENT)
+        group["digest"] = np.frombuffer(group_digest(parts), np.uint8)
+        file["groups"][place] = group
+
+
+def test_a_whole_group_that_is_no_run_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = _aborted(tmp_path / "t", 9, monkeypatch)
+    _first_pass_says(left, "template", 99)
+    with pytest.raises(TraceError) as caught:
+        recover(left, tmp_path / "r")
+    assert str(caught.value) == f"{left}: is no valid trace: a pass of a template that is not there"
+    assert list(tmp_path.iterdir()) == [left]
+
+
+def test_a_group_that_claims_more_than_there_is_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = _aborted(tmp_path / "t", 9, monkeypatch)
+    with h5py.File(left, "r+") as file:
+        group = file["groups"][0]
+        group["steps"] = 1 << 40
+        file["groups"][0] = group
+    with pytest.raises(TraceError, match="has nothing that is whole: the run ended too early"):
+        recover(left, tmp_path / "r")
 
 
 def test_recover_refuses_what_needs_none(tmp_path: Path, whole: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from recording import ALEXNET, lenet5, of_case, opened, record, replayed
 
+from hw_models.load import load_hardware
 from sim.check.cases import random_cases
 from sim.run import Prepared, Result, Values, prepare, simulate
 from traces.replay import LayerReplay
@@ -79,6 +80,14 @@ def test_a_charged_strip_and_a_pass_simulated_before(tmp_path: Path) -> None:
     (rebuilt,) = replayed(tmp_path / "t")
     assert rebuilt.entries == result.layers[1].entries
     assert rebuilt.differences == []
+
+
+@pytest.mark.parametrize("setting", ["glb.filter_load=streamed", "pe.ifmap_spad=shift"])
+def test_other_chips(tmp_path: Path, setting: str) -> None:
+    hw = load_hardware("eyeriss_v1", [setting])
+    prepared = prepare("lenet5", layers=["C3"], batch=2, hw=hw)
+    result = record(tmp_path / "t", prepared, values=Values(seed=4))
+    assert_equal_to_the_live_run(replayed(tmp_path / "t"), result)
 
 
 def _replay_random_cases(tmp_path: Path, count: int) -> int:

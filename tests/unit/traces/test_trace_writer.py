@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import traces
-from traces.events import TemplateBuilder
-from traces.header import SIZE, TraceError, read_header
+from traces.events import SHAPE_FIELDS, TemplateBuilder
+from traces.header import SIZE, Header, TraceError, read_header
 from traces.writer import TraceWriter
 
 DESCRIPTION = {
@@ -29,6 +29,20 @@ def test_a_trace_of_nothing(tmp_path: Path) -> None:
         assert found.layers == []
         assert found.description == DESCRIPTION
         assert len(found.events()) == 0
+
+
+def test_a_pass_without_events(tmp_path: Path) -> None:
+    writer = TraceWriter(tmp_path / "t", DESCRIPTION)
+    writer.begin_layer({"name": "A"})
+    shape = dict.fromkeys(SHAPE_FIELDS, 1)
+    template = writer.add_template(TemplateBuilder().build(shape, []))
+    writer.add_passes([(0, template, 0, 7, 0, 0, 0, 0, 0, 0)])
+    writer.end_layer([], {})
+    writer.close()
+    with traces.open(tmp_path / "t") as found:
+        assert found.template(0).rows == 0
+        assert found.event_count(found.layers[0]) == len(found.events()) == 0
+        assert found.layers[0].passes["cycles"].tolist() == [7]
 
 
 def test_while_it_is_written_it_says_so(tmp_path: Path) -> None:
@@ -56,6 +70,20 @@ def test_steps_out_of_turn(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(ValueError, match="the trace is closed"):
         writer.begin_layer({"name": "B"})
+    assert writer.abort() is None
+    assert (tmp_path / "t").exists()
+
+
+def test_a_file_that_cannot_be_begun_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Header, "encode", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        TraceWriter(tmp_path / "t", DESCRIPTION)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
