@@ -27,6 +27,7 @@ test-all: setup lint
 
 bench: setup
 	$(BIN)/python tests/perf/bench_speed.py
+	$(BIN)/python tests/perf/bench_growth.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -11,19 +11,31 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 
 import simpy
+from measured import (
+    DOCS,
+    MET,
+    MISSED,
+    PROCESSES,
+    REPEATS,
+    Timing,
+    best,
+    cpu_seconds,
+    machine_line,
+    markdown,
+    millions,
+    say,
+    seconds,
+)
 
 from hw_models.spec import Hardware
 from sim.analytic.layer import estimate_layer
@@ -34,28 +46,11 @@ from sim.plan.schedule import PassShape
 from sim.run import Prepared, prepare, run
 from workloads.network import load_network
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PAGE = DOCS / "benchmarks.md"
 COMMAND = Path(sys.executable).with_name("eyeriss-sim")
-PROCESSES = 168  # the PEs of the chip
-REPEATS = 3
 COMMAND_REPEATS = 5
 CONV = {"alexnet": ("AlexNet CONV1-5", 4), "vgg16": ("VGG-16 CONV", 3)}
 """Network -> how the table calls its CONV layers, and the batch; mappings are the shipped ones."""
-
-MET, MISSED = "met", "**missed**"
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The best time of something, and the best T beside it, both in seconds."""
-
-    seconds: float
-    T: float
-
-    @property
-    def in_T(self) -> float:  # noqa: N802
-        """The time in T."""
-        return self.seconds / self.T
 
 
 @dataclass(frozen=True)
@@ -101,43 +96,8 @@ class CountingEnvironment(simpy.Environment):
         super().step()
 
 
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def cpu_seconds(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
 def conv_layers(network: str) -> list[str]:
     return [layer.name for layer in load_network(network).layers if layer.name.startswith("CONV")]
-
-
-def bare_timeout(rounds: int = 300) -> float:
-    """T: processor seconds of one timeout, where each of 168 processes waits `rounds` times."""
-    env = simpy.Environment()
-
-    def process() -> Generator[simpy.Event, None, None]:
-        for _ in range(rounds):
-            yield env.timeout(1)
-
-    for _ in range(PROCESSES):
-        env.process(process())
-    return cpu_seconds(env.run) / (rounds * PROCESSES)
-
-
-def best(work: Callable[[], object], clock: Callable[[Callable[[], object]], float]) -> Timing:
-    """The best of several times by `clock`, with T sampled between them."""
-    bare = [bare_timeout()]
-    times = []
-    for _ in range(REPEATS):
-        times.append(clock(work))
-        bare.append(bare_timeout())
-    return Timing(min(times), min(bare))
 
 
 # --- what is measured -----------------------------------------------------------------------------
@@ -176,23 +136,27 @@ def simulate_one(shape: PassShape, hw: Hardware, start: PrefetchState) -> PassOu
     return Machine(shape, hw, start).run()
 
 
-def peak_mb(network: str, jobs: int) -> float:
+def network_mb(network: str, jobs: int) -> float:
     """Memory of a run in a process of its own, in MB; that of its workers, as if all were as large
     as the largest and shared nothing, is added.
     """
     code = (
-        "import sys, resource as r; from sim.run import run;"
+        "import sys; from resource import RUSAGE_CHILDREN;"
+        "from measured import maxrss_mb, peak_mb; from sim.run import run;"
         "network, batch, jobs, *layers = sys.argv[1:];"
         "run(network, layers=layers, batch=int(batch), jobs=int(jobs));"
-        "print(*(r.getrusage(who).ru_maxrss for who in (r.RUSAGE_SELF, r.RUSAGE_CHILDREN)))"
+        "print(peak_mb(), maxrss_mb(RUSAGE_CHILDREN))"
     )
     args = [network, str(CONV[network][1]), str(jobs), *conv_layers(network)]
     told = subprocess.run(
-        [sys.executable, "-c", code, *args], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-c", code, *args],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
-    own, worker = map(int, told.stdout.split())
-    unit = 1 if sys.platform == "darwin" else 1024
-    return (own + (jobs * worker if jobs > 1 else 0)) * unit / 1e6
+    own, worker = map(float, told.stdout.split())
+    return own + (jobs * worker if jobs > 1 else 0)
 
 
 def command_seconds(*args: str) -> float:
@@ -207,10 +171,6 @@ def command_seconds(*args: str) -> float:
 
 
 # --- the table ------------------------------------------------------------------------------------
-
-
-def millions(figure: float) -> str:
-    return f"{figure / 1e6:,.2f} million"
 
 
 def wall_rows(network: str, walls: dict[int, Timing], macs: int, bar_T: float) -> list[Row]:
@@ -285,11 +245,6 @@ def by_macs(cost: PassCost) -> int:
     return cost.macs
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
 def pass_table(costs: Sequence[PassCost]) -> str:
     rows = []
     for bound in sorted({cost.bound for cost in costs}):
@@ -321,14 +276,6 @@ def pass_table(costs: Sequence[PassCost]) -> str:
     return markdown(header, rows)
 
 
-def machine_line(load: float) -> str:
-    return (
-        f"CPython {platform.python_version()}, SimPy {version('simpy')}, {platform.system()} on "
-        f"{platform.machine()}, {os.cpu_count()} CPUs; {load:.1f} processes were running when the "
-        "bench began, its own not counted."
-    )
-
-
 def page(rows: Sequence[Row], costs: Sequence[PassCost], T: float, load: float) -> str:
     networks = " and ".join(f"{name}, batch {batch}," for name, batch in CONV.values())
     return f"""# How fast it is
@@ -357,14 +304,20 @@ a psum beat, a link hop or a multicast of the machine; a SimPy event is one that
 out. A PE that finds its operands ready takes in all beats of a window in one SimPy event; one that
 waits for them takes an event for each.
 
-{pass_table(costs)}"""
+{pass_table(costs)}
+## How it grows
+
+![Time and memory against events, on logarithmic scales](img/growth.svg)
+
+[growth.md](growth.md) has how time and memory grow with a layer, the array and the network.
+"""
 
 
 def measure() -> str:
     """Take every figure; the page."""
     load = os.getloadavg()[0]
-    say("memory")  # before this process is large itself: a child's peak starts at its parent's
-    memory = {jobs: peak_mb("vgg16", jobs) for jobs in (1, 2)}
+    say("memory")
+    memory = {jobs: network_mb("vgg16", jobs) for jobs in (1, 2)}
     rows: list[Row] = []
     bare: list[float] = []
     for network, bar in (("alexnet", 5e6), ("vgg16", 30e6)):
@@ -400,10 +353,6 @@ def measure() -> str:
             )
         )
     return page(rows, costs, T, load)
-
-
-def say(what: str) -> None:
-    print(f"measuring: {what}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
