@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.engine.probe import Observer, PassSeen, TileSeen
 from traces.events import ACTION, CAUSES, GROUPS, KIND, Template
 from traces.writer import TraceWriter
 from workloads.layer import layer_to_dict
@@ -20,17 +19,11 @@ if TYPE_CHECKING:
 
     from hw_models.spec import Hardware
     from sim.account.result import LayerResult, Pricing
+    from sim.engine.probe import PassSeen, TileSeen
     from sim.plan.schedule import Plan
     from sim.run import Prepared, Values
 
 PASSES_AT_ONCE = 256
-
-
-class RunObserver(Observer, Protocol):
-    """Who watches a run and its results."""
-
-    def layer_result(self, result: LayerResult, pricing: Pricing) -> None:
-        """A layer has been booked."""
 
 
 class TraceRecorder:
@@ -190,7 +183,6 @@ def _description(
         program = version("eyeriss-sim")
     except PackageNotFoundError:  # run from a checkout that is not installed
         program = "unknown"
-    given = values is not None and (values.ifmap is not None or values.filters is not None)
     return {
         "program": f"eyeriss-sim {program}",
         "network": prepared.network,
@@ -198,7 +190,7 @@ def _description(
         "hardware": hw.to_dict(),
         "machine": _machine(hw),
         "values": values is not None,
-        "seed": None if values is None or given else values.seed,
+        "seed": None if values is None else values.drawn_from,
         "restricted": restricted,
     }
 

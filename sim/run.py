@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hw_models.energy import DEFAULT_TABLE, load_energy_table
+from hw_models.load import load_hardware
 from sim.account.result import (
     LayerResult,
     Pricing,
@@ -24,21 +26,31 @@ from sim.plan.choose import choose_mappings
 from sim.plan.limits import MOST_BYTES, layer_bytes, mib, result_bytes
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
 from sim.plan.schedule import Plan, make_plan
-from workloads.network import MAX_BATCH
+from workloads.network import MAX_BATCH, load_network
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     import numpy as np
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
     from sim.analytic.layer import LayerEstimate
     from sim.engine.layer import LayerActivity, PassMemory
+    from sim.engine.probe import Observer
     from sim.engine.values import LayerData
     from sim.plan.schedule import PassShape
-    from sim.recorder import RunObserver
     from workloads.network import Network
 
     LayerProgress = Callable[[str, int, int, int], None]
+
+    # For type checkers alone: importing what it extends imports SimPy.
+    class RunObserver(Observer, Protocol):
+        """Who watches a run and its results."""
+
+        def layer_result(self, result: LayerResult, pricing: Pricing) -> None:
+            """A layer has been booked."""
+
 
 MOST_JOBS = 256  # processes; more are never faster
 MOST_ORDERED = 200_000  # m-blocks that the closed form counts out for the order of passes alone
@@ -95,6 +107,11 @@ class Values:
     seed: int = 0
     ifmap: NDArray[np.int64] | None = None
     filters: NDArray[np.int64] | None = None
+
+    @property
+    def drawn_from(self) -> int | None:
+        """The seed, where some of the words are drawn from it."""
+        return self.seed if self.ifmap is None or self.filters is None else None
 
 
 @dataclass(frozen=True)
@@ -377,7 +394,6 @@ def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
     from sim.analytic.layer import estimate_layer
 
     pricing = pricing if pricing is not None else load_pricing()
-
     results: list[LayerResult] = []
     for plan in prepared.plans:
         found = estimate_layer(plan)
@@ -401,7 +417,7 @@ def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
 
 
 def load_pricing(
-    table: str = "isca2016", precision: str | None = None, network: Network | None = None
+    table: str = DEFAULT_TABLE, precision: str | None = None, network: Network | None = None
 ) -> Pricing:
     """An energy table, and the bits and pruning of layers from a precision file.
 
@@ -417,10 +433,11 @@ def load_pricing(
         InputError: a file is wrong, or names a layer that the network does not have.
 
     """
-    from hw_models.energy import load_energy_table
-    from sim.analytic.first_order import load_precisions
+    found = {}
+    if precision is not None:
+        from sim.analytic.first_order import load_precisions
 
-    found = load_precisions(precision, network) if precision is not None else {}
+        found = load_precisions(precision, network)
     return Pricing(
         table=load_energy_table(table),
         bits={
@@ -467,11 +484,10 @@ def _compare_values(plan: Plan, data: LayerData, values: Values, gated: int) -> 
     from sim.check.convolution import convolve, zero_products
 
     expected = convolve(plan.layer, data.ifmap, data.filters, plan.hw.arithmetic.psum_bits)
-    given = values.ifmap is not None or values.filters is not None
     return ValuesCheck(
         ofmap=data.psums,
         wrong=int((expected != data.psums).sum()),
-        seed=None if given else values.seed,
+        seed=values.drawn_from,
         gated_off=gated - zero_products(plan.layer, data.ifmap),
     )
 
@@ -481,12 +497,8 @@ def resolve(
 ) -> tuple[Network, int, Hardware]:
     """Load what is named and select the layers; the batch defaults to the network's."""
     if isinstance(network, str):
-        from workloads.network import load_network
-
         network = load_network(network)
     if isinstance(hw, str):
-        from hw_models.load import load_hardware
-
         hw = load_hardware(hw)
     if layers:
         network = replace(network, layers=network.select(layers))

@@ -14,8 +14,7 @@ import click
 from sim.cli.output import Target
 
 if TYPE_CHECKING:
-    from sim.recorder import RunObserver
-    from sim.run import Prepared, Values
+    from sim.run import Prepared, RunObserver, Values
 
 Command = TypeVar("Command", bound=Callable[..., object])
 BLOCK_GROUPS = ("dram", "glb", "noc", "pe")
