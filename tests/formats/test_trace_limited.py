@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from recording import lenet5, opened, record
 
+import traces.reader
 from sim.run import Values
 from traces.events import ACTIONS, KINDS
+from traces.header import TraceError
 from traces.replay import replay
 
 
@@ -80,6 +82,29 @@ def test_a_pass_is_in_order_of_time(whole: Path) -> None:
     with opened(whole) as found:
         for batch in found.batches(found.query(layer="C5")):
             assert (np.diff(batch.start) >= 0).all()
+
+
+def test_a_reader_that_keeps_little_reads_the_same(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(whole) as found:
+        expected = [found.events(layer=layer.name) for layer in found.layers]
+    monkeypatch.setattr(traces.reader, "CACHED_ROWS", 1)
+    with opened(whole) as found:
+        for layer, events in reversed(list(zip(found.layers, expected, strict=True))):
+            again = found.events(layer=layer.name)
+            assert np.array_equal(again.start, events.start)
+            assert np.array_equal(again.data, events.data)
+
+
+def test_a_template_that_is_none(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(whole) as found:
+        with pytest.raises(TraceError, match=f"there is no template {found.templates}$"):
+            found.template(found.templates)
+        rows = found.template(0).rows
+    monkeypatch.setattr(traces.reader, "MOST_TEMPLATE_ROWS", rows - 1)
+    with opened(whole) as found, pytest.raises(TraceError, match="template 0 is beyond all size"):
+        found.template(0)
 
 
 @pytest.mark.parametrize(

@@ -3,30 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import traces
+from hw_models.load import load_hardware
 from sim.recorder import TraceRecorder
-from sim.run import Values, prepare, simulate
+from sim.run import Prepared, Values, prepare, simulate
 from traces.reader import Query, Trace
-from traces.state import PassView, amounts, countable, first_hold, parse_condition
+from traces.state import (
+    Condition,
+    PassView,
+    amounts,
+    countable,
+    first_hold,
+    parse_condition,
+)
 from traces.step import Stepper
+
+
+@contextmanager
+def recorded(folder: Path, prepared: Prepared, values: Values | None = None) -> Iterator[Trace]:
+    with TraceRecorder(folder / "t", prepared, values=values) as recorder:
+        simulate(prepared, values=values, observers=[recorder])
+    with traces.open(folder / "t") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
-    path = tmp_path_factory.mktemp("state") / "t"
     prepared = prepare("lenet5", batch=2)
-    with TraceRecorder(path, prepared, values=Values(seed=1)) as recorder:
-        simulate(prepared, values=Values(seed=1), observers=[recorder])
-    with traces.open(path) as found:
+    with recorded(tmp_path_factory.mktemp("state"), prepared, Values(seed=1)) as found:
         yield found
 
 
-def test_levels_stay_within_their_depths_and_end_empty(trace: Trace) -> None:
-    machine = trace.description["machine"]
+@pytest.fixture(scope="module")
+def counts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
+    """Without words, so that equal passes are one template."""
+    with recorded(tmp_path_factory.mktemp("counts"), prepare("lenet5", batch=2)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
+    """Passes that are one template and find none of their filters: the link is that slow."""
+    hw = load_hardware("eyeriss_v1", ["clock.link_mhz=0.1"])
+    prepared = prepare("lenet5", layers=["OUTPUT"], batch=1, hw=hw)
+    with recorded(tmp_path_factory.mktemp("slow"), prepared) as found:
+        passes = found.layers[0].passes
+        assert len(set(passes["template"][1:].tolist())) == 1
+        assert not passes["prefetched_words"].any()
+        yield found
+
+
+def test_levels_stay_within_their_depths_and_end_empty(counts: Trace) -> None:
+    machine = counts.description["machine"]
     depths = {
         "fifo.ifmap": machine["ifmap_fifo_words"],
         "fifo.psum_in": machine["psum_in_fifo_words"],
@@ -36,8 +70,8 @@ def test_levels_stay_within_their_depths_and_end_empty(trace: Trace) -> None:
         "glb.filter_banks": 4 * machine["filter_bank_lines"],
     }
     reached = dict.fromkeys(depths, 0)
-    for number in range(trace.templates):
-        view = PassView(trace.template(number), trace.layout)
+    for number in range(counts.templates):
+        view = PassView(counts.template(number), counts.layout)
         for name in view.names():
             levels = view.series(name)[1]
             if not len(levels):
@@ -94,6 +128,77 @@ def test_a_condition_on_a_fifo(trace: Trace) -> None:
     assert view.level("fifo.psum_out(0,1)", cycle) >= 6
     before = events.start[events.start < cycle]
     assert max(view.level("fifo.psum_out(0,1)", int(c)) for c in np.unique(before)) < 6
+
+
+def every_hold(trace: Trace, condition: Condition) -> list[tuple[int, int]]:
+    """All places where a condition holds, by its definition: event after event."""
+    (layer,) = trace.layers
+    found, total = [], 0
+    for place, row in enumerate(layer.passes):
+        events = trace.pass_events(layer, place)
+        template = trace.template(int(row["template"]))
+        view = PassView(template, trace.layout)
+        counted = condition.name in countable()
+        steps = amounts(trace, events, condition.name, template) if counted else None
+        for at, start in enumerate(events.start.tolist()):
+            if steps is not None:
+                value = total = total + int(steps[at])
+            elif condition.name in ("cycle", "pass"):
+                value = start if condition.name == "cycle" else int(row["index"])
+            else:
+                value = view.level(condition.name, start - int(row["start"]))
+            if condition.holds(value):
+                found.append((place, at))
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("pass == 3", "pass > 1", "pass < 0", "cycle >= 40000", "cycle == 40000", "cycle < 9"),
+        *("cycle != 0", "glb.psum.read > 0", "glb.psum.write >= 25", "mac.total == 480"),
+        *("noc.gin_ifmap.x_bus > 70", "noc.gin_filter.deliveries > 300", "spad.psum.write < 10"),
+        *("fifo.psum_out(0,1) >= 1", "spad.ifmap(0,0) > 3", "spad.filter(0,2) == 0"),
+        *("lines.ifmap >= 2", "glb.filter_banks > 4", "spad.ifmap(11,13) > 0"),
+    ],
+)
+def test_a_condition_holds_where_its_definition_says(slow: Trace, text: str) -> None:
+    (layer,) = slow.layers
+    condition = parse_condition(text)
+    expected = every_hold(slow, condition)
+    behind = [(place, row) for place in range(-1, len(layer.passes)) for row in (-1, 700, 10**6)]
+    for after in [*behind, *expected[:3], *expected[-3:]]:
+        found = first_hold(slow, layer, condition, after)
+        assert found == next((place for place in expected if place > after), None), after
+
+
+@pytest.mark.parametrize("name", ["spad", "lines.psum", "fifo.psum(0,0)", "spad.ifmap(0)"])
+def test_what_holds_no_words(trace: Trace, name: str) -> None:
+    view = PassView(trace.template(0), trace.layout)
+    with pytest.raises(ValueError, match=r"nothing called '.*' holds words"):
+        view.level(name, 5)
+
+
+def test_a_pe_that_is_not_used_holds_nothing(trace: Trace) -> None:
+    view = PassView(trace.template(0), trace.layout)
+    assert (11, 13) not in view.pes
+    assert view.level("fifo.ifmap(11,13)", 500) == 0
+
+
+def test_a_shift_spad_holds_a_window(tmp_path: Path) -> None:
+    """It takes in as many words as a window has, and drops a column when a window ends."""
+    hw = load_hardware("eyeriss_v1", ["pe.ifmap_spad=shift"])
+    with recorded(tmp_path, prepare("lenet5", layers=["C3"], batch=1, hw=hw)) as found:
+        template = found.template(0)
+        (pe,) = template.pes[(template.pes["row"] == 0) & (template.pes["column"] == 0)]
+        cycles, levels = PassView(template, found.layout).series("spad.ifmap(0,0)")
+        assert levels.max() == pe["q"] * pe["s"]
+        assert levels[-1] == 0
+        mine = found.events(passes=(0, 1), pe=(0, 0), action="accumulate")
+        windows = template.shape["ofmap_columns"]
+        last = (mine.start + mine.duration).reshape(windows, -1)[:, -1]
+        drops = cycles[1:][np.diff(levels) < 0]
+        assert drops.tolist() == last.tolist()
 
 
 @pytest.mark.parametrize(
