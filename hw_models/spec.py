@@ -260,7 +260,7 @@ class Hardware(Section):
                 f"{self.array.rows} rows of {self.array.columns} columns are {self.pes} PEs: must "
                 f"be {_MAX_PES} or fewer",
             )
-        lines = self.glb.filter_banks * self.glb.bank_bytes * 8 // self.glb.port_bits
+        lines = self.filter_bank_lines
         if lines > _MAX_FILTER_LINES:
             yield Conflict(
                 ("glb", "filter_banks"),
@@ -343,6 +343,16 @@ class Hardware(Section):
         return self.glb.bank_bytes * 8 // self.word_bits
 
     @property
+    def glb_line_words(self) -> int:
+        """Words of a GLB line, which a port reads or writes in a cycle."""
+        return self.glb.port_bits // self.word_bits
+
+    @property
+    def filter_bank_lines(self) -> int:
+        """GLB lines of filters that the filter banks hold."""
+        return self.glb.filter_banks * self.glb.bank_bytes * 8 // self.glb.port_bits
+
+    @property
     def core_hz(self) -> float:
         """Core clock in Hz."""
         return float(exact(self.clock.core_mhz) * 1_000_000)
@@ -351,6 +361,11 @@ class Hardware(Section):
     def link_beat_cycles(self) -> Fraction:
         """Core cycles per beat of the DRAM link, exact (10/3 for 200 and 60 MHz)."""
         return exact(self.clock.core_mhz) / exact(self.clock.link_mhz)
+
+    @property
+    def link_line_cycles(self) -> Fraction:
+        """Core cycles in which the DRAM link brings a GLB line, exact."""
+        return self.link_beat_cycles * self.glb.port_bits / self.dram.link_bits
 
     def to_dict(self) -> dict[str, Any]:
         """Return every field, defaults included, as plain JSON-able data.

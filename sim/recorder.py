@@ -206,7 +206,7 @@ def _machine(hw: Hardware) -> dict[str, int]:
         "ifmap_spad_words": hw.pe.ifmap_spad_words,
         "filter_spad_words": hw.pe.filter_spad_words,
         "bus_fifo_lines": hw.noc.bus_fifo_entries,
-        "filter_bank_lines": hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits,
+        "filter_bank_lines": hw.filter_bank_lines,
         "word_bits": hw.word_bits,
     }
 

@@ -130,10 +130,11 @@ def _average(plan: Plan, work: list[tuple[_Work, int]]) -> tuple[int, str]:
             behind[station] = behind.get(station, 0) + times * (longest - need.pes)
     limit = max(behind, key=lambda name: behind[name]) if behind else PE_WORK
     hw = plan.hw
-    line_words = hw.glb.port_bits // hw.word_bits
-    lines = sum(times * ceil_div(s.filter_words, line_words) for s, times in plan.classes.items())
-    beat = hw.link_beat_cycles * hw.glb.port_bits / hw.dram.link_bits
-    link = int(lines * beat)
+    lines = sum(
+        times * ceil_div(shape.filter_words, hw.glb_line_words)
+        for shape, times in plan.classes.items()
+    )
+    link = int(lines * hw.link_line_cycles)
     return (link, "DRAM link") if link > total else (total, limit)
 
 

@@ -142,9 +142,9 @@ class FilterSupply:
     @classmethod
     def prefetched(cls, a: PassArrays, hw: Hardware) -> FilterSupply:
         """All filters are there when the pass starts."""
-        line_words = hw.glb.port_bits // hw.word_bits
+        line_words = hw.glb_line_words
         lines = _ceil(a.filters * a.channels * a.filter_rows * a.filter_columns, line_words)
-        beat = hw.link_beat_cycles * hw.glb.port_bits / hw.dram.link_bits
+        beat = hw.link_line_cycles
         return cls(
             lines=lines,
             there=lines,
@@ -152,7 +152,7 @@ class FilterSupply:
             beat_ticks=beat.numerator,
             ticks_per_cycle=beat.denominator,
             latency_ticks=hw.dram.first_access_latency_cycles * beat.denominator,
-            buffer_lines=hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits,
+            buffer_lines=hw.filter_bank_lines,
             line_words=line_words,
         )
 

@@ -220,7 +220,7 @@ class _LayerRun:
         kind.times += 1
         if self.probe is not None:
             hw = self.plan.hw
-            fetched = kind.start.lines * (hw.glb.port_bits // hw.word_bits)
+            fetched = kind.start.lines * hw.glb_line_words
             self.probe.passed(
                 step,
                 outcome,
@@ -240,7 +240,7 @@ class _LayerRun:
         if kind is not None:
             return kind, True
         hw = self.plan.hw
-        lines = -(-shape.filter_words // (hw.glb.port_bits // hw.word_bits))
+        lines = -(-shape.filter_words // hw.glb_line_words)
         start = PrefetchState()
         if self._last is not None:
             start = self._last.outcome.prefetch.state(self._last.cycles, lines)

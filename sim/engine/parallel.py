@@ -81,17 +81,14 @@ def _sure_keys(plans: Sequence[Plan]) -> list[PassKey]:
     keys: dict[PassKey, None] = {}
     for plan in plans:
         hw = plan.hw
-        line_words = hw.glb.port_bits // hw.word_bits
-        line_cycles = hw.link_beat_cycles * hw.glb.port_bits / hw.dram.link_bits
-        buffer_lines = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits
         shortest = min(_array_cycles(shape) for shape in plan.classes)
         first = next(iter(plan)).shape
         keys[first, PrefetchState()] = None
         for shape, times in plan.classes.items():
-            lines = -(-shape.filter_words // line_words)
-            in_time = lines * line_cycles + hw.dram.first_access_latency_cycles <= shortest
+            lines = -(-shape.filter_words // hw.glb_line_words)
+            cycles = lines * hw.link_line_cycles + hw.dram.first_access_latency_cycles
             again = shape != first or times > 1
-            if again and lines <= buffer_lines and in_time:
+            if again and lines <= hw.filter_bank_lines and cycles <= shortest:
                 keys[shape, PrefetchState(lines)] = None
     return list(keys)
 

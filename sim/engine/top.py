@@ -87,7 +87,7 @@ class Machine:
         self.hw = hw
         self.data = data
         self.env = environment()
-        self.line_words = hw.glb.port_bits // hw.word_bits
+        self.line_words = hw.glb_line_words
         self.pes: list[PE] = []
         self.links: list[LocalLink] = []
         self.fifos: list[Fifo] = []
@@ -189,17 +189,16 @@ class Machine:
         line_words = self.line_words
 
         filter_lines = -(-shape.filter_words // line_words)
-        buffer_lines = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits
         self.filter_buffer = Fifo(env, "filter banks", ())
         self.fifos.append(self.filter_buffer)
         self.dram = DramLink(
             env,
             self.filter_buffer,
-            beat=hw.link_beat_cycles * hw.glb.port_bits / hw.dram.link_bits,
+            beat=hw.link_line_cycles,
             latency_cycles=hw.dram.first_access_latency_cycles,
             start=start,
             lines=filter_lines,
-            buffer_lines=buffer_lines,
+            buffer_lines=hw.filter_bank_lines,
         )
         lines = self._line_fifo("filter lines", filter_lines)
         self.filter_port = ReadPort(lines, self.filter_buffer, self._filter_data())

@@ -60,7 +60,6 @@ def pass_events(shape: PassShape, hw: Hardware) -> int:
 
 def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
     """Memory of a pass while it is simulated, from above; with real words where `values`."""
-    line_words = hw.glb.port_bits // hw.word_bits
     beats = shape.windows * _beats(shape, hw)
     chain = len(shape.channels) * shape.filter_rows
     own_words = shape.images * shape.ifmap_columns * shape.channels[0]
@@ -76,16 +75,15 @@ def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
         pass_pes(shape) * one_pe
         + beats * (chain * beat_bytes + 2 * _LINE_BYTES)
         + words * _WORD_BYTES
-        + ceil_div(words, line_words) * _LINE_BYTES
+        + ceil_div(words, hw.glb_line_words) * _LINE_BYTES
     )
 
 
 def layer_bytes(plan: Plan, *, values: bool = False) -> int:
     """Memory of a layer while it is simulated, from above."""
     hw = plan.hw
-    lines = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits
     # A kind of pass occurs twice where its filters are late the first time.
-    outcome = _KIND_BYTES + 80 * hw.pes + 40 * lines
+    outcome = _KIND_BYTES + 80 * hw.pes + 40 * hw.filter_bank_lines
     return (
         max(pass_bytes(shape, hw, values=values) for shape in plan.classes)
         + plan.passes * _PASS_BYTES
