@@ -437,6 +437,12 @@ def in_order(faults: Iterable[Fault], more: int = 0) -> list[Fault]:
     return found[:MAX_FAULTS] + note
 
 
+def json_memory(raw: bytes) -> int:
+    """Bytes that the values of a JSON text take in CPython 3.11, from above, by its marks alone."""
+    marks = ((b"{", 250), (b"[", 80), (b",", 52), (b'"', 48))
+    return 2 * len(raw) + sum(raw.count(mark) * size for mark, size in marks)
+
+
 def _descend(data: Any, path: DocumentPath) -> object:
     for part in path:
         if not _has(data, part):

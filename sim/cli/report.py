@@ -39,9 +39,8 @@ def report(files: tuple[str, ...], output: str | None, plots: str | None) -> Non
       eyeriss-sim report published.json auto.json -o mappings.html
       eyeriss-sim report result.json --plots figures
     """
-    from sim.errors import Fault, InputError
     from sim.report.html import render_page
-    from sim.report.load import ResultFile, read_result
+    from sim.report.load import read_results
 
     if len(files) > MOST_RUNS:
         raise click.UsageError(f"{len(files)} results are too many for a page; {MOST_RUNS} fit")
@@ -49,15 +48,7 @@ def report(files: tuple[str, ...], output: str | None, plots: str | None) -> Non
         raise click.UsageError("--plots draws one result; name one file")
     target = Target(output if output is not None else _default(files))
     keep_apart({"-o": target.name}, files)
-    found: list[tuple[str, ResultFile]] = []
-    faults: list[Fault] = []
-    for name, label in zip(files, labels(files), strict=True):
-        try:
-            found.append((label, read_result(name)))
-        except InputError as error:
-            faults += error.faults
-    if faults:
-        raise InputError(*faults)
+    found = list(zip(labels(files), read_results(files), strict=True))
     if plots is not None:
         from sim.report.plots import require_matplotlib
 

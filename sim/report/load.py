@@ -6,10 +6,10 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hw_models.spec import Hardware
 from sim.account.result import SCHEMA, VERSION
@@ -18,21 +18,52 @@ from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan, make_plan
 from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError
-from workloads.document import field_name, shown, wording
+from workloads.document import DocumentPath, field_name, json_memory, shown, wording
 from workloads.layer import Layer, ShapeError, layer_from_dict
+from workloads.network import MAX_BATCH, MAX_LAYERS
 
 if TYPE_CHECKING:
     from sim.account.result import Result
 
-MOST_BYTES = 1 << 28
-"""Largest result file read: a network of a thousand layers fits."""
+MOST_BYTES = 1 << 26
+"""Largest result file read: four thousand layers on the chip."""
 
+MOST_MEMORY = 1 << 29
+"""Memory of all results of a page, by `json_memory` of their texts."""
+
+MOST_PART_VALUES = 100_000
+"""Values of a layer without its maps of the array, or of all but the layers: each takes kilobytes
+in pydantic where it is wrong."""
+
+MOST_PART_FAULTS = 10_000
+NO_MAPS: Mapping[str, Any] = {"macs": [], "busy_cycles": [], "by_cause": {}}
+MOST_COUNT = (1 << 63) - 1
+MOST_FLOAT = 1e100
 MOST_FAULTS = 12
+MOST_CAUSES = 32
 CAUSES = tuple(HEADINGS)
 KINDS = ("filter", "ifmap", "ofmap")
 
-_Count = int
-_Matrix = list[list[int]]
+# A larger number than any run has would overflow where it is drawn.
+_Int: TypeAlias = Annotated[int, Field(ge=-MOST_COUNT, le=MOST_COUNT)]
+_Count: TypeAlias = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+_Positive: TypeAlias = Annotated[int, Field(ge=1, le=MOST_COUNT)]
+_Float: TypeAlias = Annotated[float, Field(ge=-MOST_FLOAT, le=MOST_FLOAT)]
+
+
+def _map(value: object) -> object:
+    """A map of the array; one fault for all of it, as it may have a million places."""
+    rows = value if isinstance(value, list) else [value]
+    for row in rows:
+        if not isinstance(row, list) or any(
+            type(item) is not int or not -MOST_COUNT <= item <= MOST_COUNT for item in row
+        ):
+            raise ValueError("must be a list of rows of whole numbers")
+    return value
+
+
+_Matrix: TypeAlias = Annotated[list[list[int]], BeforeValidator(_map)]
+Part = TypeVar("Part", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -43,10 +74,10 @@ class _Part(BaseModel):
 class CyclesPart(_Part):
     """Core cycles of a layer."""
 
-    processing: int = Field(ge=1)
-    total: int = Field(ge=1)
-    standstill: dict[str, int]
-    by_cause: dict[str, int]
+    processing: _Positive
+    total: _Positive
+    standstill: dict[str, _Int]
+    by_cause: dict[str, _Int]
 
 
 class PePart(_Part):
@@ -54,16 +85,16 @@ class PePart(_Part):
 
     macs: _Matrix
     busy_cycles: _Matrix
-    by_cause: dict[str, _Matrix]
+    by_cause: dict[str, _Matrix] = Field(max_length=MOST_CAUSES)
 
 
 class ValuesPart(_Part):
     """How the ofmap of a run with real words compares with NumPy's."""
 
-    elements: int = Field(ge=0)
-    wrong: int = Field(ge=0)
-    gated_off: int = 0
-    seed: int | None = None
+    elements: _Count
+    wrong: _Count
+    gated_off: _Int = 0
+    seed: _Int | None = None
 
 
 class EnergyPart(_Part):
@@ -71,41 +102,41 @@ class EnergyPart(_Part):
 
     table: str
     unit: str
-    total: float = Field(ge=0)
-    by_level: dict[str, float]
-    by_data_type: dict[str, float]
-    by_action: dict[str, float]
-    unpriced: dict[str, float]
-    per_mac: float | None = None
-    average_power_w: float | None = None
-    chip_power_w: float | None = None
+    total: Annotated[_Float, Field(ge=0)]
+    by_level: dict[str, _Float]
+    by_data_type: dict[str, _Float]
+    by_action: dict[str, _Float]
+    unpriced: dict[str, _Float]
+    per_mac: _Float | None = None
+    average_power_w: _Float | None = None
+    chip_power_w: _Float | None = None
 
 
 class KindPart(_Part):
     """Passes that are equal to the cycle."""
 
-    images: int
-    strip_rows: int
-    filters: int
-    channels: int
+    images: _Int
+    strip_rows: _Int
+    filters: _Int
+    channels: _Int
     first_channels: bool
-    cycles: int = Field(ge=0)
-    passes: int = Field(ge=1)
-    phases: dict[str, int]
+    cycles: _Count
+    passes: _Positive
+    phases: dict[str, _Int]
 
 
 class DetailPart(_Part):
     """One pass of a kind: how busy each station is, slice by slice."""
 
-    kind: int = Field(ge=0)
-    busy: dict[str, list[float]]
+    kind: _Count
+    busy: dict[str, list[_Float]]
 
 
 class TimelinePart(_Part):
     """The passes over time."""
 
     kinds: list[KindPart]
-    order: list[tuple[int, list[tuple[int, int]]]] = []
+    order: list[tuple[_Int, list[tuple[_Int, _Int]]]] = []
     complete: bool = False
     detail: DetailPart | None = None
 
@@ -114,8 +145,8 @@ class StepPart(_Part):
     """A step of Eyexam."""
 
     step: str
-    cycles: int = Field(ge=1)
-    macs_per_cycle: float
+    cycles: _Positive
+    macs_per_cycle: _Float
     limit: str = ""
     reason: str
 
@@ -125,20 +156,20 @@ class LayerPart(_Part):
 
     name: str = Field(min_length=1, max_length=200)
     shape: dict[str, Any]
-    mapping: dict[str, int]
+    mapping: dict[str, _Int]
     mapping_source: str
-    passes: int = Field(ge=1)
-    passes_simulated: int = Field(ge=0)
-    macs: int = Field(ge=1)
+    passes: _Positive
+    passes_simulated: _Count
+    macs: _Positive
     cycles: CyclesPart
-    active_pes: int = Field(ge=1)
-    utilization: dict[str, float]
-    dram_bytes: dict[str, int]
+    active_pes: _Positive
+    utilization: dict[str, _Float]
+    dram_bytes: dict[str, _Int]
     accesses: dict[str, dict[str, Any]]
-    glb_published_convention_bytes: int = Field(ge=0)
+    glb_published_convention_bytes: _Count
     pe: PePart
     values: ValuesPart | None = None
-    bounds: dict[str, int] = {}
+    bounds: dict[str, _Int] = {}
     energy: EnergyPart | None = None
     timeline: TimelinePart | None = None
     eyexam: list[StepPart] = []
@@ -175,7 +206,7 @@ class RefusedPart(_Part):
 class TotalsPart(_Part):
     """What stands under `totals`."""
 
-    macs: int
+    macs: _Int
     energy: EnergyPart | None = None
 
 
@@ -184,7 +215,7 @@ class ResultFile(_Part):
 
     engine: str
     network: str
-    batch: int = Field(ge=1)
+    batch: int = Field(ge=1, le=MAX_BATCH)
     hw: Hardware
     layers: list[LayerPart]
     refused: list[RefusedPart] = []
@@ -222,6 +253,29 @@ def of_result(result: Result) -> ResultFile:
     return check_result(json.loads(json.dumps(result.to_dict())), "result")
 
 
+def read_results(names: Sequence[str]) -> list[ResultFile]:
+    """Read result files or traces that are to stand on one page.
+
+    Raises:
+        InputError: what `read_result` says of each, or they are too much for one page.
+
+    """
+    found: list[ResultFile] = []
+    faults: list[Fault] = []
+    room = MOST_MEMORY
+    for name in names:
+        try:
+            result, memory = _read(name, room)
+        except InputError as error:
+            faults += error.faults
+        else:
+            found.append(result)
+            room -= memory
+    if faults:
+        raise InputError(*faults)
+    return found
+
+
 def read_result(name: str) -> ResultFile:
     """Read the result file `name`.
 
@@ -229,6 +283,11 @@ def read_result(name: str) -> ResultFile:
         InputError: it cannot be read, or is not a whole result file; with the file and the field.
 
     """
+    return _read(name, MOST_MEMORY)[0]
+
+
+def _read(name: str, room: int) -> tuple[ResultFile, int]:
+    """A result, and the memory it takes, which is `room` at most."""
     shown_name = name if name.isprintable() else repr(name)
 
     def refuse(message: str) -> InputError:
@@ -243,15 +302,25 @@ def read_result(name: str) -> ResultFile:
     except OSError as error:
         raise refuse(error.strerror or str(error)) from None
     if data.startswith(MAGIC.encode()):
-        return check_result(_result_in_trace(name), shown_name)
+        del data
+        found = _result_in_trace(name)
+        memory = json_memory(json.dumps(found).encode())
+        return check_result(found, shown_name), memory
     if len(data) > MOST_BYTES:
-        raise refuse(f"is larger than {MOST_BYTES >> 20} MB")
+        raise refuse(f"is larger than the limit of {MOST_BYTES} bytes")
+    memory = json_memory(data)
+    if memory > room:
+        raise refuse(
+            f"takes up to {memory >> 20} MiB of memory, limit {room >> 20}: report fewer results, "
+            "or fewer layers"
+        )
     try:
         found = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         at = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise refuse(f"is not JSON{at}; `run --json FILE` writes a result file") from None
-    return check_result(found, shown_name)
+    del data
+    return check_result(found, shown_name), memory
 
 
 def _result_in_trace(name: str) -> dict[str, Any]:
@@ -319,36 +388,103 @@ def check_result(data: object, file: str) -> ResultFile:
                 "take the eyeriss-sim that wrote it",
             )
         )
-    try:
-        # JSON's strictness, not Python's: a list may fill a tuple.
-        result = ResultFile.model_validate_json(json.dumps(data))
-    except (ValidationError, ValueError) as error:
-        raise InputError(*_faults(error, file)) from None
+    layers = data.get("layers", [])
+    if isinstance(layers, list) and len(layers) > MAX_LAYERS:
+        message = f"must have {MAX_LAYERS} or fewer entries, got {len(layers)}"
+        raise InputError(Fault(file, None, "layers", message))
+    result = _whole(data, file)
     faults = [
         Fault(file, None, f"layers[{place}].{field}", message)
         for place, layer in enumerate(result.layers)
         for field, message in _wrong(layer, result)
     ]
-    names = [layer.name for layer in result.layers]
-    faults += [
-        Fault(file, None, f"layers[{place}].name", f"{shown(name)} is there twice")
-        for place, name in enumerate(names)
-        if name in names[:place]
-    ]
+    known: set[str] = set()
+    for place, layer in enumerate(result.layers):
+        if layer.name in known:
+            message = f"{shown(layer.name)} is there twice"
+            faults.append(Fault(file, None, f"layers[{place}].name", message))
+        known.add(layer.name)
     if faults:
         raise InputError(*faults[:MOST_FAULTS])
     return result
 
 
-def _faults(error: ValueError, file: str) -> list[Fault]:
-    if not isinstance(error, ValidationError):
-        return [Fault(file, None, "", f"cannot be read: {error}")]
+def _whole(data: dict[str, Any], file: str) -> ResultFile:
+    """A result from its parts; its layers are taken out of `data`, so as not to be there twice."""
+    layers = data.get("layers")
+    head = {**data, "layers": []} if isinstance(layers, list) else data
+    faults: list[Fault] = []
+    found: list[LayerPart] = []
+    result = None
+    try:
+        result = _from_json(ResultFile, head, file, ())
+    except InputError as error:
+        faults += error.faults
+    if isinstance(layers, list):
+        for place in range(len(layers)):
+            layer, layers[place] = layers[place], None
+            try:
+                found.append(_layer(layer, file, ("layers", place)))
+            except InputError as error:
+                faults += error.faults
+            if len(faults) >= MOST_FAULTS:
+                break
+    if faults or result is None:
+        raise InputError(*faults[:MOST_FAULTS])
+    return result.model_copy(update={"layers": found})
+
+
+def _layer(data: Any, file: str, at: DocumentPath) -> LayerPart:
+    """A layer; its maps of the array are checked on their own, as they may be large."""
+    if not isinstance(data, dict) or "pe" not in data:
+        return _from_json(LayerPart, data, file, at)
+    faults: list[Fault] = []
+    layer = pe = None
+    try:
+        layer = _from_json(LayerPart, {**data, "pe": NO_MAPS}, file, at)
+    except InputError as error:
+        faults += error.faults
+    try:
+        pe = _checked(lambda: PePart.model_validate(data["pe"]), file, (*at, "pe"))
+    except InputError as error:
+        faults += error.faults
+    if layer is None or pe is None:
+        raise InputError(*faults)
+    return layer.model_copy(update={"pe": pe})
+
+
+def _from_json(model: type[Part], data: Any, file: str, at: DocumentPath) -> Part:
+    """A part of the file as its model, with JSON's strictness: a list may fill a tuple.
+
+    Raises:
+        InputError: what is wrong, field by field.
+
+    """
+    try:
+        text = json.dumps(data)
+    except RecursionError:
+        raise InputError(Fault(file, None, field_name(at), "is nested too deeply")) from None
+    values = sum(map(text.count, ",[{"))
+    if values > MOST_PART_VALUES:
+        message = f"holds {values} values beside layers and maps, limit {MOST_PART_VALUES}"
+        raise InputError(Fault(file, None, field_name(at), message))
+    return _checked(lambda: model.model_validate_json(text), file, at)
+
+
+def _checked(check: Callable[[], Part], file: str, at: DocumentPath) -> Part:
+    """What `check` returns; what pydantic says of it in this program's words."""
+    try:
+        return check()
+    except ValidationError as error:
+        if error.error_count() > MOST_PART_FAULTS:
+            message = f"has {error.error_count()} wrong fields"
+            raise InputError(Fault(file, None, field_name(at), message)) from None
+        details = error.errors(include_url=False)[:MOST_FAULTS]
     faults = []
-    for detail in error.errors(include_url=False)[:MOST_FAULTS]:
-        path = tuple(part for part in detail["loc"])
+    for detail in details:
         message = "is missing" if detail["type"] == "missing" else "".join(wording(detail))
-        faults.append(Fault(file, None, field_name(path), message))
-    return faults
+        faults.append(Fault(file, None, field_name((*at, *detail["loc"])), message))
+    raise InputError(*faults)
 
 
 ENTRIES_READ = (
