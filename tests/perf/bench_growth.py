@@ -30,6 +30,7 @@ from measured import (
     MET,
     MISSED,
     REPEATS,
+    bare_timeouts,
     best,
     cpu_seconds,
     machine_line,
@@ -212,6 +213,18 @@ def crowd(place: int) -> Callable[[], Told]:
     return run_all
 
 
+def bare_processes(place: int) -> Callable[[], Told]:
+    """No machine: as many processes as an array has PEs, which do nothing but wait, 100 times."""
+    rows, columns = list(ARRAYS)[place]
+    pes, rounds = rows * columns, 100
+
+    def run_all() -> Told:
+        bare_timeouts(pes, rounds)
+        return Told(0, pes, 1, pes * rounds, 1, pes * rounds)
+
+    return run_all
+
+
 def distinct_layers(place: int) -> Callable[[], Told]:
     """Layers of one pass on 36 PEs or fewer, no two of them equal: four times as many each time."""
     layers = [
@@ -306,6 +319,15 @@ SERIES = {
         4,
         crowd,
         lambda place: counted(4**place, "array"),
+        PER_PE,
+        has_bar=False,
+    ),
+    "bare": Series(
+        ARRAY,
+        "bare SimPy timeouts, a process for each PE",
+        len(ARRAYS),
+        bare_processes,
+        lambda place: "{} x {} processes".format(*list(ARRAYS)[place]),
         PER_PE,
         has_bar=False,
     ),
@@ -496,6 +518,8 @@ def page(measured: Measured, load: float) -> str:
     by_size = dict(zip(ARRAYS, measured["array"], strict=True))
     small, middle, large = by_size[12, 14], by_size[64, 64], by_size[128, 128]
     alone, crowded = (measured["crowd"][place] for place in (0, -1))
+    few, many = (measured["bare"][place] for place in (0, -1))
+    beside = beside_bare(measured)
     return f"""# How it grows
 
 `make bench` writes this page.
@@ -530,12 +554,14 @@ of its own, above what it has when everything is imported. No test asserts any o
   large it is: a layer of {reused.told.passes:,} passes takes {reused.seconds:.1f} s here, and
   {reused.mb:.0f} MB.
 - **Larger arrays.** An event costs {dear(small)} on 12 x 14 PEs, {dear(middle)} on 64 x 64 and
-  {dear(large)} on 128 x 128, where no more is done for it. The second line of the plot shows that
-  the machine is not the reason: many arrays of 12 x 14 in one queue, which have nothing to do with
-  each other, get dearer in the same way, from {dear(alone)} to {dear(crowded)} with
-  {crowded.told.passes} of them. Most likely it is the processor's caches: a PE and its logs take
-  {rounded(large.mb * 1e3 / large.told.pes)} KB, and all PEs take turns. The heap has a part in it;
-  [ARCHITECTURE.md](../ARCHITECTURE.md#decisions) says what was tried in its place.
+  {dear(large)} on 128 x 128, where no more is done for it. Two things are measured beside it that
+  have nothing of a larger array in them. Many arrays of 12 x 14 in one queue go from {dear(alone)}
+  to {dear(crowded)} with {crowded.told.passes} of them; bare timeouts, which do nothing, from
+  {dear(few)} with {few.told.pes} processes to {dear(many)} with {many.told.pes:,}. So most of it is
+  SimPy's heap and the processor's caches: a PE and its logs take
+  {rounded(large.mb * 1e3 / large.told.pes)} KB, and all PEs take turns. Counted in bare timeouts of
+  as many processes, the exponents are {beside[0]} and, for the larger half, {beside[1]}.
+  [ARCHITECTURE.md](../ARCHITECTURE.md#decisions) says what was tried in the heap's place.
 - **Deeper networks.** {distinct.told.layers} layers that are all simulated take
   {distinct.seconds:.1f} s here; {equal.told.layers:,} equal ones, one of which is simulated,
   {equal.seconds:.1f} s. A layer's result takes
@@ -544,9 +570,22 @@ of its own, above what it has when everything is imported. No test asserts any o
 {tables}"""
 
 
+def beside_bare(measured: Measured) -> tuple[Fit, Fit]:
+    """Exponents of larger arrays in bare timeouts of as many processes, in place of T."""
+    dearer = {point.told.pes: each_in_T(point) for point in measured["bare"]}
+    return fits(
+        SERIES["array"], measured["array"], lambda point: point.in_T / dearer[point.told.pes]
+    )
+
+
+def each_in_T(point: Point) -> float:  # noqa: N802
+    """What a simulated event costs, in T."""
+    return point.in_T / point.told.events_simulated
+
+
 def dear(point: Point) -> str:
     """What a simulated event costs."""
-    return f"{point.in_T / point.told.events_simulated:.1f} T"
+    return f"{each_in_T(point):.1f} T"
 
 
 def main() -> None:

@@ -52,17 +52,22 @@ def cpu_seconds(work: Work) -> float:
     return time.process_time() - started
 
 
-def bare_timeout(rounds: int = 300) -> float:
-    """T: processor seconds of one timeout, where each of 168 processes waits `rounds` times."""
+def bare_timeouts(processes: int, rounds: int) -> float:
+    """Processor seconds of one timeout, where each of the processes waits `rounds` times."""
     env = simpy.Environment()
 
     def process() -> Generator[simpy.Event, None, None]:
         for _ in range(rounds):
             yield env.timeout(1)
 
-    for _ in range(PROCESSES):
+    for _ in range(processes):
         env.process(process())
-    return cpu_seconds(env.run) / (rounds * PROCESSES)
+    return cpu_seconds(env.run) / (rounds * processes)
+
+
+def bare_timeout() -> float:
+    """T."""
+    return bare_timeouts(PROCESSES, rounds=300)
 
 
 def best(work: Work, clock: Callable[[Work], float], repeats: int = REPEATS) -> Timing:
