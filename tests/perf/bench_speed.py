@@ -300,7 +300,8 @@ figure in T, or as a share of bare timeouts, can be held against one from anothe
 cannot. Networks are the best of {NETWORK_REPEATS}, one and two processes by turns, passes the best
 of {REPEATS}, both against the best T around them; commands are the median of {COMMAND_REPEATS}.
 Loading and laying out a network is part of its time, starting Python is not. Passes are processor
-time, networks and commands wall time, so other work on the machine makes these look worse. Bars are what the project set itself; no test asserts a time.
+time, networks and commands wall time, so other work on the machine makes these look worse. Bars are
+what the project set itself; no test asserts a time.
 
 {markdown(("what", "on any machine", "here", "bar", ""), [row.cells for row in rows])}
 A pass is simulated once, and its outcome is reused by all passes equal to it, to the cycle;
