@@ -21,7 +21,7 @@ from sim.engine.top import Machine, PassOutcome
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
-    from sim.plan.schedule import PassShape, Plan
+    from sim.plan.schedule import Plan
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -80,19 +80,10 @@ def _simulate(key: PassKey, hw: Hardware) -> PassOutcome:
 def _sure_keys(plans: Sequence[Plan]) -> list[PassKey]:
     keys: dict[PassKey, None] = {}
     for plan in plans:
-        hw = plan.hw
-        shortest = min(_array_cycles(shape) for shape in plan.classes)
         first = next(iter(plan)).shape
         keys[first, PrefetchState()] = None
         for shape, times in plan.classes.items():
-            lines = -(-shape.filter_words // hw.glb_line_words)
-            cycles = lines * hw.link_line_cycles + hw.dram.first_access_latency_cycles
             again = shape != first or times > 1
-            if again and lines <= hw.filter_bank_lines and cycles <= shortest:
-                keys[shape, PrefetchState(lines)] = None
+            if again and plan.surely_prefetched(shape):
+                keys[shape, PrefetchState(plan.filter_lines(shape))] = None
     return list(keys)
-
-
-def _array_cycles(shape: PassShape) -> int:
-    """What a pass takes at the least: each PE computes its windows one after the other."""
-    return shape.windows * shape.filters[0] * (shape.channels[0] * shape.filter_columns + 1)

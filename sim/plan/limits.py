@@ -33,6 +33,7 @@ _WORD_BYTES = 90  # a word in a spad: when it came, and when its place was free
 _LINE_BYTES = 200  # a line at a port: its place, when it was ready, and when it had gone
 _PASS_BYTES = 450  # a pass of the layer, with its tiles
 _KIND_BYTES = 20_000  # a kind of pass, without what is counted for each PE and line
+_COARSE_TICKS = 100  # a GLB line on the link: 10 on the chip, 200,000 where it runs at 59.999 MHz
 _RESULT_BYTES = 1 << 16  # a layer in the result file, without its maps of the array
 _RESULT_PE_BYTES = 640  # a PE in the ten maps of a layer, as numbers and as text
 
@@ -79,15 +80,29 @@ def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
     )
 
 
+def _hardly_any_alike(plan: Plan) -> bool:
+    """Whether passes find the link at another place in a line each time.
+
+    Only where filters are late, and where the clocks make so many ticks of a line that the places
+    hardly ever repeat.
+    """
+    late = not all(map(plan.surely_prefetched, plan.classes))
+    return late and plan.hw.link_line_cycles.numerator > _COARSE_TICKS
+
+
+def _kinds(plan: Plan) -> int:
+    """Kinds of pass to remember: each shape with its filters there and with its filters late."""
+    return plan.passes if _hardly_any_alike(plan) else 2 * len(plan.classes)
+
+
 def layer_bytes(plan: Plan, *, values: bool = False) -> int:
     """Memory of a layer while it is simulated, from above."""
     hw = plan.hw
-    # A kind of pass occurs twice where its filters are late the first time.
     outcome = _KIND_BYTES + 80 * hw.pes + 40 * hw.filter_bank_lines
     return (
         max(pass_bytes(shape, hw, values=values) for shape in plan.classes)
         + plan.passes * _PASS_BYTES
-        + 2 * len(plan.classes) * outcome
+        + _kinds(plan) * outcome
         + (words_bytes(plan) if values else 0)
     )
 
@@ -139,14 +154,16 @@ def size_violations(plan: Plan) -> list[Violation]:
         )
     needed = layer_bytes(plan)
     if needed > MOST_BYTES:
+        less = "a smaller batch or array, or shallower spads and filter banks, take less"
+        if _hardly_any_alike(plan):
+            less += ", and clocks of a simpler ratio, which make passes equal"
         found.append(
             Violation(
                 "MiB of memory",
                 mib(needed),
                 str(mib(MOST_BYTES)),
                 f"{plan.passes} passes, the largest on {max(map(pass_pes, plan.classes))} PEs, "
-                f"under the mapping {plan.mapping}; a smaller batch or array, or shallower spads "
-                "and filter banks, take less",
+                f"under the mapping {plan.mapping}; {less}",
             )
         )
     return found

@@ -84,6 +84,11 @@ class PassShape:
         """Products that the pass computes."""
         return self.psum_words * sum(self.channels) * self.filter_rows * self.filter_columns
 
+    @property
+    def least_cycles(self) -> int:
+        """What the pass takes at the least: each PE computes its windows one after the other."""
+        return self.windows * self.filters[0] * (self.channels[0] * self.filter_columns + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -189,6 +194,23 @@ class Plan:
             first_channels=first_channels,
         )
 
+    def filter_lines(self, shape: PassShape) -> int:
+        """GLB lines that the filters of a pass take."""
+        return ceil_div(shape.filter_words, self.hw.glb_line_words)
+
+    def surely_prefetched(self, shape: PassShape) -> bool:
+        """Whether the filters of such a pass are in the GLB when it starts, unless it is the first.
+
+        The link has time for them even in the shortest pass, and the banks have room.
+        """
+        lines, hw = self.filter_lines(shape), self.hw
+        cycles = lines * hw.link_line_cycles + hw.dram.first_access_latency_cycles
+        return lines <= hw.filter_bank_lines and cycles <= self._shortest
+
+    @cached_property
+    def _shortest(self) -> int:
+        return min(shape.least_cycles for shape in self.classes)
+
     def __iter__(self) -> Iterator[Pass]:
         """The passes in the order in which the chip runs them."""
         layer = self.layer
@@ -236,8 +258,8 @@ class Plan:
     def classes(self) -> dict[PassShape, int]:
         """Each distinct pass shape with the number of passes that have it.
 
-        A dimension is cut into at most two sizes of block, so the classes are few however many
-        passes there are.
+        A dimension is cut into at most two sizes of block, filters, which are cut twice, into
+        three; so the classes are few however many passes there are.
         """
         blocks: Counter[int] = Counter()
         for m_block, times in Counter(self.m_blocks).items():
