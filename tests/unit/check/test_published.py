@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sim.account.result import LayerResult, Result
+from sim.analytic.published import published_layers
 from sim.check.published import (
     COLUMNS,
     MARKS,
@@ -65,6 +66,20 @@ def test_published_layers_are_those_of_the_shipped_network(network: str) -> None
         assert layer.ifmap_zero_fraction == cells.ifmap_zero_fraction
         rounding = 0.1 if network == "alexnet" else 10
         assert layer.macs(published.batch) / 1e6 == pytest.approx(cells.million_macs, abs=rounding)
+
+
+@pytest.mark.parametrize(("network", "called"), [("alexnet", "AlexNet"), ("vgg16", "VGG16")])
+def test_fodlam_rests_on_the_same_powers_and_times(network: str, called: str) -> None:
+    """They stand in two files: the model's own, and the tables that a simulation is held to."""
+    energies = {
+        layer.name: float(layer.cost.energy_j)
+        for layer in published_layers()
+        if layer.network == called and layer.kind == "conv"
+    }
+    assert energies == {
+        name: pytest.approx(cells.power_mw * cells.total_ms / 1e6, rel=1e-12)
+        for name, cells in load_published(network).layers.items()
+    }
 
 
 def test_every_table_and_figure_is_cited() -> None:
