@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.plan.mapping import ceil_div
+
 if TYPE_CHECKING:
     from sim.plan.schedule import Plan
-
-
-def _blocks(total: int, block: int) -> int:
-    return (total + block - 1) // block
 
 
 def _sizes(total: int, block: int) -> list[tuple[int, int]]:
@@ -30,14 +28,14 @@ def layer_counts(plan: Plan) -> dict[str, int]:
     """Words or actions by dotted name, for the whole layer."""
     layer, f, batch, chip = plan.layer, plan.mapping, plan.batch, plan.hw
     images_groups = batch * layer.G
-    strips = _blocks(layer.E, f.e)
-    image_blocks = _blocks(batch, f.n)
-    channel_blocks = _blocks(layer.C, f.q * f.r)
-    m_blocks = _blocks(layer.Mg, f.m)
-    filter_blocks = sum(_blocks(m, f.p * f.t) * k for m, k in _sizes(layer.Mg, f.m))
+    strips = ceil_div(layer.E, f.e)
+    image_blocks = ceil_div(batch, f.n)
+    channel_blocks = ceil_div(layer.C, f.q * f.r)
+    m_blocks = ceil_div(layer.Mg, f.m)
+    filter_blocks = sum(ceil_div(m, f.p * f.t) * k for m, k in _sizes(layer.Mg, f.m))
     # PE sets of the whole layer, each a group's filters or channels in runs of p or q.
     filter_sets = sum(
-        _blocks(inner, f.p) * j * k
+        ceil_div(inner, f.p) * j * k
         for m, k in _sizes(layer.Mg, f.m)
         for inner, j in _sizes(m, f.p * f.t)
     )
@@ -57,10 +55,10 @@ def layer_counts(plan: Plan) -> dict[str, int]:
     ifmap_deliveries = images_groups * layer.C * columns * layer.R * layer.E * filter_sets
     # A filter word goes to the e PEs of its row, in every image block and strip.
     filter_deliveries = filters * image_blocks * layer.E
-    segments = sum(_blocks(e, chip.array.columns) * k for e, k in _sizes(layer.E, f.e))
+    segments = sum(ceil_div(e, chip.array.columns) * k for e, k in _sizes(layer.E, f.e))
     # Each PE of a chain adds a psum; all but the bottom one got it over the link below.
     accumulations = images_groups * layer.Mg * layer.E * layer.F * layer.R
-    channel_sets = sum(_blocks(c, f.q) * k for c, k in _sizes(layer.C, f.q * f.r))
+    channel_sets = sum(ceil_div(c, f.q) * k for c, k in _sizes(layer.C, f.q * f.r))
     pe_psums = accumulations * channel_sets
     _, x_bus = _ifmap_multicast(plan)
 
@@ -125,7 +123,7 @@ def _ifmap_multicast(plan: Plan) -> tuple[dict[int, int], int]:
     set_kinds: Counter[int] = Counter()
     for m, k in _sizes(layer.Mg, f.m):
         for filters, j in _sizes(m, f.p * f.t):
-            set_kinds[_blocks(filters, f.p)] += j * k
+            set_kinds[ceil_div(filters, f.p)] += j * k
     found: Counter[int] = Counter()
     x_bus = 0
     folded = f.e > chip.array.columns
@@ -135,7 +133,7 @@ def _ifmap_multicast(plan: Plan) -> tuple[dict[int, int], int]:
         reached, rows = np.unique(fan, return_counts=True)
         for sets, times in set_kinds.items():
             # Sets side by side share their X-buses, stacked ones do not.
-            buses = sets if folded else _blocks(sets, side_by_side)
+            buses = sets if folded else ceil_div(sets, side_by_side)
             for reach, count in zip(reached.tolist(), rows.tolist(), strict=True):
                 found[reach * sets] += count * many * times * words
                 x_bus += reach * buses * count * many * times * words

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -234,8 +233,9 @@ def _pe_cycles(
     for cycles_spent, place in zip(spent.tolist(), bound.tolist(), strict=True):
         shares[waits[BOUNDS[place]]] += cycles_spent
     for cause, share in shares.items():
-        part = np.array([int(v * Fraction(share, cycles)) for v in left.ravel()], np.int64)
-        stalls[CAUSES.index(cause)] += part.reshape(left.shape)
+        # In Python's integers: the product of two numbers of cycles may need more than 64 bit.
+        part = [value * share // cycles for value in left.ravel().tolist()]
+        stalls[CAUSES.index(cause)] += np.array(part, np.int64).reshape(left.shape)
     stalls[CAUSES.index("idle")] += cycles - stalls.sum(axis=0)
     return macs, stalls
 

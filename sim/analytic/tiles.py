@@ -8,6 +8,7 @@ time for is left.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,12 +46,6 @@ class PassTime:
 PassTimes = dict[tuple[int, int, int, int, bool], PassTime]
 
 
-def _sizes(blocks: Sequence[int]) -> list[tuple[int, int]]:
-    """(size, how many) of blocks of which only the last may be smaller."""
-    whole = sum(1 for block in blocks if block == blocks[0])
-    return [(blocks[0], whole)] + ([(blocks[-1], 1)] if whole < len(blocks) else [])
-
-
 def _spare(passes: Sequence[PassTime], per_cycle: int, buffer_ticks: int) -> list[int]:
     """Link ticks that filters leave in each pass of a channel block.
 
@@ -82,9 +77,9 @@ def standstill(plan: Plan, times: PassTimes) -> StandstillEstimate:
     link_ticks = spare_ticks = 0
     first_load = last_dump = 0
 
-    for images, image_blocks in _sizes(plan.image_blocks):
-        for strip, strips in _sizes(plan.strips):
-            for m_block, m_blocks in _sizes(plan.m_blocks):
+    for images, image_blocks in Counter(plan.image_blocks).items():
+        for strip, strips in Counter(plan.strips).items():
+            for m_block, m_blocks in Counter(plan.m_blocks).items():
                 many = layer.G * image_blocks * strips * m_blocks
                 filters = plan.filter_blocks(m_block)
                 tiles = []

@@ -24,12 +24,9 @@ def convolve(
     bits in two's complement, as the chip's do; wrapping once at the end is the same as after every
     sum.
     """
-    padded = np.pad(
-        ifmap.astype(np.int64),
-        ((0, 0), (0, 0), (layer.pad_top, layer.pad_bottom), (layer.pad_left, layer.pad_right)),
-    )
+    padded = _padded(layer, ifmap.astype(np.int64))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (layer.R, layer.S), axis=(2, 3))
-    windows = windows[:, :, :: layer.U, :: layer.V][:, :, : layer.E, : layer.F]
+    windows = windows[:, :, :: layer.U, :: layer.V]
     images = ifmap.shape[0]
     windows = windows.reshape(images, layer.G, layer.C, layer.E, layer.F, layer.R, layer.S)
     grouped = filters.astype(np.int64).reshape(layer.G, layer.Mg, layer.C, layer.R, layer.S)
@@ -52,18 +49,7 @@ def zero_products(layer: Layer, ifmap: NDArray[np.int64]) -> int:
     These are the MACs that the chip gates. Filter tap by filter tap, with nothing of the machine's
     windows in it; each zero is met by the filters of its group.
     """
-    zero = (
-        np.pad(
-            ifmap,
-            (
-                (0, 0),
-                (0, 0),
-                (layer.pad_top, layer.pad_bottom),
-                (layer.pad_left, layer.pad_right),
-            ),
-        )
-        == 0
-    )
+    zero = _padded(layer, ifmap) == 0
     met = 0
     for i in range(layer.R):
         for j in range(layer.S):
@@ -71,3 +57,10 @@ def zero_products(layer: Layer, ifmap: NDArray[np.int64]) -> int:
             columns = j + layer.V * np.arange(layer.F)
             met += int(zero[:, :, rows][:, :, :, columns].sum())
     return met * layer.Mg
+
+
+def _padded(layer: Layer, ifmap: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.pad(
+        ifmap,
+        ((0, 0), (0, 0), (layer.pad_top, layer.pad_bottom), (layer.pad_left, layer.pad_right)),
+    )

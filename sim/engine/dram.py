@@ -32,9 +32,9 @@ class PrefetchState:
 
     def begun_ticks(self, beat_ticks: int) -> int:
         """Link time that has been spent on these lines."""
-        return self.lines * beat_ticks + max(0, beat_ticks - self.busy_ticks) * (
-            self.busy_ticks > 0
-        )
+        # While the first access still waits, more than a beat is left of the line.
+        begun = max(0, beat_ticks - self.busy_ticks) if self.busy_ticks else 0
+        return self.lines * beat_ticks + begun
 
 
 class DramLink:

@@ -121,7 +121,8 @@ class IfmapPort:
 class FilterRow:
     """The PEs that hold the same filter row of the same filters and channels.
 
-    They share the multicast, so one log tells when each beat of filter words could be read.
+    They share the multicast, so one log tells when each beat of filter words could be read. `lead`
+    is the first cycle in which a window may start, once that is `decided`.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class FilterRow:
         self.x_buses: set[int] = set()
         self.log: list[int] = []
         self.data: list[Any] = []
-        self.all_ready: int | None = None
+        self.decided = False
         self.lead = 0
 
     @property
@@ -155,9 +156,7 @@ class FilterRow:
 
     def loaded(self, cycle: int) -> None:
         """No MAC of these PEs waits for a filter word from `cycle` on (exposed load)."""
-        self.all_ready = cycle
-        self.lead = cycle
-        self._wake()
+        self._decide(cycle)
 
     def streamed(self) -> None:
         """All beats have been sent; find how early a window may start (streamed load).
@@ -168,16 +167,16 @@ class FilterRow:
         """
         p, q, s = self.filters, self.channels, self.filter_columns
         log, beat = self.log, self.beat_words
-        self.lead = max(
+        lead = max(
             log[((f * q + c) * s + x) // beat] - ((x * q + c) * p + f)
             for f in range(p)
             for c in range(q)
             for x in range(s)
         )
-        self.all_ready = log[-1]
-        self._wake()
+        self._decide(lead)
 
-    def _wake(self) -> None:
+    def _decide(self, lead: int) -> None:
+        self.decided, self.lead = True, lead
         waiting, self._waiting = self._waiting, []
         for event in waiting:
             event.succeed()
@@ -208,7 +207,8 @@ class PE:
     Life: it waits for its filters; then for each window (one ofmap column of one image) it waits
     for the ifmap words, computes p*q*S MACs, one a cycle, and takes in the psums of the window beat
     by beat, one word a cycle on the same adder, passing each beat on. Then it rests until the pass
-    ends. `wait_filter` and its like are the cycles that it waited, by cause.
+    ends. `starts` are the cycles in which its windows start, `takes` those in which it takes in a
+    beat, `wait_filter` and its like the cycles that it waited, by cause.
     """
 
     __slots__ = (
@@ -252,6 +252,7 @@ class PE:
         image_windows: int,
         pipeline_stages: int,
         shift_spad: bool,
+        psum_bits: int | None,
         values: bool,
     ) -> None:
         self.env = env
@@ -269,8 +270,8 @@ class PE:
         self.column_words = q * column_step
         self.image_windows = image_windows
         self.shift_spad = shift_spad
+        self.psum_bits = psum_bits
         self.values = values
-        self.psum_bits: int | None = None
         self.starts: list[int] = []
         self.takes: list[int] = []
         self.windows_done = 0
@@ -284,10 +285,9 @@ class PE:
     def run(self, images: int) -> Generator[Event, None, None]:
         """The PE's process over all windows of the pass."""
         env, port, row = self.env, self.port, self.filter_row
-        if row.all_ready is None:
+        if not row.decided:
             yield row.ready()
-        lead = row.lead
-        free = self.wait_filter = lead if lead > 0 else 0
+        free = self.wait_filter = row.lead
         entered, starts, takes = port.entered, self.starts, self.takes
         source, out = self.psum_in, self.psum_out
         source_ready = source.ready if source is not None else None

@@ -160,9 +160,9 @@ class Machine:
                 image_windows=shape.ofmap_columns,
                 pipeline_stages=pe_hw.pipeline_stages,
                 shift_spad=shift,
+                psum_bits=self.hw.arithmetic.psum_bits,
                 values=self.data is not None,
             )
-            pe.psum_bits = self.hw.arithmetic.psum_bits
             chain.append(pe)
         self.pes.extend(chain)
         return chain
