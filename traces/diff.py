@@ -274,20 +274,21 @@ def _side(
 
 def _figures(left: LayerTrace, right: LayerTrace) -> Iterator[str]:
     """The runs' own figures that differ, and the tiles."""
-    if left.result is None or right.result is None:
+    said, told = left.result, right.result
+    if said is None or told is None:
         return
     for name in ("entries", "standstill_cycles", "dram_bytes", "multicast"):
-        mine, other = left.result.get(name), right.result.get(name)
+        mine, other = said.get(name), told.get(name)
         if not isinstance(mine, Mapping) or not isinstance(other, Mapping):
             continue
         for key in sorted(mine.keys() | other.keys()):
             if mine.get(key) != other.get(key):
                 shown = key if name == "entries" else f"{name} {key}"
                 yield f"{left.name} {shown}: {mine.get(key)} and {other.get(key)}"
-    mine, other = left.result.get("processing_cycles"), right.result.get("processing_cycles")
+    mine, other = said.get("processing_cycles"), told.get("processing_cycles")
     if mine != other:
         yield f"{left.name} processing cycles: {mine} and {other}"
-    if left.result.get("ofmap") != right.result.get("ofmap"):
+    if said.get("ofmap") != told.get("ofmap"):
         yield f"{left.name} ofmap: differs"
     if not np.array_equal(left.tiles, right.tiles):
         yield f"{left.name} tiles: differ"

@@ -293,6 +293,11 @@ class Template:
         stream = self.streams[place]
         return np.resize(self.patterns[stream[name]], int(stream["rows"]))
 
+    def whole_column(self, name: str) -> NDArray[np.int64]:
+        """A repeating column of all streams, one after the other."""
+        parts = [self.column(place, name) for place in range(len(self.streams))]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
     def stream(self, place: int) -> Stream:
         """A stream with every column in full."""
         row = self.streams[place]

@@ -18,7 +18,7 @@ from traces.events import ACTION, ACTIONS, DRAM, FIRST_PE, GLB, KINDS
 from traces.reader import Events, LayerTrace, Query, Trace, join_events
 from traces.state import set_text
 
-DEFAULT_EVENTS = {"perfetto": 200_000, "vcd": 200_000, "csv": 1_000_000, "npz": 5_000_000}
+DEFAULT_EVENTS = {"perfetto": 200_000, "vcd": 200_000, "csv": 1_000_000, "npz": 2_000_000}
 """Events of an export where nobody says how many: what the viewers open without trouble."""
 
 

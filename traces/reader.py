@@ -7,6 +7,7 @@ tables before an event is made of it. Whatever is wrong is one `TraceError`.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,18 +33,22 @@ from traces.header import Header, TraceError, checked_header
 from traces.schema import (
     CONTENT,
     LARGEST_RATIO,
-    MOST_TEMPLATE_ROWS,
+    MOST_BYTES,
+    MOST_SET_BYTES,
+    MOST_TEMPLATE_BYTES,
     PARTS,
+    TABLE_FACTOR,
     TABLES,
-    group_digest,
+    digest_of_pieces,
+    template_memory,
 )
-from workloads.document import unknown_name
+from workloads.document import json_memory, unknown_name
 
 Ints = NDArray[np.int64]
 Rows = NDArray[Any]
-LARGEST_ARRAY = 4096  # rows or columns of PEs: no chip of this kind comes near
+LARGEST_ARRAY = 65_536  # PEs: as many as a hardware file may describe
 LARGEST_TIME = 1 << 48  # cycles: two weeks at 200 MHz
-CACHED_ROWS = 1 << 23
+CACHED_ROWS = 1 << 21
 CHECKED_ROWS = 1 << 20
 
 
@@ -79,12 +84,25 @@ class Events:
     def rows(self, chosen: Rows) -> Events:
         """The events at some places, or where a mask holds."""
         places = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
-        first = np.concatenate([np.zeros(1, np.int64), self.data_end])[places]
-        lengths = self.data_end[places] - first
-        ends = np.cumsum(lengths, dtype=np.int64)
-        words = np.repeat(first - (ends - lengths), lengths) + np.arange(int(lengths.sum()))
         columns = {name: getattr(self, name)[places] for name in COLUMNS}
-        return Events(**columns, data_end=ends, data=self.data[words])
+        ends, data = _data_at(places, self.data_end, self.data)
+        return Events(**columns, data_end=ends, data=data)
+
+
+def _data_at(places: Rows, ends: Ints, data: Ints) -> tuple[Ints, Ints]:
+    """`data_end` and `data` of the rows at some places, in their order."""
+    if not len(data):
+        return _same(0, len(places)), data
+    first = np.concatenate([np.zeros(1, np.int64), ends])[places]
+    lengths = ends[places] - first
+    found = np.cumsum(lengths, dtype=np.int64)
+    words = np.repeat(first - (found - lengths), lengths) + np.arange(int(lengths.sum()))
+    return found, data[words]
+
+
+def _same(value: int, rows: int) -> Ints:
+    """A column that is the same everywhere, and takes no memory."""
+    return np.broadcast_to(np.int64(value), (rows,))
 
 
 COLUMNS = tuple(f.name for f in fields(Events) if not f.name.startswith("data"))
@@ -108,15 +126,19 @@ def join_events(parts: Sequence[Events]) -> Events:
 class LayerTrace:
     """A layer of a trace: what it is, its passes and tiles, and what the run found in it.
 
-    `result` is None where the run did not reach the layer's end. `passes` is `PASS_DTYPE`, `tiles`
-    `TILE_DTYPE`.
+    `passes` is `PASS_DTYPE`, `tiles` `TILE_DTYPE`.
     """
 
     number: int
     description: Mapping[str, Any]
-    result: Mapping[str, Any] | None
+    read_result: Callable[[], Mapping[str, Any]] | None
     passes: Rows
     tiles: Rows
+
+    @property
+    def result(self) -> Mapping[str, Any] | None:
+        """What the run found, read now; None where the run did not reach the layer's end."""
+        return None if self.read_result is None else self.read_result()
 
     @property
     def name(self) -> str:
@@ -145,9 +167,11 @@ class Trace:
         self.sets: list[tuple[int, ...]] = []
         """Sets of blocks by number; grows as templates are read."""
         self._set_numbers: dict[tuple[int, ...], int] = {}
+        self._set_bytes = 0
         self._tables = tables
         self._cache: OrderedDict[int, Template] = OrderedDict()
         self._expanded: OrderedDict[int, Events] = OrderedDict()
+        self._check_sizes()
         self.description = self._json("description", 0, tables.length("description"))
         self._check_description()
         machine = self.description["machine"]
@@ -246,16 +270,22 @@ class Trace:
             return found
         if not 0 <= number < len(self._templates):
             raise self._damaged(f"there is no template {number}")
-        parts = {}
+        places = {}
         for name in PARTS:
             ends = self._templates[f"{name}_end"]
             first = int(ends[number - 1]) if number else 0
             last = int(ends[number])
             if not 0 <= first <= last <= self._tables.length(name):
                 raise self._damaged(f"template {number} ends outside of {name}")
-            if last - first > MOST_TEMPLATE_ROWS:
-                raise self._damaged(f"template {number} is beyond all size")
-            parts[name] = self._tables.read(name, first, last)
+            places[name] = first, last
+        memory = template_memory({name: last - first for name, (first, last) in places.items()})
+        if memory > MOST_TEMPLATE_BYTES:
+            raise TraceError(
+                self.path,
+                f"template {number} takes {memory >> 20} MiB of memory, limit "
+                f"{MOST_TEMPLATE_BYTES >> 20}",
+            )
+        parts = {name: self._tables.read(name, *place) for name, place in places.items()}
         template = Template(shape=self.template_shape(number), **parts)
         fault = _template_fault(template, self.layout)
         if fault:
@@ -268,6 +298,9 @@ class Trace:
     def _set_number(self, members: tuple[int, ...]) -> int:
         number = self._set_numbers.get(members)
         if number is None:
+            self._set_bytes += 8 * len(members) + 160  # of a tuple, with its place here and there
+            if self._set_bytes > MOST_SET_BYTES:
+                raise self._damaged("more sets of blocks than any chip has")
             number = self._set_numbers[members] = len(self.sets)
             self.sets.append(members)
         return number
@@ -286,35 +319,31 @@ class Trace:
         return found
 
     def _expand(self, template: Template) -> Events:
+        # Column by column: a pass of the largest layers has five million rows.
         numbers = np.array([self._set_number(members) for members in template.sets], np.int64)
-        columns: dict[str, list[Ints]] = {name: [] for name in COLUMNS}
-        lengths = []
-        for place in range(len(template.streams)):
-            stream = template.stream(place)
-            rows = len(stream.start)
-            for name, value in (
-                ("layer", 0),
-                ("pass_", 0),
-                ("block", stream.block),
-                ("action", stream.action),
-                ("kind", stream.kind),
-            ):
-                columns[name].append(np.full(rows, value, np.int64))
-            columns["start"].append(stream.start)
-            columns["duration"].append(stream.duration)
-            columns["words"].append(stream.words)
-            columns["source"].append(numbers[stream.source])
-            columns["destination"].append(numbers[stream.destination])
-            lengths.append(
-                stream.words if stream.data is not None else np.zeros(len(stream.start), np.int64)
-            )
-        whole = {
-            name: np.concatenate(parts) if parts else np.zeros(0, np.int64)
-            for name, parts in columns.items()
-        }
-        length = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-        events = Events(**whole, data_end=np.cumsum(length, dtype=np.int64), data=template.data)
-        return events.rows(np.argsort(events.start, kind="stable"))
+        order = np.argsort(template.starts, kind="stable")
+        streams, size = template.streams, template.rows
+        words = template.whole_column("words")
+        if len(template.data):
+            lengths = np.where(np.repeat(streams["has_data"], streams["rows"]), words, 0)
+            ends, data = _data_at(order, np.cumsum(lengths, dtype=np.int64), template.data)
+            del lengths
+        else:
+            ends, data = _same(0, size), template.data
+        return Events(
+            layer=_same(0, size),
+            pass_=_same(0, size),
+            start=template.starts[order],
+            duration=template.whole_column("durations")[order],
+            block=np.repeat(streams["block"].astype(np.int64), streams["rows"])[order],
+            action=np.repeat(streams["action"].astype(np.int64), streams["rows"])[order],
+            kind=np.repeat(streams["kind"].astype(np.int64), streams["rows"])[order],
+            words=words[order],
+            source=numbers[template.whole_column("sources")][order],
+            destination=numbers[template.whole_column("destinations")][order],
+            data_end=ends,
+            data=data,
+        )
 
     @staticmethod
     def _prefetch_rows(template: Template) -> int:
@@ -400,9 +429,10 @@ class Trace:
             line = int(events.words[prefetch[0]])
             wanted = int(row["prefetched_words"])
             claimed = min(-(-wanted // max(line, 1)), len(prefetch))
-            keep = np.ones(len(events), bool)
-            keep[prefetch[claimed:]] = False
-            events = events.rows(keep)
+            if claimed < len(prefetch):
+                keep = np.ones(len(events), bool)
+                keep[prefetch[claimed:]] = False
+                events = events.rows(keep)
             if claimed and wanted % line:
                 words = events.words.copy()
                 words[np.flatnonzero(events.action == ACTION["prefetch"])[-1]] = wanted % line
@@ -410,8 +440,8 @@ class Trace:
         size = len(events)
         return _with(
             events,
-            layer=np.full(size, layer.number, np.int64),
-            pass_=np.full(size, int(row["index"]), np.int64),
+            layer=_same(layer.number, size),
+            pass_=_same(int(row["index"]), size),
             start=events.start + int(row["start"]),
         )
 
@@ -427,8 +457,47 @@ class Trace:
     def _damaged(self, reason: str) -> TraceError:
         return TraceError(self.path, f"is no valid trace: {reason}")
 
+    def _check_sizes(self) -> None:
+        """Refuse what would not fit in memory, before any of it is read."""
+        tables = self._tables
+        held = ("templates", "passes", "tiles", "layer_ends", "result_ends")
+        rows = sum(tables.length(name) * CONTENT[name].dtype.itemsize for name in held)
+        texts = tables.length("description") + tables.length("layer_text")
+        self._room = MOST_BYTES - int(TABLE_FACTOR * rows)
+        if self._room < texts:
+            raise self._too_large()
+
+    def _too_large(self) -> TraceError:
+        return TraceError(
+            self.path,
+            f"has more passes, tiles and layers than {MOST_BYTES >> 20} MiB of memory hold; record "
+            "fewer layers (--trace-layer) or cycles (--trace-window)",
+        )
+
+    def result_memory(self) -> int:
+        """Bytes that the results of all layers take together, from above."""
+        length = self._tables.length("result_text")
+        return sum(
+            json_memory(self._tables.read("result_text", first, first + CHECKED_ROWS).tobytes())
+            for first in range(0, length, CHECKED_ROWS)
+        )
+
+    def _result(self, first: int, last: int) -> dict[str, Any]:
+        if last - first > MOST_BYTES:
+            raise self._damaged("a result is beyond all size")
+        raw = self._tables.read("result_text", first, last).tobytes()
+        if json_memory(raw) > MOST_TEMPLATE_BYTES:
+            raise self._damaged("a result is beyond all size")
+        return self._object("result_text", raw)
+
     def _json(self, name: str, first: int, last: int) -> dict[str, Any]:
         raw = self._tables.read(name, first, last).tobytes()
+        self._room -= json_memory(raw)
+        if self._room < 0:
+            raise self._too_large()
+        return self._object(name, raw)
+
+    def _object(self, name: str, raw: bytes) -> dict[str, Any]:
         try:
             found = json.loads(raw.decode())
         except (ValueError, RecursionError):
@@ -447,6 +516,8 @@ class Trace:
         for name in ("array_rows", "array_columns"):
             if not 1 <= machine.get(name, 0) <= LARGEST_ARRAY:
                 raise self._damaged(f"the machine has no {name}")
+        if machine["array_rows"] * machine["array_columns"] > LARGEST_ARRAY:
+            raise self._damaged(f"the machine has more than {LARGEST_ARRAY} PEs")
         restricted = found.get("restricted")
         if not isinstance(restricted, dict):
             raise self._damaged("the description does not say what was recorded")
@@ -482,7 +553,7 @@ class Trace:
             result = None
             if number < len(result_ends):
                 begin = result_ends[number - 1] if number else 0
-                result = self._json("result_text", begin, result_ends[number])
+                result = functools.partial(self._result, begin, result_ends[number])
             low, high = np.searchsorted(passes["layer"], [number, number + 1])
             tile_low, tile_high = np.searchsorted(tiles["layer"], [number, number + 1])
             layers.append(
@@ -735,19 +806,27 @@ def whole_groups(tables: Tables) -> dict[str, int]:
         if any(not kept[name] <= ends[name] <= tables.length(name) for name in CONTENT):
             break
         try:
-            parts = [(name, tables.read(name, kept[name], ends[name])) for name in CONTENT]
+            found = pieces_digest(tables, kept, ends)
         except TraceError:
             break
-        if group_digest(parts) != row["digest"].tobytes():
+        if found != row["digest"].tobytes():
             break
         kept = ends
     return kept
 
 
-def read_whole(tables: Tables, name: str, rows: int) -> Iterator[Rows]:
-    """The first rows of a dataset, piece by piece."""
-    for first in range(0, rows, CHECKED_ROWS):
-        yield tables.read(name, first, min(rows, first + CHECKED_ROWS))
+def pieces_digest(tables: Tables, first: Mapping[str, int], last: Mapping[str, int]) -> bytes:
+    """The digest of a group by where it begins and ends in each dataset; read piece by piece."""
+    return digest_of_pieces(
+        (name, last[name] - first[name], read_pieces(tables, name, first[name], last[name]))
+        for name in CONTENT
+    )
+
+
+def read_pieces(tables: Tables, name: str, first: int, last: int) -> Iterator[Rows]:
+    """Rows of a dataset, piece by piece."""
+    for place in range(first, last, CHECKED_ROWS):
+        yield tables.read(name, place, min(last, place + CHECKED_ROWS))
 
 
 __all__ = [
@@ -761,6 +840,7 @@ __all__ = [
     "join_events",
     "matching_rows",
     "open_trace",
-    "read_whole",
+    "pieces_digest",
+    "read_pieces",
     "whole_groups",
 ]

@@ -12,14 +12,12 @@ import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from traces.header import SIZE, TraceError, read_header, seal
-from traces.reader import Tables, open_trace, read_whole, whole_groups
-from traces.schema import CONTENT, GROUP_DTYPE, group_digest
+from traces.reader import Tables, open_trace, pieces_digest, read_pieces, whole_groups
+from traces.schema import CONTENT, GROUP_DTYPE
 from traces.writer import create_file, partial_path
 
 
@@ -69,7 +67,7 @@ def _recover(tables: Tables, partial: Path, path: Path) -> Recovered:
         lost = sum(tables.length(name) - kept[name] for name in CONTENT)
         made = partial_path(path)
         try:
-            _write(made, {name: _whole(tables, name, kept[name]) for name in CONTENT})
+            _write(made, tables, kept)
             with open_trace(made) as found:  # hold it against the format before it gets its name
                 saved = Recovered(
                     path, len(found.layers), found.table_rows("passes"), found.templates, lost
@@ -138,22 +136,20 @@ def _rotated(word: int, bits: int) -> int:
     return (word << bits | word >> (32 - bits)) & _WORD
 
 
-def _whole(tables: Tables, name: str, rows: int) -> NDArray[Any]:
-    pieces = list(read_whole(tables, name, rows))
-    return np.concatenate(pieces) if pieces else np.zeros(0, CONTENT[name].dtype)
-
-
-def _write(made: Path, content: dict[str, NDArray[Any]]) -> None:
+def _write(made: Path, tables: Tables, kept: dict[str, int]) -> None:
     file, datasets = create_file(made)
     try:
-        for name, values in content.items():
-            datasets[name].resize((len(values),))
-            if len(values):
-                datasets[name][:] = values
+        for name, rows in kept.items():
+            datasets[name].resize((rows,))
+            place = 0
+            for piece in read_pieces(tables, name, 0, rows):
+                datasets[name][place : place + len(piece)] = piece
+                place += len(piece)
         row = np.zeros(1, GROUP_DTYPE)
-        for name, values in content.items():
-            row[name] = len(values)
-        row["digest"] = np.frombuffer(group_digest(content.items()), np.uint8)
+        for name, rows in kept.items():
+            row[name] = rows
+        found = pieces_digest(tables, dict.fromkeys(CONTENT, 0), kept)
+        row["digest"] = np.frombuffer(found, np.uint8)
         datasets["groups"].resize((1,))
         datasets["groups"][:] = row
     finally:

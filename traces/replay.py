@@ -37,7 +37,7 @@ from workloads.layer import layer_from_dict
 
 Ints = NDArray[np.int64]
 ZERO_SCALE = 10**9
-MOST_OFMAP = 1 << 28  # words; a layer's ofmap is held whole
+MOST_OFMAP = 1 << 25  # words; a layer's ofmap is held whole
 
 ENTRIES = (
     *("dram.filter.read", "dram.ifmap.read", "dram.ofmap.write"),

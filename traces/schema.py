@@ -64,16 +64,43 @@ GROUP_DTYPE = np.dtype([*((name, "<i8") for name in CONTENT), ("digest", "u1", (
 GROUPS_TABLE = Table(GROUP_DTYPE, 64, 1 << 20)
 TABLES: Mapping[str, Table] = {**CONTENT, "groups": GROUPS_TABLE}
 
-MOST_TEMPLATE_ROWS = 1 << 26
-"""Rows or data words of one template: what a reader holds in memory at once."""
+MOST_BYTES = 160 << 20
+"""Memory of passes, tiles, templates and texts, which a reader holds as long as a trace is open."""
+MOST_TEMPLATE_BYTES = 720 << 20
+"""Memory of one template with its events in full: five million of them."""
+MOST_SET_BYTES = 64 << 20
+"""Memory of the sets of blocks of all templates that were read."""
+TABLE_FACTOR = 1.5
+"""A table in memory over its rows: it is read, held against the rows before, and cut by layer."""
+_TEMPLATE_BYTES: Mapping[str, int] = {
+    "pes": 120,
+    "set_ends": 400,
+    "set_members": 24,
+    "pattern_ends": 200,
+    "pattern_values": 48,
+    "streams": 1200,
+    "steps": 150,
+    "data": 48,
+}
 LARGEST_RATIO = 1100
 """No gzip stream holds more than 1032 times its own size."""
 
 
+def template_memory(rows: Mapping[str, int]) -> int:
+    """Bytes that a template takes by the rows of its parts, from above."""
+    return sum(rows[name] * size for name, size in _TEMPLATE_BYTES.items())
+
+
 def group_digest(parts: Iterable[tuple[str, NDArray[Any]]]) -> bytes:
     """The digest of what a group added to each dataset, in the order of `CONTENT`."""
+    return digest_of_pieces((name, len(values), [values]) for name, values in parts)
+
+
+def digest_of_pieces(parts: Iterable[tuple[str, int, Iterable[NDArray[Any]]]]) -> bytes:
+    """The same of what comes in pieces: each dataset's name, its rows in all, and these rows."""
     found = hashlib.blake2b(digest_size=32)
-    for name, values in parts:
-        found.update(f"{name} {len(values)}\n".encode())
-        found.update(np.ascontiguousarray(values).tobytes())
+    for name, rows, pieces in parts:
+        found.update(f"{name} {rows}\n".encode())
+        for values in pieces:
+            found.update(np.ascontiguousarray(values).tobytes())
     return found.digest()

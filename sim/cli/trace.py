@@ -27,7 +27,7 @@ DIFFERS = 1
 SHOWN_EVENTS = 1000
 SHOWN_DIFFERENCES = 20
 MOST_CYCLE = 2**47
-MOST_EVENTS = 100_000_000
+MOST_EVENTS = 5_000_000  # at once; two gigabytes of memory hold them
 
 
 if TYPE_CHECKING:
@@ -202,8 +202,8 @@ def _info(found: Trace) -> Iterator[str]:
 @trace.command(short_help="Rebuild a run's figures; print, step, stop.")
 @file_argument
 @_query_options("--until", "--to")  # it was --to once
-@click.option("--limit", type=click.IntRange(1), default=SHOWN_EVENTS, show_default=True,
-              metavar="N", help="Events to print at most.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(1, MOST_EVENTS), default=SHOWN_EVENTS,
+              show_default=True, metavar="N", help="Events to print at most.")  # fmt: skip
 @click.option("--step", is_flag=True, help="Walk event by event: n, p, g CYCLE, b EXPR, s, f, q.")
 @click.option(
     "--break", "expression", metavar="EXPR",

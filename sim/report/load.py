@@ -303,17 +303,13 @@ def _read(name: str, room: int) -> tuple[ResultFile, int]:
         raise refuse(error.strerror or str(error)) from None
     if data.startswith(MAGIC.encode()):
         del data
-        found = _result_in_trace(name)
-        memory = json_memory(json.dumps(found).encode())
+        found, memory = _result_in_trace(name, room)
         return check_result(found, shown_name), memory
     if len(data) > MOST_BYTES:
         raise refuse(f"is larger than the limit of {MOST_BYTES} bytes")
     memory = json_memory(data)
     if memory > room:
-        raise refuse(
-            f"takes up to {memory >> 20} MiB of memory, limit {room >> 20}: report fewer results, "
-            "or fewer layers"
-        )
+        raise refuse(_too_much(memory, room))
     try:
         found = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -323,8 +319,15 @@ def _read(name: str, room: int) -> tuple[ResultFile, int]:
     return check_result(found, shown_name), memory
 
 
-def _result_in_trace(name: str) -> dict[str, Any]:
-    """What a trace says of its run, as a result file would.
+def _too_much(memory: int, room: int) -> str:
+    return (
+        f"takes up to {memory >> 20} MiB of memory, limit {room >> 20}: report fewer results, or "
+        "fewer layers"
+    )
+
+
+def _result_in_trace(name: str, room: int) -> tuple[dict[str, Any], int]:
+    """What a trace says of its run, as a result file would, and the memory it takes.
 
     Raises:
         InputError: the trace cannot be read, or no layer of it came to its end.
@@ -334,11 +337,15 @@ def _result_in_trace(name: str) -> dict[str, Any]:
 
     try:
         with open_trace(name) as trace:
-            parts = [layer.result["report"] for layer in trace.layers if layer.result is not None]
+            memory = trace.result_memory()
+            if memory > room:
+                raise TraceError(name, _too_much(memory, room))
+            results = (layer.result for layer in trace.layers)
+            parts = [result["report"] for result in results if result is not None]
             if not parts:
                 raise TraceError(name, "no layer in it came to its end")
             about = trace.description
-            return {
+            found = {
                 "schema": SCHEMA,
                 "version": VERSION,
                 "engine": "event",
@@ -350,6 +357,7 @@ def _result_in_trace(name: str) -> dict[str, Any]:
                 "notes": ["read from a trace"],
                 "totals": parts[-1]["totals"],
             }
+            return found, memory
     except TraceError as error:
         raise InputError(Fault(name, None, "", error.reason)) from None
     except (LookupError, TypeError):

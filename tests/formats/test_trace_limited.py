@@ -98,12 +98,16 @@ def test_a_reader_that_keeps_little_reads_the_same(
 
 
 def test_a_template_that_is_none(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened(whole) as found:
-        with pytest.raises(TraceError, match=f"there is no template {found.templates}$"):
-            found.template(found.templates)
-        rows = found.template(0).rows
-    monkeypatch.setattr(traces.reader, "MOST_TEMPLATE_ROWS", rows - 1)
-    with opened(whole) as found, pytest.raises(TraceError, match="template 0 is beyond all size"):
+    with (
+        opened(whole) as found,
+        pytest.raises(TraceError, match=f"there is no template {found.templates}$"),
+    ):
+        found.template(found.templates)
+    monkeypatch.setattr(traces.reader, "MOST_TEMPLATE_BYTES", 1 << 20)
+    with (
+        opened(whole) as found,
+        pytest.raises(TraceError, match=r"template 0 takes \d+ MiB of memory, limit 1$"),
+    ):
         found.template(0)
 
 
