@@ -33,17 +33,12 @@ from workloads.layer import (
     Layer,
     ShapeError,
     ZeroFractionSource,
-    layer_from_dict,
-    layer_to_dict,
 )
 
 __all__ = [
     "Network",
-    "layer_from_dict",
-    "layer_to_dict",
     "load_network",
     "network_from_document",
-    "network_to_dict",
     "shipped_networks",
 ]
 
@@ -113,16 +108,6 @@ def load_network(name_or_path: str) -> Network:
     if names_file(name_or_path):
         return network_from_document(read_document(name_or_path))
     raise InputError(Fault("", None, "", unknown_name("network", name_or_path, shipped)))
-
-
-def network_to_dict(network: Network) -> dict[str, Any]:
-    """`network` as plain values that JSON can hold; `layers` as `layer_to_dict` writes them."""
-    return {
-        "name": network.name,
-        "batch": network.batch,
-        "source": network.source,
-        "layers": [layer_to_dict(layer) for layer in network.layers],
-    }
 
 
 def _numbers(*lengths: int) -> BeforeValidator:

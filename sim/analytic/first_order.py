@@ -68,7 +68,6 @@ __all__ = [
     "example_precisions",
     "find_network",
     "load_precisions",
-    "read_precisions",
 ]
 
 Level: TypeAlias = Literal["dram", "glb", "noc", "rf"]
@@ -364,16 +363,10 @@ class _PrecisionFile(BaseModel):
     )
 
 
-def read_precisions(path: str) -> dict[str, Precision]:
-    """Pruning and widths by layer from a YAML file like the shipped `alexnet_pruned.yaml`.
-
-    Raises `InputError` with every fault of the file.
-    """
-    return _precisions(validate(_PrecisionFile, read_document(path)))
-
-
 def load_precisions(name_or_path: str, network: Network | None = None) -> dict[str, Precision]:
-    """The shipped example by its name, or a file's; layers as the network spells them.
+    """Pruning and widths by layer: the shipped example's by its name, or those of a YAML file.
+
+    Layers are named as `network` spells them, as the file does where that is None.
 
     Raises `InputError` with every fault of the file, and of layers that the network does not have,
     in any case.
@@ -382,7 +375,8 @@ def load_precisions(name_or_path: str, network: Network | None = None) -> dict[s
         document = parse_document(_shipped(f"{name_or_path}.yaml"), f"{name_or_path}.yaml")
     else:
         document = read_document(name_or_path)
-    found = _precisions(validate(_PrecisionFile, document))
+    layers = validate(_PrecisionFile, document).layers
+    found = {name: Precision(**entry.model_dump()) for name, entry in layers.items()}
     if network is None:
         return found
     names = {layer.name.casefold(): layer.name for layer in network.layers}
@@ -403,18 +397,13 @@ def find_network(name_or_path: str) -> Network:
 
 def example_precisions() -> dict[str, Precision]:
     """The original's example: AlexNet pruned and quantised, by layer."""
-    name = f"{EXAMPLE_PRECISIONS}.yaml"
-    return _precisions(validate(_PrecisionFile, parse_document(_shipped(name), name)))
+    return load_precisions(EXAMPLE_PRECISIONS)
 
 
 def example_network() -> Network:
     """The original's network: AlexNet without groups."""
     name = f"{EXAMPLE_NETWORK}.yaml"
     return network_from_document(parse_document(_shipped(name), name))
-
-
-def _precisions(content: _PrecisionFile) -> dict[str, Precision]:
-    return {name: Precision(**entry.model_dump()) for name, entry in content.layers.items()}
 
 
 def _shipped(name: str) -> str:

@@ -20,7 +20,7 @@ from sim.analytic.first_order import (
     estimate_network,
     example_network,
     example_precisions,
-    read_precisions,
+    load_precisions,
 )
 from workloads.document import InputError
 from workloads.layer import Layer
@@ -241,7 +241,7 @@ def test_a_precision_that_cannot_be(given: dict[str, float], message: str) -> No
 def test_precisions_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("layers:\n  CONV1: {pruned: 0.5, weight_bits: 8}\n  FC6: {}\n")
-    assert read_precisions(str(path)) == {"CONV1": Precision(0.5, 8, 16), "FC6": Precision()}
+    assert load_precisions(str(path)) == {"CONV1": Precision(0.5, 8, 16), "FC6": Precision()}
 
 
 @pytest.mark.parametrize(
@@ -260,5 +260,5 @@ def test_refusals_of_a_precision_file(tmp_path: Path, text: str, message: str) -
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as refused:
-        read_precisions(str(path))
+        load_precisions(str(path))
     assert str(refused.value) == f"{path}:{message}"
