@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from engine_passes import causes, chip, first, prefetched, ran, shapes
 
+from sim.engine.pe import IfmapPort
 from sim.engine.top import Machine
 from sim.errors import DeadlockError, SimulationError
 from traces.events import CAUSES
@@ -120,6 +121,40 @@ def test_a_missing_bus_is_a_deadlock_and_says_who_waits() -> None:
     machine.ifmap_gin.column = []
     with pytest.raises(DeadlockError, match=r"PE \(0, 0\) waits for ifmap word 0"):
         machine.run()
+
+
+def test_a_deadlock_of_many_names_some_of_each_kind() -> None:
+    # 3 x 4 PEs wait for ifmap words and 4 chains for those of their psums.
+    shape = shapes(CHIP, R=3, H=6, factors={"e": 4})[0]
+    machine = Machine(shape, CHIP, prefetched(shape, CHIP))
+    machine.ifmap_gin.column = []
+    with pytest.raises(DeadlockError) as caught:
+        machine.run()
+    waits = str(caught.value).split("; ")
+    assert sum("waits for ifmap word 0" in wait for wait in waits) == 6
+    assert "and 6 more like these" in waits
+
+
+def test_a_spad_that_is_never_freed_stops_the_ifmap_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of a row of 40 words the spad takes 12 and the FIFO 16: the next one needs word 12's place.
+    monkeypatch.setattr(IfmapPort, "release", lambda self, words, cycle: None)
+    with pytest.raises(DeadlockError) as caught:
+        first(CHIP, W=40)
+    assert str(caught.value).split("; ")[1:3] == [
+        "PE (0, 0) waits for ifmap word 12",
+        "the ifmap bus waits until PE (0, 0) has read word 12",
+    ]
+
+
+def test_a_pass_without_end_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = shapes(CHIP)[0]
+    monkeypatch.setattr(Machine, "_longest", lambda self: 3)
+    with pytest.raises(DeadlockError) as caught:
+        Machine(shape, CHIP, prefetched(shape, CHIP)).run()
+    assert str(caught.value) == (
+        "no end of the pass after 3 cycles: the reader of PE (0, 0) psum out waits for entry 0; "
+        "the reader of psum lines out waits for entry 0"
+    )
 
 
 def test_a_word_sent_to_the_wrong_pe_breaks_a_law() -> None:

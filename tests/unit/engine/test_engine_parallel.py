@@ -1,0 +1,112 @@
+"""Passes simulated ahead: which ones are sure to be asked for, and that they are the same."""
+
+from __future__ import annotations
+
+import signal
+from multiprocessing import active_children
+from typing import Any
+
+import pytest
+from engine_passes import chip, plan
+
+from sim.engine.dram import PrefetchState
+from sim.engine.layer import LayerActivity, PassMemory, simulate_layer
+from sim.engine.parallel import (
+    _leave_interrupts_alone,
+    _simulate,
+    _sure_keys,
+    in_workers,
+    simulated_ahead,
+)
+from sim.engine.top import Machine
+
+# Python 3.12 and newer warn of forks where threads run, and the test runner runs some.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+CHIP = chip()
+# Edges in every dimension; 4 filters of 3 channels of 2 x 2 are 12 lines, 40 cycles of the link.
+RAGGED: dict[str, Any] = {
+    "batch": 3, "M": 10, "C": 5, "R": 2, "S": 2, "H": 6, "W": 9,
+    "factors": {"m": 10, "n": 2, "e": 3, "p": 4, "q": 3},
+}  # fmt: skip
+# 288 lines of filters take 960 cycles, the three windows of a pass some hundred.
+STARVED: dict[str, Any] = {
+    "M": 32, "C": 20, "R": 3, "S": 3, "H": 3, "W": 5,
+    "factors": {"m": 32, "p": 8, "q": 4, "t": 4},
+}  # fmt: skip
+
+
+def told(activity: LayerActivity) -> list[Any]:
+    return [
+        *(activity.pass_cycles.tolist(), activity.counts, activity.multicast),
+        *(activity.stalls.tolist(), activity.events, activity.passes_simulated),
+    ]
+
+
+def test_what_is_sure_is_what_the_layer_asks_for() -> None:
+    """The first pass finds nothing; all others find all of their filters."""
+    here = plan(CHIP, **RAGGED)
+    memory = PassMemory(CHIP)
+    simulate_layer(here, memory=memory)
+    assert set(_sure_keys([here])) == set(memory.outcomes)
+    first = next(iter(here)).shape
+    assert _sure_keys([here])[0] == (first, PrefetchState())
+    others = {
+        start for shape, start in memory.outcomes if (shape, start) != (first, PrefetchState())
+    }
+    assert PrefetchState(12) in others
+    assert all(start.lines and not start.busy_ticks for start in others)
+
+
+def test_of_late_filters_the_first_pass_alone_is_sure() -> None:
+    here = plan(CHIP, **STARVED)
+    assert _sure_keys([here]) == [(next(iter(here)).shape, PrefetchState())]
+
+
+def test_layers_of_equal_passes_share_them() -> None:
+    here = plan(CHIP, **RAGGED)
+    assert _sure_keys([here, here]) == _sure_keys([here])
+
+
+def test_an_outcome_from_elsewhere_is_the_same() -> None:
+    here = plan(CHIP, **RAGGED)
+    memory = PassMemory(CHIP)
+    alone = told(simulate_layer(here))
+    with simulated_ahead(memory, [here], jobs=2):
+        expected = set(memory.pending)
+        assert len(expected) > 2
+        assert told(simulate_layer(here, memory=memory)) == alone
+    assert memory.pending == {}
+    assert set(memory.outcomes) == expected
+    assert active_children() == []
+
+
+def test_nothing_is_simulated_ahead_where_all_is_known() -> None:
+    here = plan(CHIP, **RAGGED)
+    memory = PassMemory(CHIP)
+    simulate_layer(here, memory=memory)
+    with simulated_ahead(memory, [here], jobs=2):
+        assert memory.pending == {}
+        assert active_children() == []
+
+
+def test_a_worker_runs_the_machine_and_leaves_ctrl_c_to_its_parent() -> None:
+    shape = next(iter(plan(CHIP, **RAGGED))).shape
+    found = _simulate((shape, PrefetchState()), CHIP)
+    assert found.counts == Machine(shape, CHIP, PrefetchState()).run().counts
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        _leave_interrupts_alone()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_work_comes_with_its_place() -> None:
+    assert sorted(in_workers(abs, [-3, 5, -7], jobs=2)) == [(0, 3), (1, 5), (2, 7)]
+
+
+def test_no_worker_outlives_an_error() -> None:
+    with pytest.raises(TypeError, match="bad operand type"):
+        list(in_workers(abs, [1, "x", 2], jobs=2))  # type: ignore[list-item]
+    assert active_children() == []
