@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sim.plan.schedule import Plan
+    from sim.plan.tiles import Standstill
 
 BYTES_PER_PUBLISHED_WORD = 2  # JSSC 2017 counts 16-bit words
 
@@ -55,28 +56,8 @@ ENTRIES = (
 )
 
 
-class Standstill(Protocol):
-    """What an engine says of the DRAM link: cycles that the array waits for it, bits it carries."""
-
-    @property
-    def ifmap_cycles(self) -> int:
-        """Cycles in which the array stands still while ifmaps load."""
-
-    @property
-    def ofmap_cycles(self) -> int:
-        """Cycles in which the array stands still while ofmaps leave."""
-
-    @property
-    def ifmap_bits(self) -> int:
-        """Bits of ifmaps on the link, coded where coding is on."""
-
-    @property
-    def ofmap_bits(self) -> int:
-        """Bits of ofmaps on the link, coded where coding is on."""
-
-
 class Activity(Protocol):
-    """What the ledger needs of an engine: cycles, counts by dotted name, ifmap multicasts."""
+    """What the ledger needs of an engine, the one in SimPy or the closed form."""
 
     @property
     def cycles(self) -> int:

@@ -11,12 +11,13 @@ import numpy as np
 
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
 from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, pass_cycles
-from sim.analytic.tiles import PassTime, StandstillEstimate, standstill
+from sim.analytic.tiles import PassTime, standstill
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sim.plan.schedule import PassShape, Plan
+    from sim.plan.tiles import Standstill
 
 FILTER_LOAD = "filter load"  # the bound of a pass that loads filters for most of its time
 
@@ -60,7 +61,7 @@ class LayerEstimate:
     macs: NDArray[np.int64]
     stalls: NDArray[np.int64]
     bounds: tuple[BoundShare, ...]
-    standstill: StandstillEstimate
+    standstill: Standstill
     passes_simulated: int = 0
     events: int = 0
     causes: tuple[str, ...] = CAUSES

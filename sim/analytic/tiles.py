@@ -13,25 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sim.plan.tiles import Traffic
+from sim.plan.tiles import Standstill, Traffic
 
 if TYPE_CHECKING:
     from sim.plan.schedule import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class StandstillEstimate:
-    """Cycles in which the array stands still, and bits that cross the link."""
-
-    ifmap_cycles: int
-    ofmap_cycles: int
-    ifmap_bits: int
-    ofmap_bits: int
-
-    @property
-    def cycles(self) -> int:
-        """All of it."""
-        return self.ifmap_cycles + self.ofmap_cycles
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +49,7 @@ def _spare(passes: Sequence[PassTime], per_cycle: int, buffer_ticks: int) -> lis
     return spare
 
 
-def standstill(plan: Plan, times: PassTimes) -> StandstillEstimate:
+def standstill(plan: Plan, times: PassTimes) -> Standstill:
     """The standstill of a layer whose passes take `times`."""
     layer, hw = plan.layer, plan.hw
     traffic = Traffic.of(layer, hw)
@@ -121,4 +106,4 @@ def standstill(plan: Plan, times: PassTimes) -> StandstillEstimate:
         ifmap_cycles = -(-first_load // per_cycle)
         behind = max(last_dump, link_ticks - first_load - spare_ticks)
         ofmap_cycles = -(-behind // per_cycle)
-    return StandstillEstimate(ifmap_cycles, ofmap_cycles, ifmap_bits, ofmap_bits)
+    return Standstill(ifmap_cycles, ofmap_cycles, ifmap_bits, ofmap_bits)

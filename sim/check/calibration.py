@@ -253,14 +253,13 @@ def observations() -> tuple[Observation, ...]:
             estimate = estimate_layer(plan)
             entries = ledger_entries(plan, estimate.counts)
             cycles = figure.cost.latency_s * core_hz
-            waited = estimate.standstill
             found.append(
                 Observation(
                     network=shown,
                     layer=layer.name,
                     entries=entries,
                     cycles=cycles,
-                    simulated_cycles=estimate.cycles + waited.ifmap_cycles + waited.ofmap_cycles,
+                    simulated_cycles=estimate.cycles + estimate.standstill.cycles,
                     measured_pj=float(figure.cost.energy_j * _PICO),
                     features=tuple(
                         _energy(entries, group.table(), cycles, hw.pes) for group in GROUPS

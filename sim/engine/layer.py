@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sim.engine.dram import PrefetchState
-from sim.engine.tiles import Standstill, TileTimeline, TimedPass
+from sim.engine.tiles import TileTimeline, TimedPass
 from sim.engine.top import Machine, PassOutcome
 from sim.errors import SimulationError
 from sim.plan.order import Order, fold
-from sim.plan.tiles import Traffic
+from sim.plan.tiles import Standstill, Traffic
 from traces.events import CAUSES
 
 if TYPE_CHECKING:

@@ -171,8 +171,11 @@ class IfmapGin:
         return whole * sum(self.x_buses) + sum(self.x_buses[:rest])
 
 
-class PsumGin:
-    """Brings psums to the bottom of each chain: by window, chain, beat."""
+class _PsumBus:
+    """A bus between the GLB and an end of each chain: by window, chain, beat.
+
+    `chains` are the FIFOs at that end, each with its beats of a window.
+    """
 
     def __init__(
         self, env: Environment, chains: Sequence[tuple[Fifo, int]], windows: int, lines: Fifo
@@ -182,6 +185,10 @@ class PsumGin:
         self.windows = windows
         self.lines = lines
         self.log: list[int] = []
+
+
+class PsumGin(_PsumBus):
+    """Brings psums to the bottom of each chain."""
 
     def run(self) -> Generator[Event, None, None]:
         """The bus's process: one beat to one chain at a time."""
@@ -212,17 +219,8 @@ class PsumGin:
                     fifo.put(cycle)
 
 
-class Gon:
-    """Carries psums from the top of each chain to the GLB: by window, chain, beat."""
-
-    def __init__(
-        self, env: Environment, chains: Sequence[tuple[Fifo, int]], windows: int, lines: Fifo
-    ) -> None:
-        self.env = env
-        self.chains = chains
-        self.windows = windows
-        self.lines = lines
-        self.log: list[int] = []
+class Gon(_PsumBus):
+    """Carries psums from the top of each chain to the GLB."""
 
     def run(self) -> Generator[Event, None, None]:
         """The bus's process: one beat from one chain at a time."""

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.plan.tiles import Traffic
+from sim.plan.tiles import Standstill, Traffic
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -31,21 +30,6 @@ class TimedPass(NamedTuple):
     ifmap_load_words: int
     ofmap_final_words: int
     ends_m_block: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Standstill:
-    """Cycles in which the array stands still, and bits that crossed the link."""
-
-    ifmap_cycles: int
-    ofmap_cycles: int
-    ifmap_bits: int
-    ofmap_bits: int
-
-    @property
-    def cycles(self) -> int:
-        """All of it."""
-        return self.ifmap_cycles + self.ofmap_cycles
 
 
 class TileLink:

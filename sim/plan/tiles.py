@@ -1,6 +1,7 @@
 """What the DRAM link carries beside filters: ifmap strips and ofmap blocks.
 
-Sizes only; when they move is the engine's and the closed form's business (docs/machine.md 3, 4).
+Sizes, and the form of the answer; when they move is the engine's and the closed form's business
+(docs/machine.md 3, 4).
 """
 
 from __future__ import annotations
@@ -15,6 +16,24 @@ from sim.plan.rlc import WORD_BITS, expected_words64
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
     from workloads.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Cycles in which the array stands still for tiles, and the bits of these on the link.
+
+    Bits are those after run-length coding, where it is on.
+    """
+
+    ifmap_cycles: int
+    ofmap_cycles: int
+    ifmap_bits: int
+    ofmap_bits: int
+
+    @property
+    def cycles(self) -> int:
+        """All of the standstill."""
+        return self.ifmap_cycles + self.ofmap_cycles
 
 
 @lru_cache(maxsize=1024)

@@ -12,9 +12,9 @@ from hw_models.spec import Hardware
 from sim.analytic.layer import estimate_layer
 from sim.check.cases import Case, random_cases
 from sim.engine.layer import PassMemory, simulate_layer
-from sim.engine.tiles import Standstill, TileTimeline, TimedPass
+from sim.engine.tiles import TileTimeline, TimedPass
 from sim.plan.schedule import Plan, make_plan
-from sim.plan.tiles import Traffic
+from sim.plan.tiles import Standstill, Traffic
 from sim.run import make_plans, run
 from workloads.network import load_network
 
