@@ -233,9 +233,9 @@ def _bandwidth_reason(plan: Plan, stored: int, cycles: int, limit: str) -> str:
             f"uses its filters on only {_many(f.n, 'image')} and {_many(f.e, 'ofmap row')}."
         )
     return (
-        f"The DRAM link has to bring the filters of {plan.passes:,} passes and needs {slower}: "
-        f"filters cross it once per strip of {_many(f.e, 'ofmap row')} and block of "
-        f"{_many(f.n, 'image')}."
+        f"The DRAM link has to bring the filters of {plan.passes:,} "
+        f"pass{'es' if plan.passes != 1 else ''} and needs {slower}: filters cross it once per "
+        f"strip of {_many(f.e, 'ofmap row')} and block of {_many(f.n, 'image')}."
     )
 
 

@@ -115,9 +115,7 @@ def _best_inside(
         )
     )
     fits = (p * q * layer.S <= pe.filter_spad_words) & ((t - 1) * p < layer.Mg)
-    q, p, t = q[fits], p[fits], t[fits]
-    if not q.size:
-        return None
+    q, p, t = q[fits], p[fits], t[fits]  # one of each always fits
     rows, columns = layer.ifmap_rows(e), layer.ifmap_columns
     ifmap_words = n * np.minimum(q * r, layer.C) * rows * columns
     free_banks = glb.banks - -(-ifmap_words // hw.glb_words_per_bank)

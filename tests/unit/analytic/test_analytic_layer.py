@@ -12,6 +12,7 @@ from hw_models.load import load_hardware
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
 from sim.analytic.layer import CAUSES, LayerEstimate, estimate_layer
 from sim.analytic.passes import PassArrays, pass_cycles
+from sim.engine.layer import simulate_layer
 from sim.plan.mapping import parse_mapping
 from sim.plan.schedule import Plan, make_plan
 from sim.run import make_plans, resolve
@@ -131,6 +132,45 @@ def test_a_slower_chip_is_not_faster(faster: tuple[str, ...], slower: tuple[str,
     fast, slow = cycles(faster), cycles(slower)
     assert fast.cycles < slow.cycles
     assert fast.counts == slow.counts
+
+
+@pytest.mark.parametrize("link_mhz", [60, 5])
+def test_a_short_strip_charged_in_full_takes_the_time_of_a_full_one(link_mhz: int) -> None:
+    """Strips of 4 and 1 rows cost as much as two of 4 rows, whether filters are late or not."""
+
+    def cycles(charge: str, rows: int) -> int:
+        settings = f"schedule.charge_full_strip={charge}", f"clock.link_mhz={link_mhz}"
+        size = {"M": 8, "C": 8, "H": rows + 2, "W": 12, "R": 3, "S": 3}
+        return estimate_layer(plan("m=8,n=1,e=4,p=4,q=2,r=2,t=2", *settings, **size)).cycles
+
+    assert cycles("true", rows=5) == cycles("true", rows=8) == cycles("false", rows=8)
+    assert cycles("false", rows=5) < cycles("true", rows=5)
+
+
+# Eight passes of two windows; 8*4 filters on 2 channels of 3 x 3 are 144 lines of four words.
+STARVED = {"M": 64, "C": 8, "H": 3, "W": 4, "R": 3, "S": 3}
+
+
+def starved(latency: int, link_mhz: int) -> Plan:
+    settings = f"dram.first_access_latency_cycles={latency}", f"clock.link_mhz={link_mhz}"
+    return plan("m=64,n=1,e=1,p=8,q=2,r=1,t=4", *settings, **STARVED)
+
+
+@pytest.mark.parametrize("latency", [0, 7, 40, 1000])
+@pytest.mark.parametrize("link_mhz", [20, 60])
+def test_late_filters_cost_their_time_on_the_link(latency: int, link_mhz: int) -> None:
+    """After the first pass each takes as long as the link: 144 lines and one first access."""
+    found = estimate_layer(starved(latency, link_mhz))
+    first = found.cycles - 7 * (144 * 200 // link_mhz + latency)
+    assert first == simulate_layer(starved(latency, link_mhz)).pass_cycles[0]
+    assert {share.bound for share in found.bounds} == {"filter load"}
+
+
+@pytest.mark.parametrize("latency", [100, 150, 200, 300])
+def test_a_pass_that_ends_within_the_first_access_of_the_next(latency: int) -> None:
+    """At 200 MHz the link has brought the 144 lines before the pass ends, and has begun anew."""
+    here = starved(latency, 200)
+    assert estimate_layer(here).cycles == simulate_layer(here).cycles
 
 
 def test_nothing_of_the_engine_is_imported() -> None:

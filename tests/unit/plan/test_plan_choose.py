@@ -74,6 +74,24 @@ def test_a_file_of_the_users(tmp_path: Path) -> None:
     assert found == Choice(Mapping(m=64, n=4, e=13, p=16, q=3, r=2, t=2), "user")
 
 
+def test_a_mapping_of_which_no_m_fits_is_refused_at_its_line(tmp_path: Path) -> None:
+    """64 filters at once leave 4*64*13*13 psums in the GLB: 22 banks, and the ifmap takes 12."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("layers:\n  CONV3: {n: 4, e: 13, p: 16, q: 4, r: 4, t: 4}\n", encoding="utf-8")
+    (found,) = choose(str(file), "CONV3")
+    assert isinstance(found, MappingError)
+    assert str(found) == (
+        f"{file}:2: layers.CONV3: no m is small enough: the psums of one block of p*t filters do "
+        "not fit the GLB of eyeriss_v1; lower n, e, p or t"
+    )
+
+
+@pytest.mark.parametrize("spec", ["x" * 5000, "a\0b"])
+def test_what_cannot_be_a_path_is_no_file(spec: str) -> None:
+    with pytest.raises(InputError, match="is not published, alternative, auto, a file or"):
+        choose(spec, "CONV3")
+
+
 def test_a_wrong_file_has_every_fault_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
