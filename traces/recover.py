@@ -18,7 +18,7 @@ import numpy as np
 from traces.header import SIZE, TraceError, read_header, seal
 from traces.reader import Tables, open_trace, pieces_digest, read_pieces, whole_groups
 from traces.schema import CONTENT, GROUP_DTYPE
-from traces.writer import create_file, partial_path
+from traces.writer import create_file, let_go, partial_path, writing
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def recover(partial: Path | str, path: Path | str) -> Recovered:
         raise FileExistsError(17, "is there already", str(path))
     copy = partial_path(path)
     try:
-        _copy_closed(partial, copy)
+        with writing(path):
+            _copy_closed(partial, copy)
         return _recover(Tables(copy, shown=partial), partial, path)
     finally:
         copy.unlink(missing_ok=True)
@@ -67,7 +68,8 @@ def _recover(tables: Tables, partial: Path, path: Path) -> Recovered:
         lost = sum(tables.length(name) - kept[name] for name in CONTENT)
         made = partial_path(path)
         try:
-            _write(made, tables, kept)
+            with writing(path):
+                _write(made, tables, kept)
             with open_trace(made) as found:  # hold it against the format before it gets its name
                 saved = Recovered(
                     path, len(found.layers), found.table_rows("passes"), found.templates, lost
@@ -152,6 +154,8 @@ def _write(made: Path, tables: Tables, kept: dict[str, int]) -> None:
         row["digest"] = np.frombuffer(found, np.uint8)
         datasets["groups"].resize((1,))
         datasets["groups"][:] = row
-    finally:
         file.close()
+    except BaseException:
+        let_go(file)
+        raise
     seal(made, "recovered")

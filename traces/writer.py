@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,32 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial-{os.getpid()}-{secrets.token_hex(4)}")
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Let what cannot be written be an `OSError` that names the file; HDF5's has other types."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        code = int(number[1]) if number is not None else getattr(error, "errno", None)
+        reason = os.strerror(code) if code else str(error).splitlines()[0]
+        raise OSError(code, f"cannot be written: {reason}", str(path)) from None
+
+
+def let_go(file: Any) -> None:
+    """Close a file that can no longer be written; what is on disk stays as it is.
+
+    HDF5 keeps what it could not write, tries again when Python ends, and crashes. So what it still
+    has to write goes nowhere.
+    """
+    with suppress(OSError, RuntimeError, ValueError):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, file.id.get_vfd_handle())
+        os.close(nowhere)
+    with suppress(OSError, RuntimeError, ValueError):
+        file.close()
+
+
 def create_file(path: Path) -> tuple[Any, dict[str, Any]]:
     """A new file with every dataset, empty; it says of itself that it is being written.
 
@@ -58,6 +85,7 @@ def create_file(path: Path) -> tuple[Any, dict[str, Any]]:
     """
     # Exclusive, so that no file of somebody else is ever taken over.
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    file = None
     try:
         file = h5py.File(path, "w", libver=LIBVER, userblock_size=SIZE)
         tables = {
@@ -72,6 +100,8 @@ def create_file(path: Path) -> tuple[Any, dict[str, Any]]:
         with path.open("r+b") as stream:
             stream.write(Header("writing", 0, "0" * 64).encode())
     except BaseException:
+        if file is not None:
+            let_go(file)
         with suppress(OSError):
             path.unlink()
         raise
@@ -112,9 +142,15 @@ class TraceWriter:
         self._texts = {"layer_text": 0, "result_text": 0}
         self._pending_rows = 0
         self._groups = 0
-        self._file, self._tables = create_file(self.partial)
+        self._whole_passes = 0
+        with writing(self.path):
+            self._file, self._tables = create_file(self.partial)
         self._put("description", json_bytes(description))
-        self._flush()
+        try:
+            self._flush()
+        except OSError:
+            self.abort()
+            raise
 
     # ---------------------------------------------------------------- layers
 
@@ -168,19 +204,24 @@ class TraceWriter:
         """Seal the file and give it its name; an older file of that name is replaced."""
         self._turn(not self._in_layer, "the trace is closed within a layer")
         self._flush()
+        try:
+            with writing(self.path):
+                self._file.close()
+                seal(self.partial, state)
+                self.partial.replace(self.path)
+        except OSError:
+            let_go(self._file)
+            raise
         self._open = False
-        self._file.close()
-        seal(self.partial, state)
-        self.partial.replace(self.path)
 
     def abort(self) -> Path | None:
         """Stop in the middle; the partial file that `recover` can use, None where it is empty."""
         if not self._open:
             return None
-        useful = bool(self._written["passes"] or self._pending["passes"])
         with suppress(OSError, ValueError):
-            if useful:
+            if self._written["passes"] or self._pending["passes"]:
                 self._flush()
+        useful = bool(self._whole_passes)
         self._open = False
         with suppress(OSError, ValueError, RuntimeError):
             self._file.close()
@@ -204,6 +245,15 @@ class TraceWriter:
         """Write what has gathered as one group; its row is the last thing on disk."""
         if not any(self._pending.values()):
             return
+        try:
+            with writing(self.path):
+                self._write_group()
+        except OSError:
+            let_go(self._file)
+            raise
+        self._whole_passes = self._written["passes"]
+
+    def _write_group(self) -> None:
         parts = []
         for name, table in CONTENT.items():
             pieces = self._pending[name]

@@ -412,7 +412,7 @@ def validate(model: type[M], document: Document, at: DocumentPath = (), data: ob
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         # Pydantic's own texts name its types and link to its site; only the details are used.
-        details = error.errors(include_url=False)
+        details = _without_echoes(error.errors(include_url=False))
         problems = [_Problem.of(model, detail, data) for detail in details[:MAX_FAULTS]]
     faults = [
         Fault(
@@ -424,6 +424,17 @@ def validate(model: type[M], document: Document, at: DocumentPath = (), data: ob
         for problem in _merged(problems)
     ]
     raise InputError(*in_order(faults, len(details) - len(problems)))
+
+
+def _without_echoes(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without lists that are too short only because pydantic leaves out what is wrong in them."""
+
+    def echo(detail: ErrorDetails) -> bool:
+        loc = detail["loc"]
+        within = (other["loc"] for other in details if len(other["loc"]) > len(loc))
+        return detail["type"] == "too_short" and any(o[: len(loc)] == loc for o in within)
+
+    return [detail for detail in details if not echo(detail)]
 
 
 def in_order(faults: Iterable[Fault], more: int = 0) -> list[Fault]:

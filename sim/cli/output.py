@@ -60,6 +60,8 @@ class Target:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_stdout = name == STDOUT
+        if "\0" in name:
+            raise self._named(OSError(22, "embedded null byte"))
         self._path = Path(os.path.realpath(name)) if not self.is_stdout else Path()
 
     def check(self) -> None:
@@ -160,7 +162,8 @@ class Target:
 
     def _named(self, error: OSError) -> OSError:
         shown = self.name if self.name.isprintable() else repr(self.name)
-        return OSError(error.errno, f"cannot be written: {error.strerror}", shown)
+        reason = error.strerror or "not all of it fits"  # NumPy counts bytes and gives no number
+        return OSError(error.errno, f"cannot be written: {reason}", shown)
 
 
 def keep_apart(written: Mapping[str, str | None], read: Iterable[str | None] = ()) -> None:

@@ -86,12 +86,14 @@ def parse_mapping(text: str) -> Mapping:
     found: dict[str, int] = {}
 
     def fault(field: str, message: str) -> None:
-        faults.append(Fault("--mapping", None, field, message))
+        one = Fault("--mapping", None, field, message)
+        if one not in faults:
+            faults.append(one)
 
     for part in (piece.strip() for piece in text.split(",", MAX_FAULTS)):
         match = re.fullmatch(r"(\w+)\s*=\s*(\S+)", part)
         if match is None:
-            fault(field_name((part,)), "is not of the form factor=value, as in m=64")
+            fault(field_name((part or "''",)), "is not of the form factor=value, as in m=64")
             continue
         name, value = match.groups()
         if name not in FACTORS:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hostile_files import layer
 
 from hw_models.load import load_hardware
 from sim.engine.dram import PrefetchState
@@ -64,12 +65,6 @@ glb: {banks: 65536, bank_bytes: 1048576, filter_banks: 1, port_bits: 512}
 pe: {ifmap_spad_words: 65536, filter_spad_words: 65536, psum_spad_words: 65536}
 limits: {filters: [1, 65536], filter_columns: [1, 65536], filter_rows: [1, 256]}
 """
-
-
-def layer(**changes: str) -> str:
-    entry = {"name": "A", "ifmap": "8", "channels": "3", "filters": "4", "filter": "3", **changes}
-    written = ", ".join(f"{key}: {value}" for key, value in entry.items())
-    return f"network: n\nlayers:\n- {{{written}}}\n"
 
 
 def peak(argv: str, folder: Path, **files: str) -> tuple[int, int, str]:

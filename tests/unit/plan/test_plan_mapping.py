@@ -60,7 +60,7 @@ class TestParsing:
                     "--mapping: m: missing; a mapping gives all of m, n, e, p, q, r, t",
                 ],
             ),
-            (GOOD + ",", ["--mapping: is not of the form factor=value, as in m=64"]),
+            (GOOD + ",", ["--mapping: '': is not of the form factor=value, as in m=64"]),
             (
                 GOOD + ",T=2",
                 [
