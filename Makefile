@@ -20,7 +20,8 @@ run: setup
 	$(BIN)/eyeriss-sim run alexnet --layer CONV1 --layer CONV2 --layer CONV3 --layer CONV4 --layer CONV5
 
 test: setup lint
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --cov --cov-report=
+	$(BIN)/python tests/coverage_table.py
 
 test-all: setup lint
 	$(BIN)/python -m pytest -n $(WORKERS)
@@ -40,4 +41,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -1,17 +1,46 @@
-"""What tests found and the reader should see, also where all pass: it ends the test output."""
+"""Which tests are measured, and what they found and the reader should see, also where all pass."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import coverage
 import pytest
 
 # A shell that runs the suite in the background has Ctrl-C ignored, and every process started from
 # here would inherit that; the tests of Ctrl-C send a real one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tracing slows the engine several times, so coverage is taken of the tests beside these packages.
+MEASURED = tuple(
+    Path(__file__).parent / place
+    for place in (
+        *(f"unit/{package}" for package in ("analytic", "energy", "engine", "plan", "traces")),
+        *("formats", "paper/test_first_order.py", "paper/test_fodlam.py"),
+    )
+)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Coverage, where it is on, pauses for a test that is not measured, fixtures included."""
+    measured = any(map(item.path.is_relative_to, MEASURED))
+    if measured and not item.get_closest_marker("untraced"):
+        return (yield)
+    stopped = []
+    # In a process of pytest-xdist there are two, and the second to end would wake up the first.
+    while (tracer := coverage.Coverage.current()) is not None:
+        tracer.stop()
+        stopped.append(tracer)
+    try:
+        return (yield)
+    finally:
+        for tracer in reversed(stopped):
+            tracer.start()
 
 
 Tell = Callable[[str, str], None]

@@ -46,6 +46,7 @@ def test_lenet5_whole(tmp_path: Path, values: Values | None) -> None:
     assert_equal_to_the_live_run(replayed(tmp_path / "t"), result)
 
 
+@pytest.mark.untraced
 def test_alexnet_at_batch_4_in_30_megabytes(tmp_path: Path, tell: Tell) -> None:
     prepared = prepare("alexnet", layers=ALEXNET, batch=4)
     result = record(tmp_path / "t", prepared)
@@ -82,7 +83,9 @@ def test_a_charged_strip_and_a_pass_simulated_before(tmp_path: Path) -> None:
     assert rebuilt.differences == []
 
 
-@pytest.mark.parametrize("setting", ["glb.filter_load=streamed", "pe.ifmap_spad=shift"])
+@pytest.mark.parametrize(
+    "setting", ["glb.filter_load=streamed", "pe.ifmap_spad=shift", "dram.overlap=full"]
+)
 def test_other_chips(tmp_path: Path, setting: str) -> None:
     hw = load_hardware("eyeriss_v1", [setting])
     prepared = prepare("lenet5", layers=["C3"], batch=2, hw=hw)
@@ -100,6 +103,7 @@ def _replay_random_cases(tmp_path: Path, count: int) -> int:
     return words
 
 
+@pytest.mark.untraced
 def test_some_random_layers(tmp_path: Path) -> None:
     assert _replay_random_cases(tmp_path, QUICK_CASES) == QUICK_CASES
 

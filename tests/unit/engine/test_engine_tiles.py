@@ -53,6 +53,7 @@ def one(
 def test_an_ifmap_strip_and_the_last_ofmap_cost_their_own_time() -> None:
     found = timeline(one(100, load=40, final=20, ends=True))
     assert found == Standstill(20, 10, 40 * 16, 20 * 16)
+    assert found.cycles == 30
 
 
 def test_words_that_do_not_fill_a_beat_take_a_whole_one() -> None:
@@ -131,6 +132,7 @@ def plans(network: str, *settings: str, mapping: str = "published") -> list[Plan
     return [plan for plan in made if plan.layer.kind == "conv"]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("dump", ["filter_block", "m_block"])
 @pytest.mark.parametrize("network", ["alexnet", "vgg16"])
 def test_the_closed_form_is_exact_on_the_measured_layers(
@@ -159,6 +161,7 @@ def on(case: Case, *settings: str) -> Plan:
     return make_plan(case.layer, case.batch, hw, case.mapping)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("latency", [0, 25])
 def test_the_closed_form_on_random_cases(latency: int) -> None:
     """Bits and ifmap standstill exact; an ofmap leaves behind passes, whose cycles it averages."""
@@ -184,6 +187,7 @@ def totals(made: list[Plan], memory: PassMemory | None = None) -> list[int]:
     return found
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("dump", ["filter_block", "m_block"])
 def test_more_overlap_never_takes_longer(dump: str, memory: PassMemory) -> None:
     none, ifmap, full = (
@@ -193,6 +197,7 @@ def test_more_overlap_never_takes_longer(dump: str, memory: PassMemory) -> None:
     assert all(f < i < n for f, i, n in zip(full, ifmap, none, strict=True))
 
 
+@pytest.mark.untraced
 def test_more_overlap_never_takes_longer_on_random_cases() -> None:
     for number, case in enumerate(islice(random_cases(11), CASES // 2)):
         memory = PassMemory(load_hardware(case.hw, case.overrides))
@@ -201,6 +206,7 @@ def test_more_overlap_never_takes_longer_on_random_cases() -> None:
         assert full <= ifmap <= none, (number, case.to_yaml(), found)
 
 
+@pytest.mark.untraced
 def test_a_slower_link_takes_longer_and_a_first_access_latency_too() -> None:
     (base,) = totals(plans("alexnet")[4:])
     (slow,) = totals(plans("alexnet", "clock.link_mhz=30")[4:])
@@ -209,6 +215,7 @@ def test_a_slower_link_takes_longer_and_a_first_access_latency_too() -> None:
     assert base < min(slow, late, raw)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("overlap", OVERLAPS)
 def test_total_latency_is_never_less_than_the_links_work(overlap: str) -> None:
     hw = chip(f"dram.overlap={overlap}")
@@ -218,6 +225,7 @@ def test_total_latency_is_never_less_than_the_links_work(overlap: str) -> None:
         assert layer.total_cycles >= layer.processing_cycles
 
 
+@pytest.mark.untraced
 def test_fully_connected_layers_are_bound_by_dram() -> None:
     """Filters are used once per image block: their time on the link is nearly all there is."""
     hw = chip()

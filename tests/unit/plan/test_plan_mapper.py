@@ -63,6 +63,17 @@ def test_a_layer_whose_smallest_pass_does_not_fit_names_the_rule() -> None:
     )
 
 
+def test_a_window_wider_than_the_spads_names_the_rules() -> None:
+    layer = Layer(name="row", M=2, C=1, H=4, W=9, R=1, S=5)
+    hw = load_hardware("eyeriss_v1", ["pe.ifmap_spad_words=4"])
+    with pytest.raises(MappingError) as caught:
+        auto_mapping(layer, 1, hw)
+    assert str(caught.value) == (
+        "row on eyeriss_v1: no legal mapping: q*S = 5, limit 4: words of the ifmap spad"
+    )
+
+
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", ["CONV1", "CONV2", "CONV3", "CONV4", "CONV5"])
 def test_auto_is_not_far_from_the_published_mapping(name: str) -> None:
     """The search ranks by the closed form: its choice may not be much slower than the authors'."""
