@@ -191,6 +191,7 @@ def first_missing(
     return min(only, key=order)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_parts_at_its_first_wrong_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: Mutant, tell: Tell

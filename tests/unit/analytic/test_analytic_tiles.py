@@ -40,8 +40,7 @@ def layers(network: str, *settings: str) -> Iterator[tuple[str, Standstill, Stan
         yield plan.layer.name, *both(plan)
 
 
-@pytest.mark.parametrize("latency", [0, 25])
-@pytest.mark.parametrize("dump", ["filter_block", "m_block"])
+@pytest.mark.parametrize(("dump", "latency"), [("filter_block", 0), ("m_block", 25)])
 @pytest.mark.parametrize("overlap", ["none", "ifmap"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_it_is_the_timelines(network: str, overlap: str, dump: str, latency: int) -> None:

@@ -184,10 +184,10 @@ def test_the_summary(alexnet: Validation) -> None:
     assert found.alternative_summary["glb_mb"].worst_layer == "CONV1"
 
 
-def test_the_chips_clock_gives_the_time() -> None:
+def test_the_chips_clock_gives_the_time(alexnet: Validation) -> None:
     whole = validate(["alexnet"], settings=["clock.core_mhz=100", "clock.link_mhz=30"])
     half = whole.network("alexnet").row("CONV5").cells["processing_ms"]
-    base = validate(["alexnet"]).network("alexnet").row("CONV5").cells["processing_ms"]
+    base = alexnet.network("alexnet").row("CONV5").cells["processing_ms"]
     assert half.simulated == pytest.approx(2 * base.simulated)
 
 
