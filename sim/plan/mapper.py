@@ -68,7 +68,7 @@ def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
             room = filter_sets_that_fit(e, layer.R * r, hw)
             if room == 0:
                 continue
-            for n in (*_useful(batch, batch)[-MOST_IMAGE_BLOCKS:], 1):
+            for n in sorted({1, *_useful(batch, batch)[-MOST_IMAGE_BLOCKS:]}):
                 candidate = _best_inside(layer, batch, hw, (e, r, n, room))
                 if candidate is not None and (best is None or candidate < best):
                     best = candidate
@@ -105,35 +105,36 @@ def _best_inside(
     if most_q < 1 or most_p < 1:
         return None
     sizes_t = sorted({1, *_useful(layer.Mg, min(room, layer.Mg))})
-    q, p, t = (
-        axis.ravel()
-        for axis in np.meshgrid(
-            np.array(_thinned(_useful(layer.C, most_q), MOST_Q)),
-            np.array(_thinned(range(1, most_p + 1), MOST_P)),
-            np.array(_thinned(sizes_t, MOST_T)),
-            indexing="ij",
-        )
-    )
+    p = np.array(_thinned(range(1, most_p + 1), MOST_P))[:, None]
+    t = np.array(_thinned(sizes_t, MOST_T))
+    block = np.minimum(p * t, layer.Mg)
+    filter_blocks = -(-layer.Mg // block)
+    # Each PE hands on beats of its own psums: with few filters in it, they go half empty.
+    beats = _beats(block, p, noc.psum_words_per_cycle) * (layer.Mg // block)
+    beats += _beats(layer.Mg % block, p, noc.psum_words_per_cycle)
+    q = np.array(_thinned(_useful(layer.C, most_q), MOST_Q))[:, None, None]
     fits = (p * q * layer.S <= pe.filter_spad_words) & ((t - 1) * p < layer.Mg)
-    q, p, t = q[fits], p[fits], t[fits]  # one of each always fits
+    q, p, t, block, filter_blocks, beats = (  # one of each always fits
+        axis[fits] for axis in np.broadcast_arrays(q, p, t, block, filter_blocks, beats)
+    )
     rows, columns = layer.ifmap_rows(e), layer.ifmap_columns
     ifmap_words = n * np.minimum(q * r, layer.C) * rows * columns
     free_banks = glb.banks - -(-ifmap_words // hw.glb_words_per_bank)
     psum_words = n * e * layer.F
-    block = np.minimum(p * t, layer.Mg)
     most_m = np.minimum(
         np.minimum(free_banks * hw.glb_words_per_bank // psum_words, layer.Mg),
         hw.limits.filters[1],
     )
     legal = most_m >= block
-    q, p, t, block, most_m = (values[legal] for values in (q, p, t, block, most_m))
+    q, p, t, block, filter_blocks, beats, most_m = (
+        values[legal] for values in (q, p, t, block, filter_blocks, beats, most_m)
+    )
     if not q.size:
         return None
     m = np.where(most_m >= layer.Mg, layer.Mg, most_m // block * block)
     image_blocks, strips = ceil_div(batch, n), ceil_div(layer.E, e)
     m_blocks = -(-layer.Mg // m)
     channel_blocks = -(-layer.C // (q * r))
-    filter_blocks = -(-layer.Mg // block)
     passes = layer.G * image_blocks * strips * channel_blocks * filter_blocks
     # Average block sizes make a mapping with ragged edges pay for its passes, not for full blocks.
     images, strip = batch / image_blocks, layer.E / strips
@@ -142,9 +143,6 @@ def _best_inside(
     q_now = np.minimum(q, channels)
     p_now = np.minimum(p, filters)
     array_cycles = windows * (p_now * q_now * layer.S + np.maximum(p_now, pe.pipeline_stages))
-    # Each PE hands on beats of its own psums: with few filters in it, they go half empty.
-    beats = _beats(block, p, noc.psum_words_per_cycle) * (layer.Mg // block)
-    beats += _beats(layer.Mg % block, p, noc.psum_words_per_cycle)
     psum_cycles = windows * strip * beats / filter_blocks
     ifmap_cycles = images * channels * rows * columns / noc.gin_ifmap_words_per_cycle
     filter_words = filters * channels * layer.R * layer.S
