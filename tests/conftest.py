@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 Tell = Callable[[str, str], None]
+Count = Callable[[str, str, int], None]
 _PREFIX = "tell: "
+_COUNTED = "count: "
 
 
 @pytest.fixture
@@ -56,14 +59,31 @@ def tell(record_property: Callable[[str, object], None]) -> Tell:
     return lambda heading, line: record_property(f"{_PREFIX}{heading}", line)
 
 
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Count:
+    """`count(heading, what, number)` adds to a sum over all tests, told under the heading."""
+    return lambda heading, what, number: record_property(f"{_COUNTED}{heading}", (number, what))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     told: dict[str, list[str]] = {}
+    counted: dict[str, Counter[str]] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
-            for name, line in getattr(report, "user_properties", ()):
-                if name.startswith(_PREFIX) and getattr(report, "when", "") == "call":
-                    told.setdefault(name.removeprefix(_PREFIX), []).append(str(line))
-    for heading, lines in sorted(told.items()):
+            for name, found in getattr(report, "user_properties", ()):
+                if getattr(report, "when", "") != "call":
+                    continue
+                if name.startswith(_PREFIX):
+                    told.setdefault(name.removeprefix(_PREFIX), []).append(str(found))
+                elif name.startswith(_COUNTED):
+                    number, what = found
+                    counted.setdefault(name.removeprefix(_COUNTED), Counter())[what] += number
+    for heading in sorted(told.keys() | counted.keys()):
         terminalreporter.section(heading)
-        for line in sorted(lines):
+        for line in sorted(told.get(heading, [])):
             terminalreporter.line(line)
+        sums = counted.get(heading, Counter())
+        for what, number in sorted(sums.items()):
+            terminalreporter.line(f"{number:7,} {what}")
+        if len(sums) > 1:
+            terminalreporter.line(f"{sums.total():7,} in all")

@@ -44,7 +44,7 @@ def _useful(total: int, most: int) -> tuple[int, ...]:
     return tuple(sorted({ceil_div(total, ceil_div(total, size)) for size in range(1, most + 1)}))
 
 
-def _thinned(sizes: Sequence[int], most: int) -> list[int]:
+def thinned(sizes: Sequence[int], most: int) -> list[int]:
     """At most that many of the sizes, evenly spread, the smallest and the largest among them."""
     if len(sizes) <= most:
         return list(sizes)
@@ -64,7 +64,7 @@ def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
         raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
     best: tuple[float, Mapping] | None = None
     for e in _strip_candidates(layer, hw):
-        for r in _thinned(_useful(layer.C, max(1, hw.array.rows // layer.R)), MOST_R):
+        for r in thinned(_useful(layer.C, max(1, hw.array.rows // layer.R)), MOST_R):
             room = filter_sets_that_fit(e, layer.R * r, hw)
             if room == 0:
                 continue
@@ -91,7 +91,7 @@ def _strip_candidates(layer: Layer, hw: Hardware) -> tuple[int, ...]:
     whole = [e for e in found if e <= hw.array.columns]
     folded = [e for e in found if e > hw.array.columns]
     # The smallest must be among them: it may be the only one whose strip fits the GLB.
-    return (*_thinned(whole, MOST_STRIPS), *_thinned(folded, MOST_STRIPS))
+    return (*thinned(whole, MOST_STRIPS), *thinned(folded, MOST_STRIPS))
 
 
 def _best_inside(
@@ -105,14 +105,14 @@ def _best_inside(
     if most_q < 1 or most_p < 1:
         return None
     sizes_t = sorted({1, *_useful(layer.Mg, min(room, layer.Mg))})
-    p = np.array(_thinned(range(1, most_p + 1), MOST_P))[:, None]
-    t = np.array(_thinned(sizes_t, MOST_T))
+    p = np.array(thinned(range(1, most_p + 1), MOST_P))[:, None]
+    t = np.array(thinned(sizes_t, MOST_T))
     block = np.minimum(p * t, layer.Mg)
     filter_blocks = -(-layer.Mg // block)
     # Each PE hands on beats of its own psums: with few filters in it, they go half empty.
     beats = _beats(block, p, noc.psum_words_per_cycle) * (layer.Mg // block)
     beats += _beats(layer.Mg % block, p, noc.psum_words_per_cycle)
-    q = np.array(_thinned(_useful(layer.C, most_q), MOST_Q))[:, None, None]
+    q = np.array(thinned(_useful(layer.C, most_q), MOST_Q))[:, None, None]
     fits = (p * q * layer.S <= pe.filter_spad_words) & ((t - 1) * p < layer.Mg)
     q, p, t, block, filter_blocks, beats = (  # one of each always fits
         axis[fits] for axis in np.broadcast_arrays(q, p, t, block, filter_blocks, beats)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sim.plan.mapper import thinned
 from sim.plan.mapping import Mapping, ceil_div, mapping_violations, with_largest_m
 from sim.report.figures import View, layer_view, stations
 from sim.report.load import LayerPart, ResultFile
 
 PACE = 0.85  # a station that is busy for more of the time than this sets the pace
 WORTH_SAYING = 0.03
+MOST_TRIED = 48  # sizes of a block: all of the chip's, and not all of one with spads of 65536 words
 
 STATION_WORDS = {
     "pes": "the PEs",
@@ -341,8 +343,9 @@ def _mapping_with_more_channels(
         return trips * max(psums, pes)
 
     found: list[Mapping] = []
-    for q in range(1, min(hw.pe.ifmap_spad_words // shape.S, shape.C) + 1):
-        for e in range(1, f.e + 1):
+    most_q = min(hw.pe.ifmap_spad_words // shape.S, shape.C)
+    for q in thinned(range(1, most_q + 1), MOST_TRIED):
+        for e in thinned(range(1, f.e + 1), MOST_TRIED):
             factors = {"n": f.n, "e": e, "p": f.p, "q": q, "r": f.r, "t": f.t}
             mapping = with_largest_m(shape, factors, result.batch, hw)
             if mapping is not None and not mapping_violations(shape, mapping, hw):

@@ -243,6 +243,6 @@ def test_a_trace_on_a_disk_that_fills_up(argv: str, name: str, folder: Path) -> 
         assert everything(folder) == before
 
 
-def test_how_many(tell: Callable[[str, str], None]) -> None:
-    more = len(DENIED) + 2 * len(UNWRITABLE) + len(FULL) + 1 + 2 * len(SIZES)
-    tell("bad inputs", f"{more:4} unreadable and unwritable files, full disks")
+def test_how_many(count: Callable[[str, str, int], None]) -> None:
+    count("bad inputs", "unreadable and unwritable files", len(DENIED) + 2 * len(UNWRITABLE))
+    count("bad inputs", "disks that fill up", len(FULL) + 1 + 2 * len(SIZES))

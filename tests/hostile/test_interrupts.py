@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,10 @@ SLOW = "base: eyeriss_v1\nclock: {core_mhz: 199.999}\n"
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 @pytest.mark.parametrize("argv", LONG)
-def test_ctrl_c_leaves_everything_as_it_was(argv: str, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_everything_as_it_was(
+    argv: str, tmp_path: Path, count: Callable[[str, str, int], None]
+) -> None:
+    count("bad inputs", "Ctrl-C in the middle", 1)
     folder = tmp_path / "here"
     folder.mkdir()
     (folder / "slow.yaml").write_text(SLOW)
