@@ -476,7 +476,7 @@ def draw(measured: Measured, to: Path) -> None:
     panels = list(dict.fromkeys(SERIES[name].panel for name in measured))
     style: Any = {"font.size": 9, "svg.hashsalt": "eyeriss-sim"}  # equal figures make equal files
     with rc_context(style):
-        figure = Figure(figsize=(3.6 * len(panels), 6.4), layout="constrained")
+        figure = Figure(figsize=(3.6 * len(panels), 7.2), layout="constrained")
         axes = figure.subplots(2, len(panels), sharex="col", sharey="row", squeeze=False)
         for column, panel in enumerate(panels):
             shown = {name: measured[name] for name in measured if SERIES[name].panel == panel}
@@ -484,7 +484,9 @@ def draw(measured: Measured, to: Path) -> None:
             draw_panel(axes[1, column], shown, in_memory)
             axes[0, column].set_title(panel)
             axes[1, column].set_xlabel("engine events")
-            axes[1, column].legend(loc="lower right", fontsize=8, framealpha=0.9)
+            axes[1, column].legend(
+                loc="upper left", bbox_to_anchor=(0, -0.2), fontsize=8, frameon=False
+            )
         axes[0, 0].set_ylabel("processor time, T")
         axes[1, 0].set_ylabel("peak memory above the imports, MB")
         note = "* events of all passes, reused ones too; else those really simulated"

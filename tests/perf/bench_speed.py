@@ -47,6 +47,8 @@ from sim.run import Prepared, prepare, run
 from workloads.network import load_network
 
 PAGE = DOCS / "benchmarks.md"
+README = DOCS.parent / "README.md"
+MARKS = "<!-- written by make bench -->", "<!-- end -->"
 COMMAND = Path(sys.executable).with_name("eyeriss-sim")
 COMMAND_REPEATS = 5
 NETWORK_REPEATS = 7  # both CPUs must be free at once for two processes to show what they can
@@ -326,8 +328,16 @@ waits for them takes an event for each.
 """
 
 
-def measure() -> str:
-    """Take every figure; the page."""
+def with_table(readme: str, rows: Sequence[Row]) -> str:
+    """The README with these figures between its marks."""
+    before, rest = readme.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    table = markdown(("what", "on any machine", "here"), [row.cells[:3] for row in rows])
+    return f"{before}{MARKS[0]}\n{table}{MARKS[1]}{after}"
+
+
+def measure() -> tuple[list[Row], str]:
+    """Take every figure; the table and the page."""
     load = os.getloadavg()[0]
     say("memory")
     memory = {jobs: network_mb("vgg16", jobs) for jobs in (1, 2)}
@@ -365,15 +375,19 @@ def measure() -> str:
                 taken < bar_s,
             )
         )
-    return page(rows, costs, T, load)
+    return rows, page(rows, costs, T, load)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure, print and write docs/benchmarks.md.")
-    parser.add_argument("--output", type=Path, default=PAGE, help="the page to write")
-    output: Path = parser.parse_args().output
-    text = measure()
-    output.write_text(text, encoding="utf-8")
+    what = "Measure, print, and write docs/benchmarks.md and the README's table."
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--output", type=Path, help="the page to write; the README stays as it is")
+    output: Path | None = parser.parse_args().output
+    rows, text = measure()
+    (output or PAGE).write_text(text, encoding="utf-8")
+    if output is None:
+        readme = README.read_text(encoding="utf-8")
+        README.write_text(with_table(readme, rows), encoding="utf-8")
     print(text)
 
 
