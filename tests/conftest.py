@@ -10,11 +10,16 @@ from typing import Any
 
 import coverage
 import pytest
+from hypothesis import settings
 
 # A shell that runs the suite in the background has Ctrl-C ignored, and every process started from
 # here would inherit that; the tests of Ctrl-C send a real one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Coverage and a busy machine are no faults of what is tested.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 # Tracing slows the engine several times, so coverage is taken of the tests beside these packages.
 MEASURED = tuple(
