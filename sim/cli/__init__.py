@@ -129,6 +129,9 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _invoke(args: list[str]) -> int:
+    for argument in args:
+        if "\0" in argument:  # from another program; a shell cannot
+            raise click.UsageError(f"{argument[:60]!r}: an argument cannot hold a null character")
     # Not `cli.main`: it has words and exit codes of its own for Ctrl-C and a broken pipe.
     with cli.make_context("eyeriss-sim", args) as context:
         cli.invoke(context)

@@ -60,8 +60,6 @@ class Target:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_stdout = name == STDOUT
-        if "\0" in name:
-            raise self._named(OSError(22, "embedded null byte"))
         self._path = Path(os.path.realpath(name)) if not self.is_stdout else Path()
 
     def check(self) -> None:

@@ -65,14 +65,14 @@ def _default(files: tuple[str, ...]) -> str:
     if len(files) > 1:
         return "comparison.html"
     file = Path(files[0])
-    return str(file.with_name(f"{file.stem or file.name}.html"))
+    return str(file.with_name(f"{file.stem}.html")) if file.name else "report.html"
 
 
 def labels(files: tuple[str, ...]) -> list[str]:
     """A short name for each file: its own, with its folder or a number where two are the same."""
     found = [Path(name).stem or name for name in files]
     if len(set(found)) < len(found):
-        found = [str(Path(name).with_suffix("")) for name in files]
+        found = [name.removesuffix(Path(name).suffix) for name in files]
     times: Counter[str] = Counter()
     for place, name in enumerate(found):
         times[name] += 1

@@ -1598,6 +1598,17 @@ bad_result(
     Good("result.json", edit=('"batch": 1', '"batch": ' + "1" * 5000)),
     says=["error: result.json: is not JSON; `run --json FILE` writes a result file"],
 )
+bad("nothing for a result", "report ''", says=["error: No such file or directory"])
+bad("here for a result", "report .", says=["error: .: Is a directory"])
+bad(
+    "results of which one is nothing",
+    "report a.json a.json ''",
+    says=[
+        "error: a.json: No such file or directory",
+        "error: a.json: No such file or directory",
+        "error: No such file or directory",
+    ],
+)
 bad(
     "page on top of its result",
     "report result.json -o result.json",
@@ -2121,12 +2132,12 @@ bad(
 bad(
     "network with a NUL",
     "run 'a\x00b.yaml'",
-    says=["error: 'a\\x00b.yaml': cannot be read: embedded null byte"],
+    says=["error: 'a\\x00b.yaml': an argument cannot hold a null character"],
 )
 bad(
     "NUL in --json",
     "run lenet5 --json 'a\x00b'",
-    says=["error: 'a\\x00b': cannot be written: embedded null byte"],
+    says=["error: 'a\\x00b': an argument cannot hold a null character"],
 )
 bad(
     "json name of 5000 letters",
