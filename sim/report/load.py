@@ -288,7 +288,7 @@ def read_result(name: str) -> ResultFile:
 
 def _read(name: str, room: int) -> tuple[ResultFile, int]:
     """A result, and the memory it takes, which is `room` at most."""
-    shown_name = name if name.isprintable() else repr(name)
+    shown_name = name if name and name.isprintable() else repr(name)
 
     def refuse(message: str) -> InputError:
         return InputError(Fault(shown_name, None, "", message))

@@ -1598,7 +1598,7 @@ bad_result(
     Good("result.json", edit=('"batch": 1', '"batch": ' + "1" * 5000)),
     says=["error: result.json: is not JSON; `run --json FILE` writes a result file"],
 )
-bad("nothing for a result", "report ''", says=["error: No such file or directory"])
+bad("nothing for a result", "report ''", says=["error: '': No such file or directory"])
 bad("here for a result", "report .", says=["error: .: Is a directory"])
 bad(
     "results of which one is nothing",
@@ -1606,7 +1606,7 @@ bad(
     says=[
         "error: a.json: No such file or directory",
         "error: a.json: No such file or directory",
-        "error: No such file or directory",
+        "error: '': No such file or directory",
     ],
 )
 bad(
