@@ -57,7 +57,7 @@ MOST_ORDERED = 200_000  # m-blocks that the closed form counts out for the order
 
 
 def make_plans(
-    network: Network, batch: int, hw: Hardware, mapping: str
+    network: Network, batch: int, hw: Hardware, mapping: str | None
 ) -> tuple[list[Plan], list[RefusedLayer], list[str]]:
     """Lay out every layer of the network: plans, refused layers and notes.
 
@@ -92,7 +92,7 @@ def make_plans(
         except MappingError as error:
             refused.append(RefusedLayer(layer.name, tuple(fault.message for fault in error.faults)))
             continue
-        if choice.note:
+        if choice.note and choice.note not in notes:
             notes.append(choice.note)
     return plans, refused, notes
 
@@ -138,7 +138,7 @@ def prepare(
     layers: Sequence[str] = (),
     batch: int | None = None,
     hw: Hardware | str = "eyeriss_v1",
-    mapping: str = "published",
+    mapping: str | None = None,
 ) -> Prepared:
     """Load what is named and lay out its layers; arguments and errors as in `run`."""
     network, batch, hw = resolve(network, layers, batch, hw)
@@ -152,7 +152,7 @@ def run(
     layers: Sequence[str] = (),
     batch: int | None = None,
     hw: Hardware | str = "eyeriss_v1",
-    mapping: str = "published",
+    mapping: str | None = None,
     every_pass: bool = False,
     values: Values | None = None,
     pricing: Pricing | None = None,
@@ -167,7 +167,9 @@ def run(
         layers: names of the layers to simulate; all of them where empty.
         batch: images; the network's own batch where None.
         hw: a chip, the name of a shipped one, or the path of a file.
-        mapping: `published`, `alternative`, `auto`, `m=..,n=..,..` or the path of a file.
+        mapping: `published`, `alternative`, `auto`, `m=..,n=..,..` or the path of a file; where
+            None, `published` on a chip with the array, spads and banks of the one that they were
+            published for, else `auto`.
         every_pass: simulate every pass, also those equal to an earlier one; the result is the same.
         values: move real words through the machine and compare the ofmap with NumPy's.
         pricing: what accesses cost (`load_pricing`); the normalised table of ISCA 2016 where None.
@@ -381,7 +383,7 @@ def estimate(
     layers: Sequence[str] = (),
     batch: int | None = None,
     hw: Hardware | str = "eyeriss_v1",
-    mapping: str = "published",
+    mapping: str | None = None,
     pricing: Pricing | None = None,
 ) -> Result:
     """The same figures as `run` from the closed form; arguments and errors as there."""

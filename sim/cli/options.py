@@ -55,10 +55,10 @@ class Selection:
     batch: int | None
     hw: str
     settings: tuple[str, ...]
-    mapping: str
+    mapping: str | None
 
     @property
-    def files(self) -> tuple[str, ...]:
+    def files(self) -> tuple[str | None, ...]:
         """What may be a file."""
         return self.network, self.hw, self.mapping
 
@@ -140,7 +140,7 @@ def selection_options(command: Command) -> Callable[..., Any]:
         batch: int | None,
         hw: str,
         settings: tuple[str, ...],
-        mapping: str,
+        mapping: str | None,
         **others: object,
     ) -> object:
         return command(Selection(network, layers, batch, hw, settings, mapping), **others)
@@ -148,12 +148,11 @@ def selection_options(command: Command) -> Callable[..., Any]:
     options = (
         click.option(
             "--mapping",
-            default="published",
-            show_default=True,
             metavar="NAME|FILE|m=..,..",
             help="published (auto where a layer has none), alternative (a second published one), "
             "auto (the best that a search finds), a YAML file, or all seven factors, as in "
-            "m=64,n=4,e=13,p=16,q=3,r=2,t=2.",
+            "m=64,n=4,e=13,p=16,q=3,r=2,t=2.  [default: published on the chip it was published "
+            "for, auto where array, spads or banks differ]",
         ),
         set_option,
         click.option(

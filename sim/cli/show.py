@@ -247,6 +247,9 @@ def mapping_text(
     from sim.report.terminal import wrap
 
     array = hw.array
+    names = {layer.name for layer in network.layers}
+    noted = {name: text for name, _, text in (note.rpartition(": ") for note in notes)}
+    of_all = [note for note in notes if note.rpartition(": ")[0] not in names]
     blocks = [
         [
             f"{network.name}, batch {batch}, on {hw.name} ({array.rows} x {array.columns} PEs)",
@@ -257,12 +260,12 @@ def mapping_text(
                 "clock gated PE; psums travel up.",
                 width,
             ),
+            *(line for note in of_all for line in wrap(f"Note: {note}.", width)),
         ]
     ]
     laid_out = {plan.layer.name: plan for plan in plans}
     reasons = {layer.name: layer.reasons for layer in refused}
     drawn: dict[Placement, str] = {}
-    noted = {name: text for name, _, text in (note.rpartition(": ") for note in notes)}
     for layer in network.layers:
         lines = []
         if layer.name in reasons:

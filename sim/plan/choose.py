@@ -1,19 +1,23 @@
 """Which mapping a layer gets: a published one, the mapper's, or the user's.
 
 `published` and `alternative` read the shipped files of `sim/plan/data`; a user's file has the same
-form.
+form. Where the user names no mapping, a published one is taken only on a chip with the room of the
+one that it was published for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hw_models.load import load_hardware
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapper import auto_mapping
 from sim.plan.mapping import LARGEST_FACTOR, Mapping, parse_mapping, with_largest_m
@@ -38,6 +42,19 @@ if TYPE_CHECKING:
 
 KEYWORDS = ("published", "alternative", "auto")
 
+ROOM = (
+    "word_bits",
+    "array.rows",
+    "array.columns",
+    "pe.ifmap_spad_words",
+    "pe.filter_spad_words",
+    "pe.psum_spad_words",
+    "glb.banks",
+    "glb.bank_bytes",
+    "glb.filter_banks",
+)
+"""Fields of the hardware that decide which mapping is good: what the blocks of one have to fill."""
+
 
 class _Factors(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -56,6 +73,7 @@ class _MappingFile(BaseModel):
 
     source: str = ""
     status: Literal["published", "inferred", "user"] = "user"
+    chip: str = ""  # the shipped hardware that the mappings were made for
     layers: dict[str, _Factors] = Field(max_length=MAX_LAYERS)
     alternatives: dict[str, _Factors] = Field(default_factory=dict, max_length=MAX_LAYERS)
 
@@ -130,16 +148,19 @@ def shipped_mappings(network: str) -> MappingBook | None:
 
 
 def choose_mappings(
-    spec: str, network: str, layers: Sequence[Layer], batch: int, hw: Hardware
+    spec: str | None, network: str, layers: Sequence[Layer], batch: int, hw: Hardware
 ) -> list[Choice | MappingError]:
     """A mapping for each layer, or the reason why it has none.
 
-    `spec` is `published`, `alternative`, `auto`, `m=64,n=4,...`, or the path of a mapping file.
+    `spec` is `published`, `alternative`, `auto`, `m=64,n=4,...`, or the path of a mapping file;
+    None is `published` on a chip with the room of the one it was published for, else `auto`.
 
     Raises:
         InputError: `spec` is none of these, or its file is wrong.
 
     """
+    if spec is None:
+        return _default(network, layers, batch, hw)
     if spec == "auto":
         return [_auto(layer, batch, hw) for layer in layers]
     if "=" in spec and not _exists(Path(spec)):
@@ -147,8 +168,9 @@ def choose_mappings(
         return [Choice(given, "given")] * len(layers)
     if spec in KEYWORDS:
         book = shipped_mappings(network)
+        note = _forced(book, hw)
         return [
-            _from_book(book, layer, batch, hw, alternative=spec == "alternative")
+            _from_book(book, layer, batch, hw, note, alternative=spec == "alternative")
             for layer in layers
         ]
     looks_like_a_name = "/" not in spec and not spec.endswith((".yaml", ".yml"))
@@ -177,7 +199,57 @@ def choose_mappings(
         faults.append(book.document.fault(("layers",), message))
     if faults:
         raise InputError(*in_order(faults, max(0, len(unknown) - MAX_FAULTS)))
-    return [_from_book(book, layer, batch, hw, alternative=False) for layer in layers]
+    note = _forced(book, hw)
+    return [_from_book(book, layer, batch, hw, note) for layer in layers]
+
+
+def _default(
+    network: str, layers: Sequence[Layer], batch: int, hw: Hardware
+) -> list[Choice | MappingError]:
+    book = shipped_mappings(network)
+    differs = _other_room(book, hw)
+    if book is None or not differs:
+        return [_from_book(book, layer, batch, hw) for layer in layers]
+    note = (
+        f"the mappings made for {book.content.chip} do not apply to {differs}: took auto; "
+        "--mapping published forces them"
+    )
+    return [
+        _auto(layer, batch, hw, note if layer.name in book.content.layers else _unpublished(layer))
+        for layer in layers
+    ]
+
+
+def _forced(book: MappingBook | None, hw: Hardware) -> str:
+    """The note where mappings of another chip are taken because the user names them."""
+    differs = _other_room(book, hw)
+    if book is None or not differs:
+        return ""
+    return f"took the mappings made for {book.content.chip} although this chip has {differs}"
+
+
+def _other_room(book: MappingBook | None, hw: Hardware) -> str:
+    """The fields of `ROOM` in which `hw` differs from the chip of the mappings; empty where none.
+
+    Raises:
+        InputError: the file names a chip that does not exist.
+
+    """
+    if book is None or not book.content.chip:
+        return ""
+    try:
+        made_for = _chip(book.content.chip)
+    except InputError as error:
+        message = error.faults[0].message
+        raise InputError(book.document.fault(("chip",), message)) from None
+    differing = [name for name in ROOM if attrgetter(name)(made_for) != attrgetter(name)(hw)]
+    sides = [name for name in differing if name.startswith("array.")]
+    found = [f"an array of {hw.array.rows} x {hw.array.columns}"] if sides else []
+    found += [f"{name} = {attrgetter(name)(hw)}" for name in differing if name not in sides]
+    return ", ".join(found)
+
+
+_chip = lru_cache(maxsize=8)(load_hardware)
 
 
 def _exists(path: Path | Traversable) -> bool:
@@ -200,13 +272,23 @@ def _auto(layer: Layer, batch: int, hw: Hardware, note: str = "") -> Choice | Ma
         return error
 
 
+def _unpublished(layer: Layer) -> str:
+    return f"{layer.name}: no published mapping, took auto"
+
+
 def _from_book(
-    book: MappingBook | None, layer: Layer, batch: int, hw: Hardware, *, alternative: bool
+    book: MappingBook | None,
+    layer: Layer,
+    batch: int,
+    hw: Hardware,
+    note: str = "",
+    *,
+    alternative: bool = False,
 ) -> Choice | MappingError:
     try:
         found = book.find(layer, batch, hw, alternative=alternative) if book else None
     except MappingError as error:
         return error
     if book is None or found is None:
-        return _auto(layer, batch, hw, f"{layer.name}: no published mapping, took auto")
-    return Choice(found, book.content.status)
+        return _auto(layer, batch, hw, _unpublished(layer))
+    return Choice(found, book.content.status, note)

@@ -9,6 +9,7 @@ from sim.errors import InputError, MappingError
 from sim.plan.choose import Choice, choose_mappings, shipped_mappings
 from sim.plan.mapper import auto_mapping
 from sim.plan.mapping import Mapping, checked_mapping
+from sim.run import estimate
 from workloads.network import load_network
 
 CHIP = load_hardware("eyeriss_v1")
@@ -16,14 +17,77 @@ ALEXNET = load_network("alexnet")
 CONV3 = ALEXNET.layer("CONV3")
 
 
-def choose(spec: str, *names: str) -> list[Choice | MappingError]:
-    return choose_mappings(spec, "alexnet", ALEXNET.select(names), 4, CHIP)
+def choose(
+    spec: str | None, *names: str, settings: tuple[str, ...] = ()
+) -> list[Choice | MappingError]:
+    hw = load_hardware("eyeriss_v1", settings)
+    return choose_mappings(spec, "alexnet", ALEXNET.select(names), 4, hw)
 
 
 def test_published() -> None:
     assert choose("published", "CONV3") == [
         Choice(Mapping(m=64, n=4, e=13, p=16, q=4, r=1, t=4), "published")
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "differs"),
+    [
+        (("array.rows=32", "array.columns=32"), "an array of 32 x 32"),
+        (("glb.banks=50", "pe.psum_spad_words=32"), "pe.psum_spad_words = 32, glb.banks = 50"),
+    ],
+)
+def test_published_mappings_are_for_their_chip_unless_the_user_names_them(
+    settings: tuple[str, ...], differs: str
+) -> None:
+    hw = load_hardware("eyeriss_v1", settings)
+    (found,) = choose(None, "CONV3", settings=settings)
+    assert found == Choice(
+        auto_mapping(CONV3, 4, hw),
+        "auto",
+        f"the mappings made for eyeriss_v1 do not apply to {differs}: took auto; "
+        "--mapping published forces them",
+    )
+    (forced,) = choose("published", "CONV3", settings=settings)
+    assert forced == Choice(
+        Mapping(m=64, n=4, e=13, p=16, q=4, r=1, t=4),
+        "published",
+        f"took the mappings made for eyeriss_v1 although this chip has {differs}",
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "pe.ifmap_fifo_words=64",
+        "clock.link_mhz=200",
+        "noc.psum_words_per_cycle=2",
+        "dram.rlc=false",
+    ],
+)
+def test_published_mappings_hold_where_the_room_is_the_same(setting: str) -> None:
+    (found,) = choose(None, "CONV3", settings=(setting,))
+    assert found == Choice(Mapping(m=64, n=4, e=13, p=16, q=4, r=1, t=4), "published")
+
+
+def test_a_larger_array_gains_without_a_word_on_mappings() -> None:
+    large = load_hardware("eyeriss_v1", ["array.rows=32", "array.columns=32"])
+    conv = [layer.name for layer in ALEXNET.layers if layer.kind == "conv"]
+    small, found = estimate("alexnet", layers=conv), estimate("alexnet", layers=conv, hw=large)
+    assert 2 * found.total_cycles < small.total_cycles
+    assert len(found.notes) == 1  # of the run, not of each layer
+
+
+def test_a_file_of_the_users_may_name_its_chip(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    layers = "layers:\n  CONV3: {m: 4, n: 1, e: 13, p: 4, q: 1, r: 1, t: 1}\n"
+    file.write_text(f"chip: eyeriss_isca2016\n{layers}", encoding="utf-8")
+    (found,) = choose(str(file), "CONV3")
+    assert isinstance(found, Choice)
+    assert found.note.startswith("took the mappings made for eyeriss_isca2016 although this chip")
+    file.write_text(f"chip: eyeriss_v2\n{layers}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine.yaml:1: chip: no shipped hardware 'eyeriss_v2'"):
+        choose(str(file), "CONV3")
 
 
 def test_alternative_where_there_is_one() -> None:
