@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from hw_models.bases import Family
 from hw_models.fields import Conflict, Section, as_tuple, refuse
-from workloads.document import Fault, InputError, names_file, read_document, unknown_name, validate
 
 __all__ = [
     "DEFAULT_TABLE",
@@ -38,8 +38,6 @@ DEFAULT_TABLE: Final = "isca2016"
 PARTS_OF_A_PE: Final = ("mac", "ifmap_spad", "filter_spad", "psum_spad")
 """Fields of `StaticPrices` that `pe` stands for."""
 
-_DATA = Path(__file__).parent / "data" / "energy"
-_KIND = "shipped energy table"
 _MOST = 1e12  # a price beyond a joule is a slip of the unit
 
 
@@ -193,24 +191,29 @@ class EnergyTable(Section):
         return self.model_dump(mode="json")
 
 
+_FAMILY = Family(
+    EnergyTable,
+    Path(__file__).parent / "data" / "energy",
+    "*.yaml",
+    shipped_kind="shipped energy table",
+    file_kind="an energy table",
+    fixed=("unit", "word_bits"),  # or prices of two units would be added up
+    own=("name",),  # it is told beside every energy
+)
+
+
 def shipped_energy_tables() -> tuple[str, ...]:
-    """Names that `load_energy_table` accepts without a file, in alphabetical order."""
-    return tuple(sorted(path.stem for path in _DATA.glob("*.yaml")))
+    """Names that `load_energy_table` and `base:` accept without a file, in alphabetical order."""
+    return _FAMILY.shipped()
 
 
 def load_energy_table(name_or_path: str = DEFAULT_TABLE) -> EnergyTable:
     """The table that a shipped name or a YAML file describes.
 
     `name_or_path` is a path when it contains a separator, ends in .yaml or .yml, or is an existing
-    file that has no shipped name.
+    file that has no shipped name. A file may name a `base` in the same unit; prices that it does
+    not give are those of the base.
 
-    Raises `InputError` for an unknown name and with every fault of a file.
+    Raises `InputError` for an unknown name and with every fault of a file and its bases.
     """
-    known = shipped_energy_tables()
-    if name_or_path in known:
-        path = _DATA / f"{name_or_path}.yaml"
-    elif names_file(name_or_path):
-        path = Path(name_or_path)
-    else:
-        raise InputError(Fault("", None, "", unknown_name(_KIND, name_or_path, known)))
-    return validate(EnergyTable, read_document(path))
+    return _FAMILY.load(name_or_path)

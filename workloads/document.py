@@ -134,6 +134,9 @@ def field_name(path: DocumentPath) -> str:
     return name
 
 
+_LONGEST_PLAIN: Final = 100  # characters of a setting or path that a message repeats as they are
+
+
 def shown(value: object) -> str:
     """`value` as an error message repeats it: YAML's words, escaped, and cut when long."""
     if value is None:
@@ -146,6 +149,11 @@ def shown(value: object) -> str:
         return f"a list of {len(value)}"
     text = repr(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
+
+
+def plain(text: str) -> str:
+    """`text` as it is where it is short and printable, else as `shown`."""
+    return text if text.isprintable() and len(text) <= _LONGEST_PLAIN else shown(text)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

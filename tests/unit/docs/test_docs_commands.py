@@ -42,6 +42,7 @@ RUN_PAGES = (
     "docs/guide-inspect.md",
     "docs/guide-validate.md",
     "docs/guide-replay.md",
+    "docs/energy.md",
 )
 PAGES = (*RUN_PAGES, "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/machine.md", "docs/result.md")
 COMMAND = ".venv/bin/eyeriss-sim"

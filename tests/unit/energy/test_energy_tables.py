@@ -70,6 +70,46 @@ def test_the_default_is_table_iv_of_the_paper() -> None:
     assert (table.dram.read, table.dram.write) == (200, 200)
 
 
+def test_prices_that_are_not_given_come_from_the_base(tmp_path: Path) -> None:
+    base = load_energy_table("accelergy_45nm")
+    path = written(
+        tmp_path,
+        "base: accelergy_45nm\nname: mine\nspad:\n  filter: {read: 0.5}\ndram: {read: 64}\n"
+        "mac: {gated: null}\n",
+    )
+    mine = load_energy_table(path)
+    assert (mine.name, mine.sources) == ("mine", base.sources)
+    assert (mine.spad.filter.read, mine.spad.filter.write) == (0.5, base.spad.filter.write)
+    assert (mine.dram.read, mine.dram.write) == (64, base.dram.write)
+    assert (mine.mac.active, mine.mac.gated) == (base.mac.active, None)
+    assert (mine.noc, mine.glb) == (base.noc, base.glb)
+    other = tmp_path / "second.yaml"
+    other.write_text("base: mine.yaml\nname: second\nnoc: {hop: 1}\n")
+    assert load_energy_table(str(other)).spad == mine.spad
+
+
+def test_a_table_keeps_the_unit_of_its_base_and_has_a_name_of_its_own(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "base: isca2016\nunit: pJ\nword_bits: 8\nglb: {reed: 1}\ndram: {read: -1}\n"
+    )
+    assert refusal(path).splitlines() == [
+        f"{path}:1: name: missing; a file that differs from its base has a name of its own",
+        f"{path}:2: unit: must be 'normalised' as in its base, whose values it takes",
+        f"{path}:3: word_bits: must be 16 as in its base, whose values it takes",
+        f"{path}:4: glb: unknown key 'reed'; did you mean 'read'?",
+        f"{path}:5: dram.read: must be 0 to 1e+12, got -1",
+    ]
+
+
+def test_bases_of_tables_are_found_or_refused_as_those_of_chips(tmp_path: Path) -> None:
+    path = written(tmp_path, "base: isca2061\nname: mine\n")
+    assert refusal(path).startswith(
+        f"{path}:1: base: no shipped energy table 'isca2061'; did you mean 'isca2016'?"
+    )
+    path = written(tmp_path, "base: mine.yaml\nname: mine\n")
+    assert refusal(path) == f"{path}:1: base: leads back to {path}, which builds on it"
+
+
 def test_accesses_of_a_line_are_divided_down_to_a_word() -> None:
     for name, words in (("timeloop_65nm_8bit", 8), ("sparseloop_45nm", 4), ("accelergy_45nm", 4)):
         table = load_energy_table(name)
