@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 run: setup
-	$(BIN)/eyeriss-sim run alexnet --layer CONV1 --layer CONV2 --layer CONV3 --layer CONV4 --layer CONV5
+	$(BIN)/eyeriss-sim run alexnet --layer 'CONV*'
 
 test: setup lint
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --cov --cov-report=

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ def make_plans(
     plans: list[Plan] = []
     refused: list[RefusedLayer] = []
     notes: list[str] = []
-    choices = choose_mappings(mapping, network.name, network.layers, batch, hw)
+    choices = choose_mappings(mapping, network.name, network.layers, batch, hw, network.left_out)
     for layer, choice in zip(network.layers, choices, strict=True):
         try:
             if isinstance(choice, MappingError):
@@ -164,7 +164,7 @@ def run(
 
     Args:
         network: a network, the name of a shipped one, or the path of a file.
-        layers: names of the layers to simulate; all of them where empty.
+        layers: names of the layers to simulate, or patterns as `CONV*`; all of them where empty.
         batch: images; the network's own batch where None.
         hw: a chip, the name of a shipped one, or the path of a file.
         mapping: `published`, `alternative`, `auto`, `m=..,n=..,..` or the path of a file; where
@@ -503,5 +503,5 @@ def resolve(
     if isinstance(hw, str):
         hw = load_hardware(hw)
     if layers:
-        network = replace(network, layers=network.select(layers))
+        network = network.only(layers)
     return network, network.batch if batch is None else batch, hw

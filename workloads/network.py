@@ -6,8 +6,9 @@ item of `layers`. `workloads/data/*.yaml` are examples of it.
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -58,24 +59,38 @@ class Network:
         batch: Images run at once where the user asks for no other number.
         layers: At least one; names differ by more than case.
         source: Where the shapes come from; empty where the user's file does not say.
+        left_out: Names of further layers, which `only` has not chosen.
     """
 
     name: str
     batch: int
     layers: tuple[Layer, ...]
     source: str = ""
+    left_out: tuple[str, ...] = ()
 
     def layer(self, name: str) -> Layer:
         """The layer called `name`, in any case. Raises `InputError` with the nearest name."""
         return self.select([name])[0]
 
     def select(self, names: Sequence[str]) -> tuple[Layer, ...]:
-        """The layers called `names`, in any case: in the network's order, each once.
+        """The layers that `names` choose, in any case: in the network's order, each once.
 
-        Raises `InputError` with one fault for each name that does not exist.
+        A name may hold several with commas between them, and the wildcards `*`, `?` and `[...]`; a
+        layer that is called just so comes first.
+
+        Raises `InputError` with one fault for each name that chooses none.
         """
         known = {layer.name.casefold(): layer.name for layer in self.layers}
-        unknown = [name for name in dict.fromkeys(names) if name.casefold() not in known]
+        wanted: set[str] = set()
+        unknown: list[str] = []
+        for name in dict.fromkeys(names):
+            whole = name.casefold() in known
+            for part in [name] if whole else map(str.strip, name.split(",")):
+                pattern = part.casefold()
+                found = {pattern} & known.keys() or set(fnmatch.filter(known, pattern))
+                wanted |= found
+                if not found:
+                    unknown.append(part)
         if unknown:
             raise InputError(
                 *(
@@ -83,8 +98,17 @@ class Network:
                     for name in unknown[:MAX_FAULTS]
                 )
             )
-        wanted = {name.casefold() for name in names}
         return tuple(layer for layer in self.layers if layer.name.casefold() in wanted)
+
+    def only(self, names: Sequence[str]) -> Network:
+        """The network with the layers that `names` choose; the others are `left_out`.
+
+        Raises `InputError` as `select`.
+        """
+        chosen = self.select(names)
+        kept = {layer.name for layer in chosen}
+        others = tuple(layer.name for layer in self.layers if layer.name not in kept)
+        return replace(self, layers=chosen, left_out=(*self.left_out, *others))
 
 
 def shipped_networks() -> tuple[str, ...]:

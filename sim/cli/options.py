@@ -168,9 +168,10 @@ def selection_options(command: Command) -> Callable[..., Any]:
         click.option(
             "--layer",
             "layers",
-            metavar="NAME",
+            metavar="NAME,..",
             multiple=True,
-            help="A layer, in any case; may be repeated.  [default: all layers]",
+            help="Layers, in any case: CONV1,CONV2 or 'CONV*'; may be repeated.  [default: all "
+            "layers]",
         ),
         click.argument("network", default="alexnet", metavar="[NETWORK]"),
     )

@@ -148,9 +148,16 @@ def shipped_mappings(network: str) -> MappingBook | None:
 
 
 def choose_mappings(
-    spec: str | None, network: str, layers: Sequence[Layer], batch: int, hw: Hardware
+    spec: str | None,
+    network: str,
+    layers: Sequence[Layer],
+    batch: int,
+    hw: Hardware,
+    left_out: Sequence[str] = (),
 ) -> list[Choice | MappingError]:
     """A mapping for each layer, or the reason why it has none.
+
+    A file of the user's may also have mappings for the layers of the network that are `left_out`.
 
     `spec` is `published`, `alternative`, `auto`, `m=64,n=4,...`, or the path of a mapping file;
     None is `published` on a chip with the room of the one it was published for, else `auto`.
@@ -187,11 +194,11 @@ def choose_mappings(
         )
     book = read_mappings(spec)
     known = [layer.name for layer in layers]
-    named, layer_names = book.content.layers, frozenset(known)
+    named, layer_names = book.content.layers, frozenset((*known, *left_out))
     unknown = [name for name in named if name not in layer_names]
     missing = [name for name in known if name not in named]
     faults = [
-        book.document.fault(("layers", name), _no_such_layer(name, known))
+        book.document.fault(("layers", name), _no_such_layer(name, (*known, *left_out)))
         for name in unknown[:MAX_FAULTS]
     ]
     if missing:
@@ -262,7 +269,7 @@ def _exists(path: Path | Traversable) -> bool:
 def _no_such_layer(name: str, known: Sequence[str]) -> str:
     near = closest(name, known)
     hint = f"; did you mean '{near}'?" if near else ""
-    return f"is not a layer of this run{hint}"
+    return f"is not a layer of the network{hint}"
 
 
 def _auto(layer: Layer, batch: int, hw: Hardware, note: str = "") -> Choice | MappingError:

@@ -961,7 +961,7 @@ bad_mapping(
 bad_mapping(
     "file with a near layer",
     f"layers: {{C1: {FACTORS}, C11: {FACTORS}}}\n",
-    says=["error: map.yaml:1: layers.C11: is not a layer of this run; did you mean 'C1'?"],
+    says=["error: map.yaml:1: layers.C11: is not a layer of the network; did you mean 'C1'?"],
 )
 bad_mapping(
     "file with an unknown factor",
@@ -1008,7 +1008,7 @@ bad(
     "run lenet5 --mapping map.yaml",
     map__yaml=f"layers: {{CONV1: {FACTORS}}}\n",
     says=[
-        "error: map.yaml:1: layers.CONV1: is not a layer of this run",
+        "error: map.yaml:1: layers.CONV1: is not a layer of the network",
         "error: map.yaml:1: layers: no mapping for C1, C3, C5, F6, OUTPUT",
     ],
 )

@@ -168,8 +168,20 @@ def test_a_wrong_file_has_every_fault_named_with_its_line(tmp_path: Path) -> Non
         choose(str(file), "CONV3", "CONV4")
     assert str(caught.value).splitlines() == [
         f"{file}:1: layers: no mapping for CONV3",
-        f"{file}:2: layers.CONV33: is not a layer of this run; did you mean 'CONV3'?",
+        f"{file}:2: layers.CONV33: is not a layer of the network; did you mean 'CONV3'?",
     ]
+
+
+def test_a_file_of_a_whole_network_serves_a_few_of_its_layers(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    factors = "{m: 4, n: 1, e: 13, p: 4, q: 1, r: 1, t: 1}"
+    file.write_text(f"layers:\n  CONV3: {factors}\n  CONV4: {factors}\n", encoding="utf-8")
+    for layers in (["CONV3"], ["CONV3", "CONV4"]):
+        found = estimate("alexnet", layers=layers, mapping=str(file))
+        assert [layer.mapping_source for layer in found.layers] == ["user"] * len(layers)
+    file.write_text(f"layers:\n  CONV3: {factors}\n  CONV44: {factors}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"CONV44: is not a layer of the network; did you mean"):
+        estimate("alexnet", layers=["CONV3"], mapping=str(file))
 
 
 @pytest.mark.parametrize("network", ["alexnet", "vgg16"])

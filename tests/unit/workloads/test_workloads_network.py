@@ -1,6 +1,7 @@
 """Network files: the shipped ones against published counts, and every refusal of a user's."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -197,6 +198,39 @@ def test_a_network_that_does_not_exist(name: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         load_network(name)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["CONV1,conv3"], "CONV1 CONV3"),
+        (["conv*"], "CONV1 CONV2 CONV3 CONV4 CONV5"),
+        (["FC?", "CONV[12], CONV1"], "CONV1 CONV2 FC6 FC7 FC8"),
+    ],
+)
+def test_layers_by_lists_and_patterns(names: list[str], chosen: str) -> None:
+    network = load_network("alexnet")
+    assert " ".join(layer.name for layer in network.select(names)) == chosen
+    only = network.only(names)
+    assert only.layers == network.select(names)
+    assert {*only.left_out, *chosen.split()} == {layer.name for layer in network.layers}
+
+
+def test_a_layer_whose_name_holds_a_comma_or_a_star_is_chosen_by_it() -> None:
+    (conv1, *_) = load_network("alexnet").layers
+    named = tuple(replace(conv1, name=name) for name in ("a,b", "a", "a*", "ab", "b"))
+    network = Network("mine", 1, named)
+    assert [layer.name for layer in network.select(["a,b"])] == ["a,b"]
+    assert [layer.name for layer in network.select(["A*"])] == ["a*"]
+    assert [layer.name for layer in network.select(["a,ab"])] == ["a", "ab"]
+
+
+def test_a_pattern_that_chooses_no_layer_is_refused() -> None:
+    with pytest.raises(InputError) as refused:
+        load_network("alexnet").select(["CONV1,CNV2", "CNV*"])
+    first, second = str(refused.value).splitlines()
+    assert first.startswith("alexnet: no layer 'CNV2'; did you mean 'CONV2'? known: CONV1")
+    assert second.startswith("alexnet: no layer 'CNV*'; did you mean 'CONV")
 
 
 def test_layers_are_chosen_by_name_in_the_networks_order() -> None:
