@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from breaking import Break, after_init, case, with_option, with_result
 
 from hw_models.spec import Hardware
 from sim.check.cases import Case
@@ -27,20 +28,9 @@ from sim.engine.pe import PE, FilterRow, IfmapPort
 from sim.engine.top import Machine, PassData
 from sim.engine.values import LayerData
 from sim.errors import SimulationError
-from sim.plan.mapping import parse_mapping
 from sim.plan.schedule import Pass, PassShape, Plan
 from sim.run import Values, run
-from workloads.layer import Layer
 from workloads.network import Network
-
-Break = Callable[[pytest.MonkeyPatch], None]
-
-
-def case(mapping: str, *overrides: str, batch: int = 1, **shape: Any) -> Case:
-    """A layer of this shape on the chip with these changes."""
-    layer = Layer(name="CASE", **shape)
-    return Case(layer, batch, "eyeriss_v1", overrides, parse_mapping(mapping))
-
 
 # Every dimension in several blocks and with an edge: images, groups, strips, filters, channels; two
 # channel sets in a chain, two filter sets, stride 2, padding, zeros.
@@ -119,39 +109,6 @@ def mutant(name: str, caught_by: str, shown_on: Case = STORY) -> Callable[[Break
         return apply
 
     return enter
-
-
-def after_init(monkeypatch: pytest.MonkeyPatch, cls: type, change: Callable[[Any], None]) -> None:
-    """Let every new object of a class be changed once it is built."""
-    whole = cls.__init__
-
-    def broken(self: Any, *args: Any, **options: Any) -> None:
-        whole(self, *args, **options)
-        change(self)
-
-    monkeypatch.setattr(cls, "__init__", broken)
-
-
-def with_result(
-    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[[Any], Any]
-) -> None:
-    """Let a function return `change` of what it returned."""
-    whole = getattr(owner, name)
-    monkeypatch.setattr(
-        owner, name, lambda *args, **options: change(whole(*args, **options)), raising=True
-    )
-
-
-def with_option(
-    monkeypatch: pytest.MonkeyPatch, cls: type, option: str, change: Callable[[Any], Any]
-) -> None:
-    """Let a class be built with `change` of an option that is given by name."""
-    whole = cls.__init__
-
-    def broken(self: Any, *args: Any, **options: Any) -> None:
-        whole(self, *args, **{**options, option: change(options[option])})
-
-    monkeypatch.setattr(cls, "__init__", broken)
 
 
 # --- the networks ---------------------------------------------------------------------------------
