@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hw_models.bases import Family
 from hw_models.fields import Conflict, Section, as_tuple, refuse
+from workloads.document import Line
 
 __all__ = [
     "DEFAULT_TABLE",
@@ -161,17 +162,17 @@ class EnergyTable(Section):
     Load one with `load_energy_table`, whose errors name file and line.
     """
 
-    name: str = Field(min_length=1, max_length=100, description="short name for tables")
+    name: Line = Field(min_length=1, max_length=100, description="short name for tables")
     unit: Literal["normalised", "pJ"] = Field(
         description="'normalised' (to one MAC) or 'pJ': the unit of every price"
     )
-    technology: str = Field(min_length=1, max_length=200, description="process and voltage")
+    technology: Line = Field(min_length=1, max_length=200, description="process and voltage")
     sources: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...],
+        tuple[Annotated[Line, Field(min_length=1, max_length=1000)], ...],
         Field(min_length=1, max_length=100),
         BeforeValidator(as_tuple),
     ] = Field(description="list of where the prices come from")
-    notes: str = Field(default="", max_length=10_000, description="how actions map, what it lacks")
+    notes: Line = Field(default="", max_length=10_000, description="how actions map, what it lacks")
     word_bits: int = Field(ge=1, le=64, description="bits of the word that the prices are for")
     mac: MacPrices = Field(default=MacPrices(), description="prices of a product")
     spad: SpadPrices = Field(default=SpadPrices(), description="prices of the scratch pads")

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hw_models.fields import Conflict, Section, as_tuple, exact, refuse
-from workloads.document import shown
+from workloads.document import Line, shown
 
 __all__ = [
     "DRAM",
@@ -226,10 +226,10 @@ class Hardware(Section):
     here raises `pydantic.ValidationError`.
     """
 
-    name: str = Field(min_length=1, max_length=100, description="short name for tables")
-    description: str = Field(default="", max_length=10_000, description="what this chip is")
+    name: Line = Field(min_length=1, max_length=100, description="short name for tables")
+    description: Line = Field(default="", max_length=10_000, description="what this chip is")
     sources: Annotated[
-        tuple[Annotated[str, Field(max_length=1000)], ...],
+        tuple[Annotated[Line, Field(max_length=1000)], ...],
         Field(max_length=100),
         BeforeValidator(as_tuple),
     ] = Field(default=(), description="publications the numbers come from")

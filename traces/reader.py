@@ -8,7 +8,6 @@ tables before an event is made of it. Whatever is wrong is one `TraceError`.
 from __future__ import annotations
 
 import functools
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -42,7 +41,7 @@ from traces.schema import (
     digest_of_pieces,
     template_memory,
 )
-from workloads.document import json_memory, unknown_name
+from workloads.document import json_memory, read_json, unknown_name
 
 Ints = NDArray[np.int64]
 Rows = NDArray[Any]
@@ -499,7 +498,7 @@ class Trace:
 
     def _object(self, name: str, raw: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(raw.decode())
+            found = read_json(raw)
         except (ValueError, RecursionError):
             raise self._damaged(f"{name} is no JSON") from None
         if not isinstance(found, dict):

@@ -34,6 +34,7 @@ from traces.events import (
     Template,
 )
 from traces.reader import Events, LayerTrace, Trace
+from workloads.document import shown
 
 Ints = NDArray[np.int64]
 Level = tuple[Ints, Ints]
@@ -303,8 +304,8 @@ def parse_condition(text: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     if found is None:
         raise ValueError(
-            f"{text!r} is no condition; one is NAME OP NUMBER, such as 'glb.psum.read > 1000', "
-            "'cycle >= 500' or 'fifo.psum_in(3,4) >= 8'"
+            f"{shown(text)} is no condition; one is NAME OP NUMBER, such as "
+            "'glb.psum.read > 1000', 'cycle >= 500' or 'fifo.psum_in(3,4) >= 8'"
         )
     name = found["name"]
     levels = name in PE_LEVELS

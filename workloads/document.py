@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeAlias, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -55,6 +55,7 @@ _INT = re.compile(r"[-+]?[0-9]+\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
+_NOT_PLAIN = re.compile(rb"[^\t\n\r -\[\]-~]")  # beyond ASCII, a control character or an escape
 _CONSTANTS: Mapping[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -120,6 +121,69 @@ class Document:
     def fault(self, path: DocumentPath, message: str) -> Fault:
         """A `Fault` about the value at `path`, with this file's name and the value's line."""
         return Fault(self.file, self.line(path), field_name(path), message)
+
+
+def printable(text: str) -> str:
+    """Return `text` with escapes in place of all that a terminal obeys or hides.
+
+    These are control characters and escape sequences, line breaks, marks that turn the direction of
+    writing, and half of a surrogate pair. Whatever stands in a file that is not checked by a model
+    with `Line` goes through here before it is shown.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def read_json(raw: bytes, **options: Any) -> Any:
+    """Return the value of a JSON text, every text in it `printable`; `options` of `json.loads`.
+
+    Raises `ValueError` or `RecursionError` where it is no JSON.
+    """
+    found = json.loads(raw, **options)
+    # Most files hold nothing to clean, and a walk through one takes seconds.
+    return _printable_all(found) if _NOT_PLAIN.search(raw) else found
+
+
+def _printable_all(data: Any) -> Any:
+    if isinstance(data, str):
+        return printable(data)
+    if isinstance(data, list):
+        return [_printable_all(item) for item in data]
+    if isinstance(data, dict):
+        return {printable(key): _printable_all(value) for key, value in data.items()}
+    return data
+
+
+def path_part(name: str, taken: set[str]) -> str:
+    """Return `name` as one part of a path that every file system takes, and add it to `taken`.
+
+    Letters, digits, dots, hyphens and underscores of ASCII stay; no part begins or ends with a dot.
+    A number tells it from the parts that are `taken`, in any case.
+    """
+    base = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80] or "layer"
+    found, place = base, 2
+    while found.casefold() in taken:
+        found, place = f"{base}_{place}", place + 1
+    taken.add(found.casefold())
+    return found
+
+
+def one_line(text: str) -> str:
+    """Return the text of a field on one line.
+
+    Raises `ValueError` where it is not printable: escape sequences would reach the user's terminal.
+    """
+    line = " ".join(text.split())
+    if not line.isprintable():
+        raise ValueError(f"must be printable text, got {shown(text)}")
+    return line
+
+
+Line: TypeAlias = Annotated[str, AfterValidator(one_line)]
+"""Text of a YAML file that a terminal may show."""
 
 
 def field_name(path: DocumentPath) -> str:
@@ -199,7 +263,7 @@ def read_document(path: Path | str) -> Document:
     Raises `InputError` where the file cannot be read (missing, a directory, unreadable, not a
     regular file, above `MAX_BYTES`, not UTF-8) and where `parse_document` refuses its text.
     """
-    name = str(path) if str(path).isprintable() else repr(str(path))
+    name = printable(str(path))
 
     def refuse(message: str) -> InputError:
         return InputError(Fault(name, None, "", message))

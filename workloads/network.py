@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from workloads.document import (
     MAX_FAULTS,
@@ -20,6 +20,7 @@ from workloads.document import (
     DocumentPath,
     Fault,
     InputError,
+    Line,
     in_order,
     names_file,
     parse_document,
@@ -156,16 +157,6 @@ _Padding: TypeAlias = Annotated[tuple[int, ...], _numbers(2, 4)]
 _Size: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SIZE)]
 
 
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    if not line.isprintable():  # escape sequences would reach the user's terminal
-        raise ValueError(f"must be printable text, got {shown(text)}")
-    return line
-
-
-_Text: TypeAlias = Annotated[str, AfterValidator(_one_line)]
-
-
 class _LayerEntry(BaseModel):
     """One item of `layers`. Sizes that `Layer` checks are not checked here a second time."""
 
@@ -190,8 +181,8 @@ class _NetworkFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    network: _Text = Field(description="name of the network", min_length=1, max_length=200)
-    source: _Text = ""
+    network: Line = Field(description="name of the network", min_length=1, max_length=200)
+    source: Line = ""
     batch: int = Field(default=1, ge=1, le=MAX_BATCH)
     layers: list[Any] = Field(description="list of the layers", min_length=1, max_length=MAX_LAYERS)
 

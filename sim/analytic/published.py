@@ -31,6 +31,7 @@ from workloads.document import (
     Document,
     Fault,
     InputError,
+    Line,
     parse_document,
     read_document,
     unknown_name,
@@ -392,14 +393,14 @@ class _Config(BaseModel):
 
     net: str | None = None
     netfile: str | None = None
-    layers: list[str] = Field(description="list of the names of layers", min_length=1)
+    layers: list[Line] = Field(description="list of the names of layers", min_length=1)
 
 
 class _NetLayer(BaseModel):
     # Netfiles are written by another program, which may say more of a layer than is needed.
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
-    name: str = Field(description="name of the layer")
+    name: Line = Field(description="name of the layer")
     type: str = ""
     macs: int | None = Field(default=None, ge=0)
 

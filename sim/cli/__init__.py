@@ -39,6 +39,7 @@ COMMANDS = {
 """Name -> module with an attribute of that name, and the line in the list of commands."""
 
 USAGE, DEFECT, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
+LONGEST_LINE = 6000  # characters of an error: the longest path, and what is wrong with it
 
 
 class LazyGroup(click.Group):
@@ -151,19 +152,19 @@ def _explain(error: BaseException) -> int:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             command = error.ctx.command_path
             click.echo(f"{error.ctx.get_usage()}\nTry '{command} --help' for help.\n", err=True)
-        click.echo(f"error: {_words(error)}", err=True)
+        _tell(f"error: {_words(error)}")
         return USAGE
     if isinstance(error, OSError):
         place = error.filename or error.filename2
         reason = error.strerror or str(error) or type(error).__name__
-        click.echo(f"error: {f'{place}: ' if place else ''}{reason}", err=True)
+        _tell(f"error: {f'{place}: ' if place else ''}{reason}")
         return USAGE
 
     from sim.errors import InputError, SimulationError
 
     if isinstance(error, InputError):
         for fault in error.faults:
-            click.echo(f"error: {fault}", err=True)
+            _tell(f"error: {fault}")
         return USAGE
     if isinstance(error, SimulationError):
         text = str(error)
@@ -178,13 +179,26 @@ def _explain(error: BaseException) -> int:
             traceback.print_exception(error)
     else:
         raise error
-    click.echo(f"internal error: {text}", err=True)
+    _tell(f"internal error: {text}")
     click.echo(
         "This is a defect of the simulator, not of what you gave it; please report it with the "
         "command that led to it.",
         err=True,
     )
     return DEFECT
+
+
+def _tell(text: str) -> None:
+    """Write lines to stderr.
+
+    What a file or an argument says in them cannot steer the terminal, and of what is as long as a
+    book the beginning and the end are told.
+    """
+    from workloads.document import printable
+
+    for line in map(printable, text.split("\n")):
+        whole = len(line) <= LONGEST_LINE
+        click.echo(line if whole else f"{line[:LONGEST_LINE]} ... {line[-200:]}", err=True)
 
 
 def _words(error: click.ClickException) -> str:

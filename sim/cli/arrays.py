@@ -34,6 +34,7 @@ def read_words(option: str, name: str, shape: tuple[int, ...]) -> NDArray[np.int
 
     """
     from sim.errors import Fault, InputError
+    from workloads.document import printable
 
     try:
         words = _read(name, shape)
@@ -43,8 +44,7 @@ def read_words(option: str, name: str, shape: tuple[int, ...]) -> NDArray[np.int
         found = str(error)
     else:
         return words
-    shown = name if name.isprintable() else repr(name)
-    raise InputError(Fault(shown, None, option, found))
+    raise InputError(Fault(printable(name), None, option, found))
 
 
 class UnusableError(Exception):
@@ -107,11 +107,20 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
 def write_ofmaps(stream: IO[bytes], layers: Sequence[LayerResult], *, archive: bool) -> None:
     """Write the ofmap of the one layer as `.npy`, or all of them as `.npz`, one array a layer.
 
+    An array has the layer's name, as far as it may stand in a path: whoever unpacks the archive
+    gets files of these names.
     Ofmaps are (N, M, E, F), 64-bit integers, before ReLU. The same ofmaps give the same bytes.
     """
     from numpy.lib import format as npy
 
-    ofmaps = {layer.layer.name: layer.values.ofmap for layer in layers if layer.values is not None}
+    from workloads.document import path_part
+
+    taken: set[str] = set()
+    ofmaps = {
+        path_part(layer.layer.name, taken): layer.values.ofmap
+        for layer in layers
+        if layer.values is not None
+    }
     if not archive:
         (ofmap,) = ofmaps.values()
         npy.write_array(stream, ofmap, allow_pickle=False)

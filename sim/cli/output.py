@@ -159,9 +159,8 @@ class Target:
         return stat.S_ISREG(self._path.stat().st_mode)
 
     def _named(self, error: OSError) -> OSError:
-        shown = self.name if self.name.isprintable() else repr(self.name)
         reason = error.strerror or "not all of it fits"  # NumPy counts bytes and gives no number
-        return OSError(error.errno, f"cannot be written: {reason}", shown)
+        return OSError(error.errno, f"cannot be written: {reason}", self.name)
 
 
 def keep_apart(written: Mapping[str, str | None], read: Iterable[str | None] = ()) -> None:

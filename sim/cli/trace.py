@@ -49,7 +49,9 @@ class Place(_PlaceType):
             return value
         found = re.fullmatch(r"\s*\(?(\d{1,5})\s*,\s*(\d{1,5})\)?\s*", value)
         if found is None:
-            self.fail(f"{value!r} is no PE; one is ROW,COLUMN, as in 3,4", param, ctx)
+            from workloads.document import shown
+
+            self.fail(f"{shown(value)} is no PE; one is ROW,COLUMN, as in 3,4", param, ctx)
         return int(found[1]), int(found[2])
 
 
@@ -385,6 +387,7 @@ def _converse(stepper: Stepper) -> None:
 
 def _obey(stepper: Stepper, word: str, rest: str) -> None:
     from traces.state import parse_condition
+    from workloads.document import shown
 
     if word == "f":
         found = re.fullmatch(r"\(?(\d{1,5})\s*,\s*(\d{1,5})\)?", rest)
@@ -393,12 +396,12 @@ def _obey(stepper: Stepper, word: str, rest: str) -> None:
     moved = True
     if word in ("n", "p"):
         if rest and not re.fullmatch(r"[1-9]\d{0,6}", rest):
-            click.echo(f"{word} [COUNT]: {rest!r} is no count")
+            click.echo(f"{word} [COUNT]: {shown(rest)} is no count")
             return
         moved = stepper.move(int(rest or 1) * (1 if word == "n" else -1))
     elif word == "g":
         if not re.fullmatch(r"\d{1,14}", rest):
-            click.echo(f"g CYCLE: {rest!r} is no cycle")
+            click.echo(f"g CYCLE: {shown(rest)} is no cycle")
             return
         moved = stepper.go(int(rest))
     elif word == "b":

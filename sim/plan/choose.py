@@ -23,6 +23,7 @@ from sim.plan.mapper import auto_mapping
 from sim.plan.mapping import LARGEST_FACTOR, Mapping, parse_mapping, with_largest_m
 from workloads.document import (
     MAX_FAULTS,
+    Line,
     closest,
     in_order,
     listed,
@@ -71,7 +72,7 @@ class _Factors(BaseModel):
 class _MappingFile(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    source: str = ""
+    source: Line = ""
     status: Literal["published", "inferred", "user"] = "user"
     chip: str = ""  # the shipped hardware that the mappings were made for
     layers: dict[str, _Factors] = Field(max_length=MAX_LAYERS)

@@ -18,7 +18,15 @@ from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan, make_plan
 from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError
-from workloads.document import DocumentPath, field_name, json_memory, shown, wording
+from workloads.document import (
+    DocumentPath,
+    field_name,
+    json_memory,
+    printable,
+    read_json,
+    shown,
+    wording,
+)
 from workloads.layer import Layer, ShapeError, layer_from_dict
 from workloads.network import MAX_BATCH, MAX_LAYERS
 
@@ -288,7 +296,7 @@ def read_result(name: str) -> ResultFile:
 
 def _read(name: str, room: int) -> tuple[ResultFile, int]:
     """A result, and the memory it takes, which is `room` at most."""
-    shown_name = name if name and name.isprintable() else repr(name)
+    shown_name = printable(name) or repr(name)
 
     def refuse(message: str) -> InputError:
         return InputError(Fault(shown_name, None, "", message))
@@ -311,7 +319,7 @@ def _read(name: str, room: int) -> tuple[ResultFile, int]:
     if memory > room:
         raise refuse(_too_much(memory, room))
     try:
-        found = json.loads(data, parse_constant=_no_constant)
+        found = read_json(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         at = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise refuse(f"is not JSON{at}; `run --json FILE` writes a result file") from None

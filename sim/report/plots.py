@@ -5,13 +5,13 @@ Matplotlib is an extra, and is imported only when something is drawn.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import Fault, InputError
 from sim.report.figures import View, views
+from workloads.document import path_part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ def plot_files(result: ResultFile) -> Iterator[tuple[str, bytes]]:
     taken: set[str] = set()
     with matplotlib.rc_context(_STYLE):
         for view in views(result):
-            folder = _folder("network" if view["whole"] else view["name"], taken)
+            folder = path_part("network" if view["whole"] else view["name"], taken)
             for name in PLOTS:
                 figure = draw(view, name)
                 if figure is None:
@@ -101,16 +101,6 @@ def plot_files(result: ResultFile) -> Iterator[tuple[str, bytes]]:
                     figure.savefig(stream, format=kind, metadata=_METADATA[kind])
                     figure.set_layout_engine("none")  # laid out once for all formats
                     yield f"{folder}/{name}.{kind}", stream.getvalue()
-
-
-def _folder(name: str, taken: set[str]) -> str:
-    """A folder's name that every file system knows and no two layers share."""
-    base = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80] or "layer"
-    found, place = base, 2
-    while found.casefold() in taken:
-        found, place = f"{base}_{place}", place + 1
-    taken.add(found.casefold())
-    return found
 
 
 def draw(view: View, name: str) -> Figure | None:
