@@ -260,8 +260,16 @@ def names_file(text: str, folder: Path = Path()) -> bool:
 def read_document(path: Path | str) -> Document:
     """The YAML file at `path`.
 
-    Raises `InputError` where the file cannot be read (missing, a directory, unreadable, not a
-    regular file, above `MAX_BYTES`, not UTF-8) and where `parse_document` refuses its text.
+    Raises `InputError` where `read_text` or `parse_document` does.
+    """
+    return parse_document(*read_text(path, "a YAML file"))
+
+
+def read_text(path: Path | str, kind: str) -> tuple[str, str]:
+    """Return the text of the file at `path` and the name that faults carry; `kind` is what it is.
+
+    Raises `InputError` where the file cannot be read: missing, a directory, unreadable, not a
+    regular file, above `MAX_BYTES`, not UTF-8.
     """
     name = printable(str(path))
 
@@ -271,7 +279,7 @@ def read_document(path: Path | str) -> Document:
     try:
         path = Path(path)
         if path.is_dir():
-            raise refuse("is a directory, not a YAML file")
+            raise refuse(f"is a directory, not {kind}")
         size = path.stat().st_size
         if not path.is_file():  # a pipe or device may have no end
             raise refuse("is not a regular file")
@@ -292,7 +300,7 @@ def read_document(path: Path | str) -> Document:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError(Fault(name, line, "", "is not UTF-8 text")) from None
-    return parse_document(text, name)
+    return text, name
 
 
 def parse_document(text: str, file: str) -> Document:

@@ -16,11 +16,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 
 import click
+
+from sim.cli.lazy import LazyGroup
 
 COMMANDS = {
     "run": ("sim.cli.run", "Simulate layers of a network event by event."),
@@ -34,44 +35,13 @@ COMMANDS = {
     "calibrate": ("sim.cli.calibrate", "Fit an energy table to the chip's measured power."),
     "report": ("sim.cli.report", "Make a page to look at out of result files and traces."),
     "trace": ("sim.cli.trace", "Replay, compare and export what --trace has recorded."),
+    "model": ("sim.cli.model", "Run models of other tools on their own files."),
     "show": ("sim.cli.show", "Print what a network, chip, energy table or mapping holds."),
 }
 """Name -> module with an attribute of that name, and the line in the list of commands."""
 
 USAGE, DEFECT, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 LONGEST_LINE = 6000  # characters of an error: the longest path, and what is wrong with it
-
-
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports the one that is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all commands."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now; None where there is none."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first argument names, with the rest of the arguments."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            ctx.fail(f"No such command '{args[0]}'.{hint}")
-        return super().resolve_command(ctx, args)
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -84,6 +54,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 
 @click.group(
     cls=LazyGroup,
+    known=COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="`eyeriss-sim COMMAND --help` tells all about a command.",

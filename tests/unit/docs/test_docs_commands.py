@@ -3,7 +3,7 @@
 Blocks of a page run in order, in one temporary folder:
 
     ```console   lines that start with `$ ` are commands, the lines below one are what it prints
-    ```yaml      with a first line `# NAME.yaml`: a file of that name
+    ```yaml      with a first line `# NAME.yaml`: a file of that name; ```ini with `# NAME.cfg`
     ```python    is executed
 
 In shown output a line `...` stands for any lines, and `...` within a line for any text; lines
@@ -42,6 +42,7 @@ RUN_PAGES = (
     "docs/guide-inspect.md",
     "docs/guide-validate.md",
     "docs/guide-replay.md",
+    "docs/neurospector.md",
     "docs/energy.md",
 )
 PAGES = (*RUN_PAGES, "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/machine.md", "docs/result.md")
@@ -100,9 +101,9 @@ def test_what_a_page_shows_works(
             for line, command, shown in commands(block):
                 _run(f"{page}:{line}", command, shown)
                 ran += 1
-        elif block.language == "yaml":
-            name = re.fullmatch(r"# (\w+\.yaml)", block.lines[0])
-            assert name, f"{at}: the first line of a yaml block is its name"
+        elif block.language in ("yaml", "ini"):
+            name = re.fullmatch(r"# (\w+\.(yaml|cfg))", block.lines[0])
+            assert name, f"{at}: the first line of a {block.language} block is its name"
             text = "\n".join(block.lines) + "\n"
             Path(name[1]).write_text(text, encoding="utf-8")
         elif block.language == "python":

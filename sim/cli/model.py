@@ -1,0 +1,30 @@
+"""`eyeriss-sim model`: models of other tools, each a command or a group in a module of its own.
+
+A model is a folder of `sim/models`, a module `sim/cli/model_NAME.py` with a click command of its
+name, and a line in `MODELS`.
+"""
+
+from __future__ import annotations
+
+import click
+
+from sim.cli.lazy import LazyGroup
+
+MODELS = {
+    "neurospector": (
+        "sim.cli.model_neurospector",
+        "NeuroSpector: analyze scheduling tables, search for the best.",
+    ),
+}
+"""Name -> module with an attribute of that name, and the line in the list of commands."""
+
+
+@click.group(cls=LazyGroup, known=MODELS, invoke_without_command=True)
+@click.pass_context
+def model(ctx: click.Context) -> None:
+    """Run models of other tools on their own files.
+
+    They stand beside the simulated machine and share nothing with it.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
