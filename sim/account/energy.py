@@ -140,10 +140,10 @@ class EnergyBreakdown:
             "by_data_type": {name: float(value) for name, value in self.by_data_type.items()},
             "by_action": {name: float(value) for name, value in self.by_action.items()},
             "unpriced": {name: _plain(count) for name, count in self.unpriced.items()},
-            "per_mac": _float(self.per_mac),
-            "average_power_w": _float(self.average_power_w),
-            "chip_power_w": _float(self.chip_power_w),
-            "energy_delay_product": _float(self.energy_delay_product),
+            "per_mac": as_float(self.per_mac),
+            "average_power_w": as_float(self.average_power_w),
+            "chip_power_w": as_float(self.chip_power_w),
+            "energy_delay_product": as_float(self.energy_delay_product),
         }
 
 
@@ -480,7 +480,7 @@ def _share(pruned: float) -> Fraction:
     return exact(pruned)
 
 
-def _float(value: Fraction | None) -> float | None:
+def as_float(value: Fraction | None) -> float | None:
     return None if value is None else float(value)
 
 

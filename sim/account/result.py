@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hw_models.energy import EnergyTable
+from hw_models.fields import exact
 from hw_models.spec import Hardware
-from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
+from sim.account.energy import EnergyBreakdown, as_float, layer_energy, network_energy
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
 from sim.plan.mapping import Mapping as RowStationary
@@ -248,6 +250,34 @@ class Result:
         return causes
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of the layers that no total counts, because the chip refuses them."""
+        return tuple(layer.name for layer in self.refused)
+
+    @property
+    def images_per_second(self) -> Fraction | None:
+        """Images over the total latency of the layers that ran; None where none did."""
+        if not self.total_cycles:
+            return None
+        return self.batch * exact(self.hw.clock.core_mhz) * 1_000_000 / self.total_cycles
+
+    @property
+    def mj_per_image(self) -> Fraction | None:
+        """Energy of an image in mJ; None where no table in pJ priced the result."""
+        energy = self.energy
+        if energy is None or energy.unit != "pJ":
+            return None
+        return energy.total / self.batch / 10**9
+
+    @property
+    def tops_per_watt(self) -> Fraction | None:
+        """Operations, two a MAC with the gated ones, per pJ, which is TOPS/W; None likewise."""
+        energy = self.energy
+        if energy is None or energy.unit != "pJ" or not energy.total:
+            return None
+        return 2 * self.macs / energy.total
+
+    @property
     def entries(self) -> dict[str, int]:
         """The ledger of all layers."""
         found: dict[str, int] = {}
@@ -258,7 +288,10 @@ class Result:
 
     @property
     def energy(self) -> EnergyBreakdown | None:
-        """The energy of all layers; None where there is none, or no table priced it."""
+        """The energy of all layers; None where there is none, or no table priced it.
+
+        As all totals it is without the layers in `left_out`.
+        """
         parts = [layer.energy for layer in self.layers if layer.energy is not None]
         return network_energy(parts) if parts else None
 
@@ -282,7 +315,7 @@ class Result:
         }
 
     def totals(self) -> dict[str, Any]:
-        """The sums over all layers, as plain data."""
+        """The sums over all layers but those `left_out`, as plain data."""
         energy = self.energy
         dram: dict[str, int] = {}
         for layer in self.layers:
@@ -306,7 +339,11 @@ class Result:
             "glb_published_convention_bytes": sum(
                 layer.glb_published_bytes for layer in self.layers
             ),
-            **({"energy": energy.to_dict()} if energy is not None else {}),
+            "energy": energy.to_dict() if energy is not None else None,
+            "left_out": list(self.left_out),
+            "images_per_second": as_float(self.images_per_second),
+            "mj_per_image": as_float(self.mj_per_image),
+            "tops_per_watt": as_float(self.tops_per_watt),
         }
 
 

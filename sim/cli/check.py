@@ -422,7 +422,7 @@ def _table(checks: Sequence[LayerCheck], width: int) -> list[str]:
 
     heads = [
         "\nlayer", "\npasses", "figures\ncompared", "engine\ncycles", "closed form\ncycles",
-        "differ-\nence %", "counts\nequal",
+        "difference\n%", "counts\nequal",
     ]  # fmt: skip
     rows = [
         [

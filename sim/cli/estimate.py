@@ -19,7 +19,7 @@ from sim.cli.options import (
     selection_options,
 )
 from sim.cli.output import Target, keep_apart, write_found, write_result
-from sim.cli.pages import Pages, report_option, verbose_option
+from sim.cli.pages import Pages, brief_option, report_option, verbose_option
 from sim.cli.plans import lay_out
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _MEANINGLESS = {
     FIRST_ORDER: {
         "report_file": "its figures are in no page",
         "verbose": "it knows no passes",
+        "brief": "its table is brief",
         "batch": "the first-order model knows one image",
         "mapping": "the first-order model knows no mapping",
         "energy_table": "the first-order model has its own prices",
@@ -40,6 +41,7 @@ _MEANINGLESS = {
     PUBLISHED: {
         "report_file": "its figures are in no page",
         "verbose": "it knows no passes",
+        "brief": "its table is brief",
         "batch": "published figures are for their own batch, told per batch and per image",
         "mapping": "published figures have their own mapping",
         "hw": "published figures are those of Eyeriss and EIE",
@@ -71,6 +73,7 @@ _OPTIONS = {"energy_table": "--energy", "settings": "--set", "report_file": "--r
 )
 @report_option
 @verbose_option
+@brief_option
 @click.option(
     "--json",
     "json_file",
@@ -87,6 +90,7 @@ def estimate(
     plots: str | None,
     report_file: str | None,
     verbose: bool,
+    brief: bool,
     json_file: str | None,
     quiet: bool,
 ) -> None:
@@ -117,14 +121,14 @@ def estimate(
     else:
         from sim.run import predict
 
-        pages = Pages.of(report_file, plots, verbose)
+        pages = Pages.of(report_file, plots, verbose, brief)
         pricing = prices.load(selection)
         prepared = lay_out(selection, "estimated")
         if target is not None:
             target.check()
         pages.check()
         result = predict(prepared, pricing=pricing)
-        write_result(result, target, quiet=quiet)
+        write_result(result, target, quiet=quiet, brief=brief, legends=verbose)
         pages.write(result, summary=not quiet and not (target is not None and target.is_stdout))
 
 

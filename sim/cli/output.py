@@ -194,13 +194,17 @@ def _regular(name: str | None) -> Path | None:
         return None
 
 
-def write_result(result: Result, target: Target | None, *, quiet: bool) -> None:
+def write_result(
+    result: Result, target: Target | None, *, quiet: bool, brief: bool, legends: bool
+) -> None:
     """Write the result file and the summary, as `write_found`."""
 
     def render(**how: Any) -> str:
-        from sim.report.terminal import render_result
+        from sim.report.terminal import render_brief, render_result
 
-        return render_result(result, **how)
+        return (
+            render_brief(result, **how) if brief else render_result(result, legends=legends, **how)
+        )
 
     write_found(result.to_dict, render, target, quiet=quiet)
 

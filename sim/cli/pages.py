@@ -30,7 +30,13 @@ plots_option = click.option(
     help="Write the page's figures as SVG and PDF there. Needs Matplotlib.",
 )
 verbose_option = click.option(
-    "-v", "--verbose", is_flag=True, help="Say more: the passes of each layer, and Eyexam's steps."
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Say more: what columns mean, the passes of each layer, and Eyexam's steps.",
+)
+brief_option = click.option(
+    "--brief", is_flag=True, help="One line a layer and the totals, in place of the summary."
 )
 
 
@@ -43,8 +49,10 @@ class Pages:
     verbose: bool
 
     @classmethod
-    def of(cls, report_file: str | None, plots: str | None, verbose: bool) -> Pages:
+    def of(cls, report_file: str | None, plots: str | None, verbose: bool, brief: bool) -> Pages:
         """The pages that the options ask for; nothing is written yet."""
+        if brief and verbose:
+            raise click.UsageError("--brief and --verbose ask for less and for more; take one")
         if report_file == STDOUT:
             raise click.UsageError("--report - : name a file; `report -o -` writes to stdout")
         return cls(
@@ -117,5 +125,5 @@ def write_plots(result: ResultFile, folder: Path) -> None:
 
 
 def page_options(command: Command) -> Callable[..., Any]:
-    """Add `--report`, `--plots` and `--verbose`, handed over by these names."""
-    return report_option(plots_option(verbose_option(command)))
+    """Add `--report`, `--plots`, `--verbose` and `--brief`, handed over by these names."""
+    return report_option(plots_option(verbose_option(brief_option(command))))

@@ -102,6 +102,7 @@ def run(
     report_file: str | None,
     plots: str | None,
     verbose: bool,
+    brief: bool,
     quiet: bool,
 ) -> None:
     """Simulate layers of NETWORK event by event and say what the chip did.
@@ -131,7 +132,7 @@ def run(
     )
     target = None if json_file is None else Target(json_file)
     ofmap_target = None if ofmap_file is None else Target(ofmap_file)
-    pages = Pages.of(report_file, plots, verbose)
+    pages = Pages.of(report_file, plots, verbose, brief)
     pricing = prices.load(selection)
     prepared = lay_out(selection)
     layers = len(prepared.plans)
@@ -167,7 +168,7 @@ def run(
                 partial(write_ofmaps, layers=result.layers, archive=bool(is_archive(ofmap_file)))
             )
     finally:
-        write_result(result, target, quiet=quiet)
+        write_result(result, target, quiet=quiet, brief=brief, legends=verbose)
     pages.write(result, summary=not quiet and not (target is not None and target.is_stdout))
     _judge_values(result)
 

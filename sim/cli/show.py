@@ -108,8 +108,8 @@ def network_text(network: Network, width: int) -> str:
     from sim.report.terminal import count, table, wrap
 
     heads = [
-        "\nlayer", "\ntype", "\nifmap", "chan-\nnels", "\nfilters", "filter\nsize", "\nstride",
-        "pad-\nding", "\ngroups", "\nofmap", "MACs\nan image",
+        "\nlayer", "\ntype", "\nifmap", "\ndepth", "\nfilters", "filter\nsize", "\nstride",
+        "\npad", "\ngroups", "\nofmap", "MACs\nan image",
     ]  # fmt: skip
     rows: list[list[str] | None] = [
         [
@@ -138,8 +138,8 @@ def network_text(network: Network, width: int) -> str:
         *table(heads, rows, width, left=2),
         *wrap(
             f"In all {count(macs)} MACs an image and {count(filters)} filter words. Sizes are rows "
-            "x columns, one number where both are the same; channels and filters over all groups; "
-            "dw is depthwise.",
+            "x columns, one number where both are the same; depth is channels, over all groups as "
+            "filters are; dw is depthwise.",
             width,
             "  ",
         ),

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 Rows = Iterator[list[str] | None]
 
 CAUSES = {
-    "computing": "com-\nputing",
-    "accumulating": "accumu-\nlating",
+    "computing": "\ncomputing",
+    "accumulating": "\naccumulating",
     "waiting_filter": "wait\nfilter",
     "waiting_ifmap": "wait\nifmap",
     "waiting_psum_in": "wait\npsum in",
@@ -59,16 +59,30 @@ NAME_CELLS = 16
 SHORTEST_NAME_CELLS = 11  # names are cut to this before numbers lose digits
 
 
-def render_result(result: Result, *, width: int = 80, color: bool = False) -> str:
+class _Legend(str):
+    """A line that explains a table and says nothing of the result."""
+
+    __slots__ = ()
+
+
+def _legend(text: str, width: int) -> list[str]:
+    return list(map(_Legend, wrap(text, width, "  ")))
+
+
+def render_result(
+    result: Result, *, width: int = 80, color: bool = False, legends: bool = False
+) -> str:
     """The summary of a run, as lines of at most `width` columns (80 or more) ending in a newline.
 
-    `color` sets headings in bold with ANSI codes and changes nothing else.
+    `color` sets headings in bold with ANSI codes and changes nothing else. `legends` adds what the
+    columns of each table mean.
     """
     sections = [_header(result, width)]
     if result.layers:
         sections += [
             ["Layers", *_layer_table(result, width)],
             ["Total latency, ms", *_latency(result, width)],
+            ["Totals", *_totals(result, width)],
             [f"Where the time goes: % of cycles x {result.hw.pes} PEs", *_stalls(result, width)],
         ]
         if any(layer.values is not None for layer in result.layers):
@@ -81,12 +95,28 @@ def render_result(result: Result, *, width: int = 80, color: bool = False) -> st
             ["Ifmap multicast: words by PEs that one transfer reaches", *_multicast(result, width)],
             *_maps(result, width),
         ]
+    sections += _remarks(result, width)
+    kept = [
+        [line for line in lines if legends or not isinstance(line, _Legend)] for lines in sections
+    ]
+    return sections_text(kept, color)
+
+
+def render_brief(result: Result, *, width: int = 80, color: bool = False) -> str:
+    """One line a layer and the totals, otherwise as `render_result`."""
+    sections = [_header(result, width)]
+    if result.layers:
+        sections += [["Layers", *_brief(result, width)], ["Totals", *_totals(result, width)]]
+    return sections_text([*sections, *_remarks(result, width)], color)
+
+
+def _remarks(result: Result, width: int) -> Iterator[list[str]]:
+    """Notes, and what the chip refuses."""
     if result.notes:
-        sections.append(["Notes", *_notes(result, width)])
+        yield ["Notes", *_notes(result, width)]
     if result.refused:
         what = "simulated" if _simulated(result) else "estimated"
-        sections.append([f"Refused by the chip, not {what}", *_refused(result, width)])
-    return sections_text(sections, color)
+        yield [f"Refused by the chip, not {what}", *_refused(result, width)]
 
 
 def sections_text(sections: Iterable[Sequence[str]], color: bool) -> str:
@@ -151,7 +181,7 @@ def _layer_table(result: Result, width: int) -> list[str]:
         ]
 
     heads = [
-        "layer", "core\ncycles", "\nms", "\npasses", "simu-\nlated" if simulated else "bound\nby",
+        "layer", "core\ncycles", "\nms", "\npasses", "passes\nrun" if simulated else "bound\nby",
         "active\nPEs",
         "util.%\nactive", "util.%\nall", "\nMACs",
     ]  # fmt: skip
@@ -162,7 +192,7 @@ def _layer_table(result: Result, width: int) -> list[str]:
         )
         if len(result.layers) > 1:
             yield None
-            yield row("all", result.layers, "", short)
+            yield row(_all(result), result.layers, "", short)
 
     text = (
         f"Processing latency at {result.hw.clock.core_mhz:g} MHz: DRAM traffic of ifmaps and "
@@ -170,10 +200,104 @@ def _layer_table(result: Result, width: int) -> list[str]:
         f"{result.hw.pes}. "
     )
     if simulated:
-        text += "Passes that are equal by construction are simulated once."
+        text += "Passes run: those that are equal by construction are simulated once."
     else:
-        text += "Bound by: the station whose passes take most of the cycles" + _shared(result)
-    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
+        text += "Bound by: the station whose passes take most of the cycles."
+    return [*fitted(heads, rows, width), *wrap(_shared(result), width, "  "), *_legend(text, width)]
+
+
+def _all(result: Result) -> str:
+    """The name of the row of totals, which says how many layers it leaves out."""
+    return f"all but {len(result.left_out)}" if result.left_out else "all"
+
+
+def _brief(result: Result, width: int) -> list[str]:
+    places = 2 if result.milliseconds(result.total_cycles) >= 10 else 4
+    whole = result.energy
+    unit, scale = ("", 1.0) if whole is None else energy_unit(float(whole.total), whole.unit)
+    dram = [sum(layer.dram_bytes.values()) for layer in result.layers]
+    mb_places = _mb_places([sum(dram)])
+
+    def row(
+        name: str,
+        layers: Sequence[LayerResult],
+        size: int,
+        energy: EnergyBreakdown | None,
+        short: bool,
+    ) -> list[str]:
+        total = sum(layer.total_cycles for layer in layers)
+        cycles = sum(layer.processing_cycles for layer in layers)
+        macs = sum(layer.macs for layer in layers)
+        return [
+            name,
+            number(result.milliseconds(total), places, short),
+            count(cycles, short),
+            f"{100 * macs / (cycles * result.hw.pes):.1f}",
+            *([] if _simulated(result) else [_bound(layers[0]) if len(layers) == 1 else ""]),
+            number(size / 1e6, mb_places, short),
+            *([] if energy is None else [number(float(energy.total) / scale, 2, short)]),
+        ]
+
+    def rows(short: bool) -> Rows:
+        for layer, size in zip(result.layers, dram, strict=True):
+            yield row(layer.layer.name, [layer], size, layer.energy, short)
+        if len(result.layers) > 1:
+            yield None
+            yield row(_all(result), result.layers, sum(dram), whole, short)
+
+    heads = ["layer", "total\nms", "processing\ncycles", "util.%\nall"]
+    heads += [] if _simulated(result) else ["bound\nby"]
+    heads += ["DRAM\nMB"]
+    heads += [] if whole is None else [f"energy\n{unit if whole.unit == 'pJ' else 'normalised'}"]
+    return fitted(heads, rows, width)
+
+
+def _totals(result: Result, width: int) -> list[str]:
+    """Images a second and what one costs; first, which layers no total counts."""
+    lines: list[str] = []
+    if result.left_out:
+        lines += flow("  Without what the chip refuses: ", result.left_out, width, ", ")
+    images = f"{result.batch} image{'s' if result.batch != 1 else ''}"
+    rate = result.images_per_second
+    assert rate is not None
+    lines += wrap(
+        f"Total latency {_ms(result, result.total_cycles)} ms for {images}: {_figures(rate)} "
+        f"images/s. Processing latency {_ms(result, result.processing_cycles)} ms.",
+        width,
+        "  ",
+    )
+    whole = result.energy
+    if whole is None:
+        return lines
+    unit, scale = energy_unit(float(whole.total), whole.unit)
+    per_image, efficiency = result.mj_per_image, result.tops_per_watt
+    found = number(float(whole.total) / scale, 2)
+    if per_image is None:
+        text = (
+            f"Energy, normalised: that of {found} x {unit}. A table in pJ (--energy NAME) gives "
+            "mJ and TOPS/W."
+        )
+    else:
+        text = f"Energy {found} {unit}: {_figures(per_image)} mJ an image"
+        if efficiency is not None:
+            text += f", {_figures(efficiency)} TOPS/W at two operations a MAC"
+        text += "."
+        missing = [
+            ENERGY_LEVELS[level] for level in ENERGY_LEVELS if level in _without_price(whole)
+        ]
+        if missing:
+            text += f" Without {', '.join(missing)}: {cut(whole.table, 40)} has no price for it."
+    return [*lines, *wrap(text, width, "  ")]
+
+
+def _ms(result: Result, cycles: int) -> str:
+    found = result.milliseconds(cycles)
+    return number(found, 2 if found >= 10 else 4)
+
+
+def _figures(value: Fraction) -> str:
+    """Four figures, or all before the point."""
+    return f"{float(value):,.0f}" if value >= 1000 else f"{float(value):.4g}"
 
 
 def _latency(result: Result, width: int) -> list[str]:
@@ -192,7 +316,7 @@ def _latency(result: Result, width: int) -> list[str]:
         yield from _with_rule(
             [
                 *(row(layer.layer.name, [layer], short) for layer in result.layers),
-                *([row("all", result.layers, short)] if len(result.layers) > 1 else []),
+                *([row(_all(result), result.layers, short)] if len(result.layers) > 1 else []),
             ]
         )
 
@@ -201,7 +325,7 @@ def _latency(result: Result, width: int) -> list[str]:
         "all three."
     )
     heads = ["layer", "processing", *STANDSTILL.values(), "total"]
-    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width), *_legend(text, width)]
 
 
 def _bound(layer: LayerResult) -> str:
@@ -211,7 +335,7 @@ def _bound(layer: LayerResult) -> str:
 
 
 def _shared(result: Result) -> str:
-    """The end of the sentence on bounds: which layers have more than one, and how much of each."""
+    """A sentence on the layers whose passes have more than one bound; empty without any."""
     parts = []
     for layer in result.layers:
         ranked = sorted(layer.bounds.items(), key=lambda item: -item[1])
@@ -220,10 +344,10 @@ def _shared(result: Result) -> str:
         if len(shares) > 1:
             parts.append(f"{cut(layer.layer.name, NAME_CELLS)}: {', '.join(shares)}")
     if not parts:
-        return "."
+        return ""
     if len(parts) > MOST_LAYERS_IN_WORDS:
-        return f"; * where others bound some passes, in {len(parts)} layers."
-    return f"; * where others bound some passes. {'; '.join(parts)}."
+        return f"* other stations bound some passes, in {len(parts)} layers."
+    return f"* other stations bound some passes. {'; '.join(parts)}."
 
 
 def _stalls(result: Result, width: int) -> list[str]:
@@ -231,13 +355,13 @@ def _stalls(result: Result, width: int) -> list[str]:
         [layer.layer.name, *percentages(layer.cycles_by_cause)] for layer in result.layers
     ]
     if len(result.layers) > 1:
-        rows += [None, ["all", *percentages(result.cycles_by_cause)]]
+        rows += [None, [_all(result), *percentages(result.cycles_by_cause)]]
     legend = (
         "computing: a product every cycle. accumulating: psums taken in, a cycle each. wait "
         "filter, ifmap, psum in: that word is not there yet. wait psum out: no room for psums on "
         "their way out. idle: done while others end the pass. clock gated: in no PE set."
     )
-    lines = [*table(["layer", *CAUSES.values()], rows, width), *wrap(legend, width, "  ")]
+    lines = [*table(["layer", *CAUSES.values()], rows, width), *_legend(legend, width)]
     if not _simulated(result):
         # Only the simulation knows what a PE waits for; sentences on it would claim too much.
         text = (
@@ -349,7 +473,7 @@ def _layer_traffic(result: Result, width: int) -> list[str]:
         for layer, values in zip(result.layers, per_layer, strict=True):
             yield [layer.layer.name, *(number(value / 1e6, places, short) for value in values)]
         yield None
-        yield ["all", *(number(value / 1e6, places, short) for value in totals)]
+        yield [_all(result), *(number(value / 1e6, places, short) for value in totals)]
 
     heads = [
         "layer", "DRAM\nfilter", "DRAM\nifmap", "DRAM\nofmap", "GLB\nfilter", "GLB\nifmap",
@@ -359,7 +483,7 @@ def _layer_traffic(result: Result, width: int) -> list[str]:
         "MB = 10^6 bytes. GLB filter, ifmap, ofmap: reads. As published: ifmap and psum reads, "
         "psum writes and ofmap reads, as JSSC 2017 counts the accesses of the global buffer."
     )
-    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width), *_legend(text, width)]
 
 
 def _memory_table(result: Result, width: int) -> list[str]:
@@ -402,12 +526,13 @@ def _memory_table(result: Result, width: int) -> list[str]:
                     cells += [count(value[0], short), number(value[1] / 1e6, places, short)]
             yield cells
 
+    fact = f"GLB as JSSC 2017 counts it: {number(published / 1e6, places)} MB."
     text = (
         f"MB = 10^6 bytes, words of {result.hw.word_bits} bit; DRAM bytes are what crosses the "
-        f"link. GLB as JSSC 2017 counts it: {number(published / 1e6, places)} MB."
+        "link."
     )
     heads = ["memory", "words\nread", "\nMB", "words\nwritten", "\nMB"]
-    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
+    return [*fitted(heads, rows, width), *wrap(fact, width, "  "), *_legend(text, width)]
 
 
 def _nocs(result: Result, width: int) -> list[str]:
@@ -457,7 +582,7 @@ def _nocs(result: Result, width: int) -> list[str]:
         "every beat been full."
     )
     macs = f"MACs: {count(active)} active, {count(gated)} gated{zeros}."
-    return [*fitted(heads, rows, width), *wrap(text, width, "  "), "", *wrap(macs, width)]
+    return [*fitted(heads, rows, width), *_legend(text, width), "", *wrap(macs, width)]
 
 
 def _plan(result: Result, layer: LayerResult) -> Plan:
@@ -495,8 +620,10 @@ def _energy(result: Result, width: int) -> list[list[str]]:
         (layer.layer.name, layer.energy) for layer in result.layers if layer.energy is not None
     ]
     if len(priced) > 1:
-        priced.append(("all", whole))
+        priced.append((_all(result), whole))
     unit, scale = energy_unit(float(whole.total), whole.unit)
+    if whole.unit == "normalised":
+        unit = f"normalised: 1 is the energy of {unit}"
     return [
         [f"Energy by level, {unit}", *_energy_by_level(priced, scale, width)],
         [f"Energy by data type, {unit}", *_energy_by_data_type(priced, scale, width)],
@@ -584,14 +711,14 @@ def _energy_by_data_type(
     heads = ["layer", "\nifmap", "\nfilter", "\npsum", "\nMAC", "\nstatic"]
     heads += ["per\nMAC, pJ" if in_pj else "per\nMAC"]
     heads += [] if watts is None else ["chip\nmW"]
-    heads += ["EDP\nJ s" if in_pj else "EDP\nMAC s"]
+    heads += ["EDP\nJ s" if in_pj else "EDP\nnorm. s"]
     text = "Psum: psums and ofmaps. EDP: energy times total latency."
+    fact = ""
     if watts is not None:
-        text += " Chip: average power over the total latency, without DRAM"
+        text += " Chip: average power over the total latency, without DRAM."
         if any(_level(action) == "dram" for action in whole.by_action):
-            text += f"; with it {number(1e3 * float(watts), 1)} mW"
-        text += "."
-    return [*fitted(heads, rows, width), *wrap(text, width, "  ")]
+            fact = f"Average power with DRAM: {number(1e3 * float(watts), 1)} mW."
+    return [*fitted(heads, rows, width), *wrap(fact, width, "  "), *_legend(text, width)]
 
 
 def _without_price(whole: EnergyBreakdown) -> set[str]:
@@ -616,7 +743,7 @@ def energy_unit(total: float, unit: str) -> tuple[str, float]:
     names = {
         "pJ": ("pJ", "nJ", "uJ", "mJ", "J", "kJ"),
         "normalised": (
-            "MACs", "10^3 MACs", "10^6 MACs", "10^9 MACs", "10^12 MACs", "10^15 MACs",
+            "one MAC", "10^3 MACs", "10^6 MACs", "10^9 MACs", "10^12 MACs", "10^15 MACs",
         ),
     }[unit]  # fmt: skip
     step = 0
@@ -685,9 +812,10 @@ def _map(busy: NDArray[np.int64], cycles: int, width: int) -> list[str]:
             )
         lines.append(line)
     text = "busy: computing or accumulating; . never, ** always. Row 0 is where psums leave."
+    fact = ""
     if block_columns > 1 or block_rows > 1:
-        text += f" Each number is the mean of {block_rows} x {block_columns} PEs."
-    return [*lines, *wrap(text, width, "  ")]
+        fact = f"Each number is the mean of {block_rows} x {block_columns} PEs."
+    return [*lines, *wrap(fact, width, "  "), *_legend(text, width)]
 
 
 def _notes(result: Result, width: int) -> list[str]:

@@ -18,10 +18,11 @@ from sim.report.terminal import (
     number,
     pad,
     percentages,
+    render_brief,
     render_result,
     table,
 )
-from sim.run import run
+from sim.run import estimate, load_pricing, run
 from workloads.layer import Layer
 from workloads.network import Network
 
@@ -200,7 +201,7 @@ def test_traffic_adds_up() -> None:
     by_layer = section(render_result(result), "Traffic by layer, MB")
     published = [float(row(by_layer, layer.layer.name)[-1]) for layer in result.layers]
     assert sum(published) == pytest.approx(float(row(by_layer, "all")[-1]), abs=5e-4)
-    assert f"GLB as\n  JSSC 2017 counts it: {row(by_layer, 'all')[-1]} MB." in render_result(result)
+    assert f"  GLB as JSSC 2017 counts it: {row(by_layer, 'all')[-1]} MB." in render_result(result)
 
 
 def test_multicast_shares() -> None:
@@ -242,6 +243,90 @@ def test_notes_and_refused_layers_stand_at_the_end() -> None:
     )
     said_by_all = replace(lenet("C1", "C3"), notes=("C1: took auto", "C3: took auto"))
     assert render_result(said_by_all).endswith("Notes\n  took auto: all layers\n")
+
+
+def test_totals_say_what_they_leave_out() -> None:
+    result = replace(
+        lenet("C1", "C3"),
+        refused=(RefusedLayer("C9", ("too large",)), RefusedLayer("C10", ("too wide",))),
+    )
+    for text in (render_result(result), render_brief(result)):
+        lines = section(text, "Totals")
+        assert lines[0] == "  Without what the chip refuses: C9, C10"
+        assert row(section(text, "Layers"), "all")[:2] == ["but", "2"]
+    assert result.totals()["left_out"] == ["C9", "C10"] == list(result.left_out)
+    assert lenet("C1").totals()["left_out"] == []
+
+
+def test_totals_of_a_network_that_is_refused_as_a_whole() -> None:
+    result = replace(lenet(), layers=(), refused=(RefusedLayer("A", ("too large",)),))
+    assert result.left_out == ("A",)
+    assert result.energy is None
+    found = result.totals()
+    assert (found["left_out"], found["cycles"]["total"]) == (["A"], 0)
+    for figure in ("energy", "images_per_second", "mj_per_image", "tops_per_watt"):
+        assert found[figure] is None
+    assert "Totals" not in render_result(result)
+
+
+def test_images_energy_and_efficiency_of_the_totals() -> None:
+    result = run("lenet5", layers=["C1"], batch=2, pricing=load_pricing("nn_dataflow_65nm"))
+    found, energy = result.totals(), result.energy
+    assert energy is not None
+    seconds = result.total_cycles / 200e6
+    joules = float(energy.total) * 1e-12
+    assert found["images_per_second"] == pytest.approx(2 / seconds)
+    assert found["mj_per_image"] == pytest.approx(1e3 * joules / 2)
+    assert found["tops_per_watt"] == pytest.approx(
+        2 * result.macs / seconds / 1e12 / (joules / seconds)
+    )
+    said = " ".join(" ".join(section(render_result(result), "Totals")).split())
+    assert f"ms for 2 images: {2 / seconds:,.0f} images/s." in said
+    assert f"{1e3 * joules / 2:.4g} mJ an image, {found['tops_per_watt']:.4g} TOPS/W" in said
+    normalised = lenet("C1")
+    assert normalised.mj_per_image is normalised.tops_per_watt is None
+    assert "TOPS/W." in section(render_result(normalised), "Totals")[-1]
+
+
+def test_a_table_without_dram_says_so_in_the_totals() -> None:
+    result = run("lenet5", layers=["C1"], pricing=load_pricing("eyeriss_65nm_calibrated"))
+    said = " ".join(" ".join(section(render_brief(result), "Totals")).split())
+    assert said.endswith("Without DRAM: eyeriss_65nm_calibrated has no price for it.")
+
+
+def test_legends_are_printed_where_they_are_asked_for() -> None:
+    plain, told = render_result(lenet()), render_result(lenet(), legends=True)
+    for legend in ("a product every cycle", "MB = 10^6 bytes", "EDP: energy times", "Row 0 is"):
+        assert legend not in plain
+        assert legend in " ".join(told.split())
+    assert max(map(len, told.splitlines())) <= 80
+    lines = iter(told.splitlines())
+    assert all(line in lines for line in plain.splitlines())  # in their order
+
+
+def test_brief_is_one_line_a_layer_and_the_totals() -> None:
+    for result in (lenet(), estimate("vgg16"), estimate("resnet50"), estimate("mobilenet_v1")):
+        text = render_brief(result)
+        layers = section(text, "Layers")
+        assert [line.split()[0] for line in layers[3:-2]] == [
+            layer.layer.name for layer in result.layers
+        ]
+        assert layers[-1].split()[0] == "all"
+        assert [block.split()[0] for block in text.split("\n\n")[1:]] == [
+            "Layers",
+            "Totals",
+            "Notes",
+        ]
+        assert max(map(len, text.splitlines())) <= 80
+
+
+def test_no_heading_is_broken_inside_a_word() -> None:
+    for result in (lenet(), lenet("C1"), estimate("lenet5")):
+        for text in (render_result(result, legends=True), render_brief(result)):
+            lines = text.splitlines()
+            rules = [place for place, line in enumerate(lines) if line.strip("- ") == "" and line]
+            heads = " ".join(" ".join(lines[max(0, place - 2) : place]) for place in rules)
+            assert not any(word.endswith("-") and word != "-" for word in heads.split())
 
 
 def test_a_result_without_layers() -> None:

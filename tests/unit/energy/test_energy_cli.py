@@ -55,8 +55,8 @@ class TestBreakdown:
     def test_rows_and_columns_are_the_results(self, capsys: Capture) -> None:
         result = estimate("alexnet", layers=["CONV1", "CONV2"])
         text = out(capsys, "estimate", "alexnet", "--layer", "CONV1", "--layer", "CONV2")
-        by_level = section(text, "Energy by level, 10^6 MACs")
-        by_kind = section(text, "Energy by data type, 10^6 MACs")
+        by_level = section(text, "Energy by level, normalised: 1 is the energy of 10^6 MACs")
+        by_kind = section(text, "Energy by data type, normalised: 1 is the energy of 10^6 MACs")
         for layer in (*result.layers, None):
             energy = result.energy if layer is None else layer.energy
             assert energy is not None
@@ -91,9 +91,9 @@ class TestBreakdown:
         lines = section(text, "Energy by data type, ")
         assert row(lines, "CONV3")[-2] == f"{float(energy.chip_power_w) * 1e3:.1f}"
         said = " ".join(" ".join(lines).split())
-        assert f"without DRAM; with it {float(energy.average_power_w) * 1e3:.1f} mW." in said
+        assert f"Average power with DRAM: {float(energy.average_power_w) * 1e3:.1f} mW." in said
         text = out(capsys, *args, "eyeriss_65nm_calibrated")
-        assert "with it" not in text
+        assert "with DRAM" not in text
         assert "It has no price for anything of DRAM:" in text
         text = out(capsys, *args, "isca2016")
         assert "Chip: average power" not in text
