@@ -41,7 +41,7 @@ _MAX_CYCLES = 1_000_000
 _MAX_BITS = 4096
 _MAX_LIMIT = 65536
 _MAX_PES = 65536
-_MAX_FILTER_LINES = 65536
+_MAX_FILTER_BEATS = 131072
 
 
 def _in_khz(value: float) -> float:
@@ -260,13 +260,20 @@ class Hardware(Section):
                 f"{self.array.rows} rows of {self.array.columns} columns are {self.pes} PEs: must "
                 f"be {_MAX_PES} or fewer",
             )
-        lines = self.filter_bank_lines
-        if lines > _MAX_FILTER_LINES:
+        beats = self.filter_bank_words // max(1, self.link_beat_words)
+        if beats > _MAX_FILTER_BEATS:
             yield Conflict(
                 ("glb", "filter_banks"),
                 self.glb.filter_banks,
-                f"{self.glb.filter_banks} banks of {self.glb.bank_bytes} bytes hold {lines} lines "
-                f"of glb.port_bits = {self.glb.port_bits}: must be {_MAX_FILTER_LINES} or fewer",
+                f"{self.glb.filter_banks} banks of {self.glb.bank_bytes} bytes hold {beats} beats "
+                f"of dram.link_bits = {self.dram.link_bits}: must be {_MAX_FILTER_BEATS} or fewer",
+            )
+        if self.link_beat_words > self.filter_bank_words:
+            yield Conflict(
+                ("dram", "link_bits"),
+                self.dram.link_bits,
+                f"a beat of {self.dram.link_bits} bits is more than the filter banks hold: "
+                f"{self.glb.filter_banks} of {self.glb.bank_bytes} bytes",
             )
 
     def _width_conflicts(self) -> Iterable[Conflict]:
@@ -348,6 +355,11 @@ class Hardware(Section):
         return self.glb.port_bits // self.word_bits
 
     @property
+    def filter_bank_words(self) -> int:
+        """Filter words that the filter banks hold."""
+        return self.glb.filter_banks * self.glb_words_per_bank
+
+    @property
     def filter_bank_lines(self) -> int:
         """GLB lines of filters that the filter banks hold."""
         return self.glb.filter_banks * self.glb.bank_bytes * 8 // self.glb.port_bits
@@ -363,9 +375,9 @@ class Hardware(Section):
         return exact(self.clock.core_mhz) / exact(self.clock.link_mhz)
 
     @property
-    def link_line_cycles(self) -> Fraction:
-        """Core cycles in which the DRAM link brings a GLB line, exact."""
-        return self.link_beat_cycles * self.glb.port_bits / self.dram.link_bits
+    def link_beat_words(self) -> int:
+        """Words that a beat of the DRAM link carries."""
+        return self.dram.link_bits // self.word_bits
 
     def to_dict(self) -> dict[str, Any]:
         """Return every field, defaults included, as plain JSON-able data.

@@ -245,13 +245,14 @@ class Trace:
         used, times = np.unique(layer.passes["template"], return_counts=True)
         total = len(layer.tiles)
         for number, many in zip(used.tolist(), times.tolist(), strict=True):
-            unclaimed = self._prefetch_rows(self.template(number))
-            total += many * (int(rows[number]) - unclaimed)
-        for number in used.tolist():
-            line = self.template_shape(number)["line_words"]
+            template = self.template(number)
+            total += many * int(rows[number])
             words = layer.passes["prefetched_words"][layer.passes["template"] == number]
-            if self._prefetch_rows(self.template(number)):
-                total += int((-(-words.astype(np.int64) // line)).sum())
+            for place in np.flatnonzero(template.streams["action"] == ACTION["prefetch"]):
+                # Of the beats that the link would have fetched only those that are claimed count.
+                beat = max(1, int(template.stream(int(place)).words[0]))
+                total -= many * int(template.streams["rows"][place])
+                total += int((-(-words.astype(np.int64) // beat)).sum())
         return total
 
     # ---------------------------------------------------------------- templates
@@ -343,11 +344,6 @@ class Trace:
             data_end=ends,
             data=data,
         )
-
-    @staticmethod
-    def _prefetch_rows(template: Template) -> int:
-        chosen = template.streams["action"] == ACTION["prefetch"]
-        return int(template.streams["rows"][chosen].sum())
 
     # ---------------------------------------------------------------- events
 

@@ -130,11 +130,8 @@ def _average(plan: Plan, work: list[tuple[_Work, int]]) -> tuple[int, str]:
             behind[station] = behind.get(station, 0) + times * (longest - need.pes)
     limit = max(behind, key=lambda name: behind[name]) if behind else PE_WORK
     hw = plan.hw
-    lines = sum(
-        times * ceil_div(shape.filter_words, hw.glb_line_words)
-        for shape, times in plan.classes.items()
-    )
-    link = int(lines * hw.link_line_cycles)
+    beats = sum(times * plan.filter_beats(shape) for shape, times in plan.classes.items())
+    link = int(beats * hw.link_beat_cycles)
     return (link, "DRAM link") if link > total else (total, limit)
 
 

@@ -77,11 +77,12 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
     charged = full.cycles
     if plan.hw.schedule.charge_full_strip:
         charged = np.maximum(charged, pass_cycles(_full_strips(arrays, plan), plan.hw).cycles)
-    # The link has a whole pass for the lines of the next one; where that is always enough, only
+    # The link has a whole pass for the beats of the next one; where that is always enough, only
     # the first pass of the layer waits for it.
     shortest = int(charged.min()) * supply.ticks_per_cycle
-    longest = int(supply.lines.max()) * supply.beat_ticks + supply.latency_ticks
-    if longest <= shortest and int(supply.lines.max()) <= supply.buffer_lines:
+    most = int(supply.beats.max())
+    longest = most * supply.beat_ticks + supply.latency_ticks
+    if longest <= shortest and most <= supply.buffer_beats:
         cold = _cold_start(plan, shapes, arrays, supply)
         first = shapes.index(next(iter(plan)).shape)
         spent = charged * times
@@ -103,7 +104,7 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
     )
     loading = np.minimum(full.load, full.cycles) * times + spent - charged * times
     macs, stalls = _pe_cycles(plan, shapes, spent, loading, full.bound)
-    link = supply.lines * supply.beat_ticks
+    link = supply.beats * supply.beat_ticks
     pass_times = {
         (
             shape.images,
@@ -138,7 +139,7 @@ def _row(arrays: PassArrays, place: int) -> PassArrays:
 def _supply(supply: FilterSupply, place: int, there: int, busy_ticks: int) -> FilterSupply:
     return replace(
         supply,
-        lines=supply.lines[place : place + 1],
+        beats=supply.beats[place : place + 1],
         there=np.array([there]),
         busy_ticks=np.array([busy_ticks]),
     )
@@ -172,20 +173,20 @@ def _late_prefetch(
 ) -> NDArray[np.int64]:
     """Cycles spent in each class where the link does not always keep ahead of the array.
 
-    The state between two passes is how many lines of the next one are there. It takes few values,
+    The state between two passes is how many beats of the next one are there. It takes few values,
     so each (class, state) is evaluated once.
     """
     per_cycle, beat = supply.ticks_per_cycle, supply.beat_ticks
-    lines = supply.lines.tolist()
+    beats = supply.beats.tolist()
     known: dict[tuple[int, int, int], tuple[int, int]] = {}
     spent: Counter[int] = Counter()
     there = busy = 0
-    base = 0  # ticks from the start of a pass until the link is done with its own lines
+    base = 0  # ticks from the start of a pass until the link is done with its own beats
     end = 0
     fresh = True
     for place in _class_sequence(plan, shapes):
         if not fresh:
-            most = min(lines[place], supply.buffer_lines)
+            most = min(beats[place], supply.buffer_beats)
             begun = base + supply.latency_ticks
             there = max(0, min(most, (end - begun) // beat))
             busy = 0
@@ -198,7 +199,7 @@ def _late_prefetch(
         found = known.get(key)
         if found is None:
             state = _supply(supply, place, there, busy)
-            last = int(state.arrival_ticks(state.lines - 1)[0])
+            last = int(state.arrival_ticks(state.beats - 1)[0])
             found = known[key] = (_one_pass(plan, arrays, supply, *key), last)
         cycles, base = found
         spent[place] += cycles

@@ -124,49 +124,49 @@ class PassCycles:
 
 @dataclass(frozen=True)
 class FilterSupply:
-    """When the filter words of a pass are in the GLB: `lines` of it, `there` at the start.
+    """When the filter words of a pass are in the GLB: `beats` of the link, `there` at the start.
 
     The link delivers the others one after the other; `busy_ticks` is what is left of the first,
     0 where it has not begun. Time on the link is counted in ticks, `ticks_per_cycle` a core cycle.
     """
 
-    lines: Ints
+    beats: Ints
     there: Ints
     busy_ticks: Ints
     beat_ticks: int
     ticks_per_cycle: int
     latency_ticks: int
-    buffer_lines: int
-    line_words: int
+    buffer_beats: int
+    beat_words: int
 
     @classmethod
     def prefetched(cls, a: PassArrays, hw: Hardware) -> FilterSupply:
         """All filters are there when the pass starts."""
-        line_words = hw.glb_line_words
-        lines = _ceil(a.filters * a.channels * a.filter_rows * a.filter_columns, line_words)
-        beat = hw.link_line_cycles
+        beat_words = hw.link_beat_words
+        beats = _ceil(a.filters * a.channels * a.filter_rows * a.filter_columns, beat_words)
+        beat = hw.link_beat_cycles
         return cls(
-            lines=lines,
-            there=lines,
-            busy_ticks=np.zeros_like(lines),
+            beats=beats,
+            there=beats,
+            busy_ticks=np.zeros_like(beats),
             beat_ticks=beat.numerator,
             ticks_per_cycle=beat.denominator,
             latency_ticks=hw.dram.first_access_latency_cycles * beat.denominator,
-            buffer_lines=hw.filter_bank_lines,
-            line_words=line_words,
+            buffer_beats=hw.filter_bank_words // beat_words,
+            beat_words=beat_words,
         )
 
-    def arrival_ticks(self, line: Ints) -> Ints:
-        """When the link has delivered a line; lines that were there count as tick 0."""
+    def arrival_ticks(self, beat: Ints) -> Ints:
+        """When the link has delivered a beat; those that were there count as tick 0."""
         begun = self.beat_ticks + np.where(self.there == 0, self.latency_ticks, 0)
-        # A full buffer takes the next line when the first has been read, a cycle into the pass.
-        begun = begun + np.where(self.there >= self.buffer_lines, self.ticks_per_cycle, 0)
+        # A full buffer takes the next beat when the first has been read, a cycle into the pass.
+        begun = begun + np.where(self.there >= self.buffer_beats, self.ticks_per_cycle, 0)
         first = np.where(self.busy_ticks > 0, self.busy_ticks, begun)
-        return np.where(line < self.there, 0, first + (line - self.there) * self.beat_ticks)
+        return np.where(beat < self.there, 0, first + (beat - self.there) * self.beat_ticks)
 
     def sent(self, beat: Ints, word: Ints) -> Ints:
         """When the filter bus has delivered its beat number `beat`, whose last word is `word`."""
-        arrival = _ceil(self.arrival_ticks(word // self.line_words), self.ticks_per_cycle)
+        arrival = _ceil(self.arrival_ticks(word // self.beat_words), self.ticks_per_cycle)
         return np.maximum(beat, arrival) + PORT_CYCLES + 1
 
 

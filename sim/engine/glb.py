@@ -1,7 +1,7 @@
 """The ports of the global buffer: ifmap read, psum read, psum write and filter read.
 
-docs/machine.md section 3: they run in parallel, one 64-bit line each per cycle. Between a port and
-its bus stand a few lines (`noc.bus_fifo_entries`).
+docs/machine.md section 3: they run in parallel, a line of `glb.port_bits` each per cycle. Between a
+port and its bus stand a few lines (`noc.bus_fifo_entries`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class ReadPort:
     """Reads line after line for a bus, as far ahead as the lines before the bus have room.
 
-    `source` holds the lines that the port may read once they are there; None where all of them
-    are in the GLB when the pass starts.
+    `source` holds the entries that the port may read once they are there; None where all of them
+    are in the GLB when the pass starts. An entry is a line, or the part of one that arrives at a
+    time: the port then reads up to `per_cycle` of them in a cycle. Were it to wait for whole lines,
+    a wider port would be a slower one.
     """
 
     def __init__(
@@ -27,17 +29,22 @@ class ReadPort:
         lines: Fifo,
         source: Fifo | None = None,
         data: Sequence[Any] = (),
+        per_cycle: int = 1,
     ) -> None:
         self.lines = lines
+        self.per_cycle = per_cycle
         self.source = source
         self.data = data
 
     def run(self, count: int) -> Generator[Event, None, None]:
-        """The port's process over `count` lines."""
-        lines, source, data = self.lines, self.source, self.data
-        room, freed = lines.room, lines.freed
+        """The port's process over `count` entries."""
+        lines, source, data, per_cycle = self.lines, self.source, self.data, self.per_cycle
+        room, freed, ready = lines.room, lines.freed, lines.ready
         cycle = 0
         for line in range(count):
+            if line >= per_cycle:
+                # An entry can be read by the bus from the cycle after that in which the port did.
+                cycle = max(cycle, ready[line - per_cycle])
             if source is not None:
                 while line >= len(source.ready):
                     yield source.entry()
@@ -49,10 +56,9 @@ class ReadPort:
                 cycle = max(cycle, freed[blocker])
             if data:
                 lines.data.append(data[line])
-            cycle += 1
             if source is not None:
-                source.take(cycle)
-            lines.put(cycle)
+                source.take(cycle + 1)
+            lines.put(cycle + 1)
 
 
 class WritePort:

@@ -152,7 +152,7 @@ class _Kind:
     )
 
     def __init__(
-        self, shape: PassShape, start: PrefetchState, outcome: PassOutcome, cycles: int, lines: int
+        self, shape: PassShape, start: PrefetchState, outcome: PassOutcome, cycles: int, beats: int
     ) -> None:
         self.shape = shape
         self.start = start
@@ -160,7 +160,7 @@ class _Kind:
         self.cycles = cycles
         beat_ticks = outcome.prefetch.beat_ticks
         self.begun_ticks = start.begun_ticks(beat_ticks)
-        self.missing_ticks = lines * beat_ticks - self.begun_ticks
+        self.missing_ticks = beats * beat_ticks - self.begun_ticks
         self.followers: dict[int, _Kind] = {}
         self.times = 0
 
@@ -220,7 +220,7 @@ class _LayerRun:
         kind.times += 1
         if self.probe is not None:
             hw = self.plan.hw
-            fetched = kind.start.lines * hw.glb_line_words
+            fetched = kind.start.beats * hw.link_beat_words
             self.probe.passed(
                 step,
                 outcome,
@@ -240,10 +240,10 @@ class _LayerRun:
         if kind is not None:
             return kind, True
         hw = self.plan.hw
-        lines = -(-shape.filter_words // hw.glb_line_words)
+        beats = self.plan.filter_beats(shape)
         start = PrefetchState()
         if self._last is not None:
-            start = self._last.outcome.prefetch.state(self._last.cycles, lines)
+            start = self._last.outcome.prefetch.state(self._last.cycles, beats)
         key = (shape, start)
         kind = self._kinds.get(key)
         known = kind is not None
@@ -254,7 +254,7 @@ class _LayerRun:
             if hw.schedule.charge_full_strip and shape.strip_rows < self.plan.mapping.e:
                 full = self.memory.outcome(_full_strip(self.plan, shape), start)
                 cycles = max(cycles, full.cycles)
-            kind = self._kinds[key] = _Kind(shape, start, outcome, cycles, lines)
+            kind = self._kinds[key] = _Kind(shape, start, outcome, cycles, beats)
         followers[id(shape)] = kind
         return kind, known
 

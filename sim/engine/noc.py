@@ -25,13 +25,13 @@ class FilterGin:
     """
 
     def __init__(
-        self, env: Environment, rows: Sequence[FilterRow], lines: Fifo, line_words: int,
+        self, env: Environment, rows: Sequence[FilterRow], lines: Fifo, entry_words: int,
         streamed: bool,
     ) -> None:  # fmt: skip
         self.env = env
         self.rows = rows
         self.lines = lines
-        self.line_words = line_words
+        self.entry_words = entry_words
         self.streamed = streamed
         self.sent_words = 0
         self.deliveries = 0
@@ -40,34 +40,34 @@ class FilterGin:
 
     def run(self) -> Generator[Event, None, None]:
         """The bus's process: one beat of one PE row at a time."""
-        env, lines, line_words = self.env, self.lines, self.line_words
+        env, lines, entry_words = self.env, self.lines, self.entry_words
         next_cycle = 0
-        line = 0
+        entry = 0
         for row in self.rows:
             left = row.words
             while left:
                 size = min(left, row.beat_words)
-                last_line = (self.sent_words + size - 1) // line_words
-                if last_line >= len(lines.ready):
-                    # An entry at a time: a line is narrower than a beat only on other chips.
+                last_entry = (self.sent_words + size - 1) // entry_words
+                if last_entry >= len(lines.ready):
+                    # One at a time: an entry is narrower than a beat of the bus on other chips.
                     yield lines.entry()
                     continue
-                cycle = max(next_cycle, lines.ready[last_line])
+                cycle = max(next_cycle, lines.ready[last_entry])
                 if cycle > env.now:
                     yield env.timeout(cycle - env.now)
                 row.log.append(cycle + 1)
                 if lines.data:
                     for word in range(self.sent_words, self.sent_words + size):
-                        row.data.append(lines.data[word // line_words][word % line_words])
+                        row.data.append(lines.data[word // entry_words][word % entry_words])
                 self.sent_words += size
                 self.deliveries += size * row.site_count
                 self.y_bus_words += size
                 self.x_bus_words += size * len(row.x_buses)
                 left -= size
                 # The bus keeps what is left of a line: no PE row need start on a new one.
-                while line <= last_line:
+                while entry <= last_entry:
                     lines.take(cycle + 1)
-                    line += 1
+                    entry += 1
                 next_cycle = cycle + 1
             if self.streamed:
                 row.streamed()

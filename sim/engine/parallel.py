@@ -85,5 +85,5 @@ def _sure_keys(plans: Sequence[Plan]) -> list[PassKey]:
         for shape, times in plan.classes.items():
             again = shape != first or times > 1
             if again and plan.surely_prefetched(shape):
-                keys[shape, PrefetchState(plan.filter_lines(shape))] = None
+                keys[shape, PrefetchState(plan.filter_beats(shape))] = None
     return list(keys)

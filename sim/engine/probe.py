@@ -255,21 +255,20 @@ class _Record:
             sources=(out.set_of(source),), destinations=(out.set_of(destination),),
         )  # fmt: skip
 
-    def _line_words(self, lines: int, words: int) -> tuple[int, ...]:
-        """Words of `lines` lines that carry `words`: the last may be short."""
-        full = self.machine.line_words
-        rest = words - full * (lines - 1)
-        return (full,) if rest == full else (full,) * (lines - 1) + (rest,)
+    @staticmethod
+    def _parts(count: int, words: int, full: int) -> tuple[int, ...]:
+        """Words of `count` parts of `full` that carry `words`: the last may be short."""
+        rest = words - full * (count - 1)
+        return (full,) if rest == full else (full,) * (count - 1) + (rest,)
 
     def _filters(self) -> None:
         machine, out = self.machine, self.out
         dram, total = machine.dram, machine.shape.filter_words
         per_cycle = dram.ticks_per_cycle
         beat_cycles = -(-dram.beat_ticks // per_cycle)
-        first = dram.start.lines
-        arrivals = machine.filter_buffer.ready[first:]
-        words = self._line_words(dram.lines, total)
-        words = words if len(words) == 1 else words[first:]
+        arrivals = [-(-tick // per_cycle) for tick in dram.ticks]
+        words = self._parts(dram.beats, total, dram.beat_words)
+        words = words if len(words) == 1 else words[dram.start.beats :]
         link = {"sources": (out.set_of(DRAM),), "destinations": (out.set_of(GLB),)}
         starts = [max(0, arrival - beat_cycles) for arrival in arrivals]
         durations = tuple(a - s for a, s in zip(arrivals, starts, strict=True))
@@ -281,13 +280,13 @@ class _Record:
         durations = (beat_cycles,) if set(durations) == {beat_cycles} else durations
         out.add(
             DRAM, "prefetch", "filter", starts,
-            durations=durations, words=(machine.line_words,), **link,
+            durations=durations, words=(dram.beat_words,), **link,
         )  # fmt: skip
 
         lines = machine.filter_port.lines.ready
         self._add_between(
             GLB, "read", "filter", [cycle - 1 for cycle in lines],
-            self._line_words(len(lines), total), GLB, GIN_FILTER,
+            self._parts(len(lines), total, machine.filter_entry_words), GLB, GIN_FILTER,
         )  # fmt: skip
         members: dict[int, list[PE]] = {}
         for pe in machine.pes:
@@ -308,7 +307,7 @@ class _Record:
         gin = machine.ifmap_gin
         self._add_between(
             GLB, "read", "ifmap", [cycle - 1 for cycle in lines.ready],
-            self._line_words(len(lines.ready), len(gin.log)), GLB, GIN_IFMAP,
+            self._parts(len(lines.ready), len(gin.log), machine.line_words), GLB, GIN_IFMAP,
         )  # fmt: skip
         owner = {id(pe.port): pe for pe in machine.pes}
         reached: dict[tuple[int, ...], int] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import gcd
 from operator import lt
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,8 @@ class Machine:
         self.data = data
         self.env = environment()
         self.line_words = hw.glb_line_words
+        # Filters are in the GLB by the beat of the link and leave it by the line of the port.
+        self.filter_entry_words = gcd(hw.glb_line_words, hw.link_beat_words)
         self.pes: list[PE] = []
         self.links: list[LocalLink] = []
         self.fifos: list[Fifo] = []
@@ -116,8 +119,8 @@ class Machine:
             room = self._rooms[filters, depth] = room_table(sizes, self.shape.windows, depth)
         return room
 
-    def _line_fifo(self, name: str, lines: int) -> Fifo:
-        depth = self.hw.noc.bus_fifo_entries
+    def _line_fifo(self, name: str, lines: int, line_entries: int = 1) -> Fifo:
+        depth = self.hw.noc.bus_fifo_entries * line_entries
         fifo = Fifo(self.env, name, room_table([1], lines, depth))
         self.fifos.append(fifo)
         return fifo
@@ -188,25 +191,29 @@ class Machine:
         shape, hw, env = self.shape, self.hw, self.env
         line_words = self.line_words
 
-        filter_lines = -(-shape.filter_words // line_words)
+        entry_words = self.filter_entry_words
+        line_entries = line_words // entry_words
+        filter_entries = -(-shape.filter_words // entry_words)
         self.filter_buffer = Fifo(env, "filter banks", ())
         self.fifos.append(self.filter_buffer)
         self.dram = DramLink(
             env,
             self.filter_buffer,
-            beat=hw.link_line_cycles,
+            beat=hw.link_beat_cycles,
             latency_cycles=hw.dram.first_access_latency_cycles,
             start=start,
-            lines=filter_lines,
-            buffer_lines=hw.filter_bank_lines,
+            words=shape.filter_words,
+            beat_words=hw.link_beat_words,
+            entry_words=entry_words,
+            bank_words=hw.filter_bank_words,
         )
-        lines = self._line_fifo("filter lines", filter_lines)
-        self.filter_port = ReadPort(lines, self.filter_buffer, self._filter_data())
+        lines = self._line_fifo("filter lines", filter_entries, line_entries)
+        self.filter_port = ReadPort(lines, self.filter_buffer, self._filter_data(), line_entries)
         self.filter_gin = FilterGin(
             env,
             sorted(self.filter_rows.values(), key=lambda row: row.place),
             lines,
-            line_words,
+            entry_words,
             hw.glb.filter_load == "streamed",
         )
 
@@ -242,7 +249,7 @@ class Machine:
                 if chain[0].psum_in is not None
             ]
             self.psum_gin = PsumGin(env, bottoms, shape.windows, lines)
-        self._filter_lines = filter_lines
+        self._filter_entries = filter_entries
         self._ifmap_lines = ifmap_lines
 
     def _ifmap_column(self) -> tuple[list[list[IfmapPort]], list[int]]:
@@ -265,9 +272,9 @@ class Machine:
 
     # ---------------------------------------------------------------- values
 
-    def _lines(self, words: NDArray[np.int64]) -> list[list[int]]:
+    @staticmethod
+    def _lines(words: NDArray[np.int64], step: int) -> list[list[int]]:
         flat = [int(word) for word in words]
-        step = self.line_words
         return [flat[place : place + step] for place in range(0, len(flat), step)]
 
     def _filter_data(self) -> list[list[int]]:
@@ -285,12 +292,12 @@ class Machine:
                     -1
                 )
             )
-        return self._lines(np.concatenate(parts))
+        return self._lines(np.concatenate(parts), self.filter_entry_words)
 
     def _ifmap_data(self) -> list[list[int]]:
         if self.data is None:
             return []
-        return self._lines(self.data.ifmap.transpose(0, 3, 1, 2).reshape(-1))
+        return self._lines(self.data.ifmap.transpose(0, 3, 1, 2).reshape(-1), self.line_words)
 
     def _psum_order(self) -> Iterator[tuple[int, int, int, slice]]:
         """(image, column, ofmap row, filters) of every beat, in the order of the psum buses."""
@@ -340,7 +347,7 @@ class Machine:
         env, shape = self.env, self.shape
         started = [
             env.process(self.dram.run()),
-            env.process(self.filter_port.run(self._filter_lines)),
+            env.process(self.filter_port.run(self._filter_entries)),
             env.process(self.filter_gin.run()),
             env.process(self.ifmap_port.run(self._ifmap_lines)),
             env.process(self.ifmap_gin.run()),
@@ -368,7 +375,7 @@ class Machine:
         Registers and ports add a few cycles to a beat, hence the factor.
         """
         hw, dram = self.hw, self.dram
-        link = (dram.lines + dram.buffer_lines) * dram.beat_ticks // dram.ticks_per_cycle
+        link = (dram.beats + dram.ahead_beats) * dram.beat_ticks // dram.ticks_per_cycle
         words = self.shape.filter_words + self.shape.ifmap_words
         windows = sum(pe.mac_cycles + pe.bubble_cycles + pe.window_words for pe in self.pes)
         beats = sum(link.beats for link in self.links) * hw.noc.local_hop_cycles

@@ -33,7 +33,7 @@ _WORD_BYTES = 90  # a word in a spad: when it came, and when its place was free
 _LINE_BYTES = 200  # a line at a port: its place, when it was ready, and when it had gone
 _PASS_BYTES = 450  # a pass of the layer, with its tiles
 _KIND_BYTES = 20_000  # a kind of pass, without what is counted for each PE and line
-_COARSE_TICKS = 100  # a GLB line on the link: 10 on the chip, 200,000 where it runs at 59.999 MHz
+_COARSE_TICKS = 100  # a beat of the link: 10 on the chip, 200,000 where it runs at 59.999 MHz
 _RESULT_BYTES = 1 << 16  # a layer in the result file, without its maps of the array
 _RESULT_PE_BYTES = 640  # a PE in the ten maps of a layer, as numbers and as text
 
@@ -81,13 +81,13 @@ def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
 
 
 def _hardly_any_alike(plan: Plan) -> bool:
-    """Whether passes find the link at another place in a line each time.
+    """Whether passes find the link at another place in a beat each time.
 
-    Only where filters are late, and where the clocks make so many ticks of a line that the places
+    Only where filters are late, and where the clocks make so many ticks of a beat that the places
     hardly ever repeat.
     """
     late = not all(map(plan.surely_prefetched, plan.classes))
-    return late and plan.hw.link_line_cycles.numerator > _COARSE_TICKS
+    return late and plan.hw.link_beat_cycles.numerator > _COARSE_TICKS
 
 
 def _kinds(plan: Plan) -> int:
@@ -98,7 +98,7 @@ def _kinds(plan: Plan) -> int:
 def layer_bytes(plan: Plan, *, values: bool = False) -> int:
     """Memory of a layer while it is simulated, from above."""
     hw = plan.hw
-    outcome = _KIND_BYTES + 80 * hw.pes + 40 * hw.filter_bank_lines
+    outcome = _KIND_BYTES + 80 * hw.pes + 40 * hw.filter_bank_words // hw.link_beat_words
     return (
         max(pass_bytes(shape, hw, values=values) for shape in plan.classes)
         + plan.passes * _PASS_BYTES

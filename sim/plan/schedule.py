@@ -194,18 +194,18 @@ class Plan:
             first_channels=first_channels,
         )
 
-    def filter_lines(self, shape: PassShape) -> int:
-        """GLB lines that the filters of a pass take."""
-        return ceil_div(shape.filter_words, self.hw.glb_line_words)
+    def filter_beats(self, shape: PassShape) -> int:
+        """Beats of the DRAM link that bring the filters of a pass."""
+        return ceil_div(shape.filter_words, self.hw.link_beat_words)
 
     def surely_prefetched(self, shape: PassShape) -> bool:
         """Whether the filters of such a pass are in the GLB when it starts, unless it is the first.
 
         The link has time for them even in the shortest pass, and the banks have room.
         """
-        lines, hw = self.filter_lines(shape), self.hw
-        cycles = lines * hw.link_line_cycles + hw.dram.first_access_latency_cycles
-        return lines <= hw.filter_bank_lines and cycles <= self._shortest
+        beats, hw = self.filter_beats(shape), self.hw
+        cycles = beats * hw.link_beat_cycles + hw.dram.first_access_latency_cycles
+        return beats * hw.link_beat_words <= hw.filter_bank_words and cycles <= self._shortest
 
     @cached_property
     def _shortest(self) -> int:

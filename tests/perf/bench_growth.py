@@ -533,7 +533,7 @@ def page(measured: Measured, load: float) -> str:
 | --- | --- | --- |
 | a pass that is simulated | its events | their logs, until it ends |
 | a pass that is reused | one look-up | a few pointers, until the layer ends |
-| a kind of pass | | nine numbers for each PE, and the lines prefetched, until the run ends |
+| a kind of pass | | nine numbers for each PE, and the beats prefetched, until the run ends |
 | a layer | laying out, pricing | its result: nine maps of the array |
 
 Nothing goes through all passes for each pass, or through all PEs for each event. The one thing that

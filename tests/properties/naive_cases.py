@@ -45,7 +45,7 @@ def chip(draw: random.Random) -> tuple[str, ...]:
         f"array.rows={draw.randint(1, 7)}",
         f"array.columns={draw.randint(1, 6)}",
         f"glb.port_bits={16 * line}",
-        f"dram.link_bits={16 * line}",
+        f"dram.link_bits={16 * draw.choice([line, line, 1, 2, 3, 4, 8])}",
         f"noc.gin_ifmap_words_per_cycle={draw.choice([1, 1, 1, draw.randint(1, line)])}",
         f"noc.gin_filter_words_per_cycle={draw.randint(1, line)}",
         f"noc.psum_words_per_cycle={bus}",

@@ -225,9 +225,8 @@ def prefetch_states() -> st.SearchStrategy[PrefetchState]:
 
 def usable(state: PrefetchState, shape: PassShape, hw: Hardware) -> PrefetchState:
     """`state` cut to what the pass needs and the buffer holds, as a pass before would leave it."""
-    line_words = hw.glb.port_bits // hw.word_bits
-    needed = -(-shape.filter_words // line_words)
-    buffer = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.glb.port_bits
-    lines = min(state.lines, needed, buffer)
-    busy = lines < needed and lines < buffer
-    return PrefetchState(lines, state.busy_ticks if busy else 0)
+    needed = -(-shape.filter_words // hw.link_beat_words)
+    buffer = hw.filter_bank_words // hw.link_beat_words
+    beats = min(state.beats, needed, buffer)
+    busy = beats < needed and beats < buffer
+    return PrefetchState(beats, state.busy_ticks if busy else 0)

@@ -443,7 +443,7 @@ def _reused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PassMemory, "outcome", broken)
 
 
-@mutant("the DRAM link forgets the line that it is busy with", "cycles", BUSY_LINK)
+@mutant("the DRAM link forgets the beat that it is busy with", "cycles", BUSY_LINK)
 def _link_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = DramLink.__init__
 
@@ -457,9 +457,10 @@ def _link_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
 def _always_prefetched(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = DramLink.__init__
 
-    def broken(self: DramLink, *args: Any, lines: int, **options: Any) -> None:
-        there = PrefetchState(min(lines, options["buffer_lines"]), 0)
-        whole(self, *args, lines=lines, **{**options, "start": there})
+    def broken(self: DramLink, *args: Any, words: int, **options: Any) -> None:
+        beats = -(-min(words, options["bank_words"]) // options["beat_words"])
+        there = PrefetchState(beats, 0)
+        whole(self, *args, words=words, **{**options, "start": there})
 
     monkeypatch.setattr(DramLink, "__init__", broken)
 

@@ -245,24 +245,3 @@ def test_no_pass_beats_the_bounds_of_section_5(case: Case, state: PrefetchState)
         exposed = hw.glb.filter_load == "exposed"
         assert outcome.cycles > max(array, psum) + (filters if exposed else 0)
         assert outcome.cycles > max(ifmap, filters)
-
-
-@given(cases(), prefetch_states(), st.sampled_from(["ifmap", "psum_in", "psum_out", "bus"]))
-@settings(max_examples=200, deadline=None)
-def test_a_deeper_fifo_never_makes_a_pass_longer(
-    case: Case, state: PrefetchState, which: str
-) -> None:
-    hw = case.plan.hw
-    if which == "bus":
-        changed = {"noc": {"bus_fifo_entries": hw.noc.bus_fifo_entries * 2}}
-    else:
-        name = f"{which}_fifo_words"
-        changed = {"pe": {name: getattr(hw.pe, name) * 2}}
-    deeper = hw.model_copy(
-        update={
-            part: getattr(hw, part).model_copy(update=fields) for part, fields in changed.items()
-        }
-    )
-    for shape in some_shapes(case.plan, 3):
-        start = usable(state, shape, hw)
-        assert Machine(shape, deeper, start).run().cycles <= Machine(shape, hw, start).run().cycles

@@ -95,13 +95,12 @@ def test_a_layer_is_its_passes_one_after_the_other(seed: int) -> None:
         plan = case.plan
         if plan.hw.schedule.charge_full_strip:
             continue  # the loop charges more than the pass took
-        line_words = plan.hw.glb.port_bits // plan.hw.word_bits
         outcomes: list[PassOutcome] = []
         for step in plan:
             state = PrefetchState()
             if outcomes:
-                lines = -(-step.shape.filter_words // line_words)
-                state = outcomes[-1].prefetch.state(outcomes[-1].cycles, lines)
+                beats = -(-step.shape.filter_words // plan.hw.link_beat_words)
+                state = outcomes[-1].prefetch.state(outcomes[-1].cycles, beats)
             outcomes.append(Machine(step.shape, plan.hw, state).run())
         counts: Counter[str] = Counter()
         for outcome in outcomes:
@@ -114,7 +113,7 @@ def test_a_layer_is_its_passes_one_after_the_other(seed: int) -> None:
         assert activity.events == sum(outcome.events for outcome in outcomes)
 
 
-def one_line_later(prefetch: Prefetch) -> Prefetch:
+def one_beat_later(prefetch: Prefetch) -> Prefetch:
     *others, last = prefetch.next_ticks
     return replace(prefetch, next_ticks=(*others, last + 1))
 
@@ -131,7 +130,7 @@ def one_more_at_a_corner(table: np.ndarray) -> np.ndarray:
         lambda told: replace(told, cycles=told.cycles + 1),
         lambda told: replace(told, counts={**told.counts, "glb.psum.read": -1}),
         lambda told: replace(told, multicast={**told.multicast, 99: 1}),
-        lambda told: replace(told, prefetch=one_line_later(told.prefetch)),
+        lambda told: replace(told, prefetch=one_beat_later(told.prefetch)),
         lambda told: replace(told, macs=one_more_at_a_corner(told.macs)),
         lambda told: replace(told, stalls=one_more_at_a_corner(told.stalls)),
         lambda told: replace(told, events=told.events + 1),

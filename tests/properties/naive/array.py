@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
+from math import gcd
 
 from hw_models.spec import Hardware
 from naive.link import FilterLink
@@ -241,10 +243,14 @@ class Array:
 
     def build_filters(self) -> None:
         noc = self.hw.noc
-        self.filter_register = Fifo(noc.bus_fifo_entries)
-        self.filter_lines = deque(cut(self.block.filter_words(self.layer), self.hw.glb_line_words))
-        self.filter_reads_left = len(self.filter_lines)
-        self.filter_kept = 0  # words of a line that the bus keeps
+        # Filters are read in the largest pieces that both a line and a beat of the link hold.
+        line = self.hw.glb_line_words
+        piece = gcd(line, self.hw.dram.link_bits // self.hw.word_bits)
+        self.filter_pieces_of_line = line // piece
+        self.filter_register = Fifo(noc.bus_fifo_entries * self.filter_pieces_of_line)
+        self.filters_to_read = deque(cut(self.block.filter_words(self.layer), piece))
+        self.filters_to_send = deque(self.filters_to_read)
+        self.filter_kept = 0  # words of a piece that the bus keeps
         self.filter_beats = deque(
             (row, size)
             for _, row in sorted(self.rows.items(), key=lambda item: self.place(*item[0]))
@@ -309,10 +315,12 @@ class Array:
         return not self.gon_left
 
     def step_ports(self) -> None:
-        """Each port reads or writes a line; an item of a register is a line."""
-        if self.filter_reads_left and self.filter_register.room(1) and self.link.readable():
-            self.link.read()
-            self.filter_reads_left -= 1
+        """Each port reads or writes a line; an item of a register is a line, or a piece of one."""
+        for _ in range(self.filter_pieces_of_line):
+            waiting = self.filters_to_read
+            if not (waiting and self.filter_register.room(1) and self.link.readable(waiting[0])):
+                break
+            self.link.read(waiting.popleft())
             self.filter_register.promise(1)
             self.filter_register.put(1)
         if self.ifmap_reads_left and self.ifmap_register.room(1):
@@ -330,11 +338,12 @@ class Array:
         if not self.filter_beats:
             return
         row, size = self.filter_beats[0]
-        if self.filter_kept < size:
-            if not self.filter_register.items:
-                return
+        ready = islice(self.filters_to_send, len(self.filter_register.items))
+        if self.filter_kept + sum(ready) < size:
+            return
+        while self.filter_kept < size:
             self.filter_register.take()
-            self.filter_kept += self.filter_lines.popleft()
+            self.filter_kept += self.filters_to_send.popleft()
         self.filter_kept -= size
         self.filter_beats.popleft()
         row.coming += size

@@ -85,8 +85,7 @@ class LayerRun:
     def __init__(self, layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> None:
         self.layer, self.hw, self.mapping = layer, hw, mapping
         self.order = list(steps(layer, batch, mapping))
-        lines = [len(cut(s.block.filter_words(layer), hw.glb_line_words)) for s in self.order]
-        self.link = FilterLink(hw, lines)
+        self.link = FilterLink(hw, [step.block.filter_words(layer) for step in self.order])
         self.tiles = Tiles(hw)
 
     def run(self) -> LayerTimes:

@@ -13,36 +13,38 @@ from hw_models.spec import Hardware
 
 
 class FilterLink:
-    """Brings the filters of the running pass, then those of the next one, line by line."""
+    """Brings the filters of the running pass, then those of the next one, beat by beat."""
 
-    def __init__(self, hw: Hardware, lines: list[int]) -> None:
-        self.line_cycles = hw.link_line_cycles
+    def __init__(self, hw: Hardware, words: list[int]) -> None:
+        self.beat_cycles = hw.link_beat_cycles
+        self.beat_words = hw.dram.link_bits // hw.word_bits
         self.latency = hw.dram.first_access_latency_cycles
-        self.places = hw.filter_bank_lines
-        self.taken = 0  # places of lines that are there or on the way
-        self.freed = 0  # of these, lines read in this cycle
-        self.to_fetch = list(lines)  # of each pass
-        self.there = [0] * len(lines)
+        self.places = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.word_bits
+        self.taken = 0  # places of words that are there or on the way
+        self.freed = 0  # of these, words read in this cycle
+        self.to_fetch = list(words)  # of each pass
+        self.there = [0] * len(words)
         self.running = 0  # the pass whose filters the array reads
         self.fetching = 0  # the pass whose filters the link brings
         self.first = True
         self.waiting = Fraction(0)  # for the first access
-        self.carrying = Fraction(0)  # time that the line under way still takes
-        self.arrived: list[int] = []  # in this cycle: the pass of each line
+        self.carrying = Fraction(0)  # time that the beat under way still takes
+        self.under_way = 0  # its words
+        self.arrived: list[tuple[int, int]] = []  # in this cycle: pass and words of each beat
 
-    def readable(self) -> bool:
-        return self.there[self.running] > 0
+    def readable(self, words: int) -> bool:
+        return self.there[self.running] >= words
 
-    def read(self) -> None:
-        self.there[self.running] -= 1
-        self.freed += 1
+    def read(self, words: int) -> None:
+        self.there[self.running] -= words
+        self.freed += words
 
     def step(self) -> Fraction:
         """Pass a cycle; return the part of it that the link has left for tiles."""
         time = Fraction(1)
         carried = Fraction(0)
         self.arrived = []
-        while time and (self.waiting or self.carrying or self.begin_line()):
+        while time and (self.waiting or self.carrying or self.begin_beat()):
             if self.waiting:
                 part = min(time, self.waiting)
                 self.waiting -= part
@@ -51,30 +53,34 @@ class FilterLink:
                 self.carrying -= part
                 carried += part
                 if not self.carrying:
-                    self.arrived.append(self.fetching)
+                    self.arrived.append((self.fetching, self.under_way))
             time -= part
         return 1 - carried
 
-    def begin_line(self) -> bool:
-        """Begin the next line, where there is one and a place for it."""
+    def begin_beat(self) -> bool:
+        """Begin the next beat, where there is one and places for its words."""
         if not self.to_fetch[self.fetching]:
             following = self.fetching + 1
             if following == len(self.to_fetch) or following > self.running + 1:
                 return False
             self.fetching = following
             self.first = True
-        if self.taken == self.places:
+        words = min(self.beat_words, self.to_fetch[self.fetching])
+        # Ahead of its pass the link does not know how short the last beat will be.
+        needed = words if self.fetching == self.running else self.beat_words
+        if self.taken + needed > self.places:
             return False
-        self.taken += 1
-        self.to_fetch[self.fetching] -= 1
+        self.taken += words
+        self.to_fetch[self.fetching] -= words
+        self.under_way = words
         self.waiting = Fraction(self.latency if self.first else 0)
-        self.carrying = self.line_cycles
+        self.carrying = self.beat_cycles
         self.first = False
         return True
 
     def end_of_cycle(self) -> None:
-        for number in self.arrived:
-            self.there[number] += 1
+        for number, words in self.arrived:
+            self.there[number] += words
         self.taken -= self.freed
         self.freed = 0
 

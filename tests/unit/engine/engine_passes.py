@@ -38,8 +38,7 @@ def shapes(hw: Hardware, **kwargs: Any) -> list[PassShape]:
 
 def prefetched(shape: PassShape, hw: Hardware) -> PrefetchState:
     """All filters of the pass are in the GLB when it starts."""
-    line_words = hw.glb_line_words
-    return PrefetchState(-(-shape.filter_words // line_words), 0)
+    return PrefetchState(-(-shape.filter_words // hw.link_beat_words), 0)
 
 
 def ran(

@@ -55,7 +55,7 @@ def test_what_is_sure_is_what_the_layer_asks_for() -> None:
         start for shape, start in memory.outcomes if (shape, start) != (first, PrefetchState())
     }
     assert PrefetchState(12) in others
-    assert all(start.lines and not start.busy_ticks for start in others)
+    assert all(start.beats and not start.busy_ticks for start in others)
 
 
 def test_of_late_filters_the_first_pass_alone_is_sure() -> None:

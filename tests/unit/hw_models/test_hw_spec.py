@@ -110,7 +110,9 @@ def test_concepts_derived_from_the_chip(chip: Hardware) -> None:
     assert chip.core_hz == 200e6
     assert chip.glb_line_words == 4
     assert chip.filter_bank_lines == 2 * 512
-    assert chip.link_beat_cycles == chip.link_line_cycles == Fraction(10, 3)
+    assert chip.filter_bank_words == 4096
+    assert chip.link_beat_cycles == Fraction(10, 3)
+    assert chip.link_beat_words == 4
 
 
 def test_beat_of_the_link_is_exact_for_decimal_clocks() -> None:
