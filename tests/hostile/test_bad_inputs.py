@@ -721,7 +721,7 @@ bad_hardware(
     says=[
         (
             "error: hw.yaml:2: glb.filter_banks: 65536 banks of 1048576 bytes hold "
-            "8589934592 lines of glb.port_bits = 64: must be 65536 or fewer"
+            "8589934592 beats of dram.link_bits = 64: must be 131072 or fewer"
         )
     ],
 )
@@ -1214,7 +1214,7 @@ bad(
     hw__yaml=HUGE,
     says=[
         "refused: A: events of a pass = 1884550320, limit 10000000: the mapping m=4,n=1,e=4096,p=4,q=12,r=1,t=1 makes a pass too large to simulate; lower n, e, r, t or q",
-        "refused: A: MiB of memory = 457431, limit 1024: 1 passes, the largest on 12288 PEs, under the mapping m=4,n=1,e=4096,p=4,q=12,r=1,t=1; a smaller batch or array, or shallower spads and filter banks, take less",
+        "refused: A: MiB of memory = 457439, limit 1024: 1 passes, the largest on 12288 PEs, under the mapping m=4,n=1,e=4096,p=4,q=12,r=1,t=1; a smaller batch or array, or shallower spads and filter banks, take less",
         "error: eyeriss_v1 refuses every layer; nothing was simulated: try another --mapping, --hw or --set",
     ],
 )

@@ -21,7 +21,7 @@ from hw_models.load import MAX_BASES, load_hardware
 from hw_models.spec import (
     _MAX_CYCLES,
     _MAX_FIFO_WORDS,
-    _MAX_FILTER_LINES,
+    _MAX_FILTER_BEATS,
     _MAX_PES,
     _MAX_SIDE,
     _MAX_SPAD_WORDS,
@@ -415,7 +415,7 @@ PAGE: dict[str, tuple[int, ...]] = {
     "images at once": (MAX_BATCH,),
     "rows, columns of the array": (_MAX_SIDE, _MAX_PES),
     "a spad, a FIFO": (_MAX_SPAD_WORDS, _MAX_FIFO_WORDS),
-    "filter banks": (_MAX_FILTER_LINES,),
+    "filter banks": (_MAX_FILTER_BEATS,),
     "a clock": (100_000,),
     "cycles of a hop": (_MAX_CYCLES,),
     "passes of a layer": (MOST_PASSES,),
