@@ -63,7 +63,6 @@ class DramLink:
         self.entry_words = entry_words
         self.bank_words = bank_words
         self.beats = -(-words // beat_words)
-        self.ahead_beats = bank_words // beat_words
         self.ticks: list[int] = []
         self.next_ticks: list[int] = []
 
@@ -96,6 +95,11 @@ class DramLink:
             else:
                 self.ticks.append(tick)
                 self._put(beat, -(-tick // per_cycle))
+
+    @property
+    def ahead_beats(self) -> int:
+        """Beats of the next pass that the link brings at the most."""
+        return self.bank_words // self.beat_words
 
     def _put(self, beat: int, cycle: int) -> None:
         """Write the entries that a beat brings."""

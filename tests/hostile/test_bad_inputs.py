@@ -1225,7 +1225,7 @@ bad(
     hw__yaml=HUGE,
     says=[
         "refused: A: events of a pass = 47612012, limit 10000000: the mapping m=4,n=4096,e=8,p=4,q=3,r=1,t=1 makes a pass too large to simulate; lower n, e, r, t or q",
-        "refused: A: MiB of memory = 7862, limit 1024: 13 passes, the largest on 24 PEs, under the mapping m=4,n=4096,e=8,p=4,q=3,r=1,t=1; a smaller batch or array, or shallower spads and filter banks, take less",
+        "refused: A: MiB of memory = 7880, limit 1024: 13 passes, the largest on 24 PEs, under the mapping m=4,n=4096,e=8,p=4,q=3,r=1,t=1; a smaller batch or array, or shallower spads and filter banks, take less",
         "error: eyeriss_v1 refuses every layer; nothing was simulated: try another --mapping, --hw or --set",
     ],
 )
@@ -1236,7 +1236,7 @@ bad(
     hw__yaml=HUGE,
     says=[
         "refused: A: events of a pass = 46204484, limit 10000000: the mapping m=64,n=1,e=256,p=1,q=1,r=1,t=64 makes a pass too large to simulate; lower n, e, r, t or q",
-        "refused: A: MiB of memory = 37662, limit 1024: 3 passes, the largest on 49152 PEs, under the mapping m=64,n=1,e=256,p=1,q=1,r=1,t=64; a smaller batch or array, or shallower spads and filter banks, take less",
+        "refused: A: MiB of memory = 37679, limit 1024: 3 passes, the largest on 49152 PEs, under the mapping m=64,n=1,e=256,p=1,q=1,r=1,t=64; a smaller batch or array, or shallower spads and filter banks, take less",
         "error: eyeriss_v1 refuses every layer; nothing was simulated: try another --mapping, --hw or --set",
     ],
 )

@@ -105,10 +105,10 @@ def mutant(name: str) -> Callable[[Break], Break]:
 # --- the DRAM link and the filters of the next pass -----------------------------------------------
 
 
-@mutant("the time spent on a line that is under way is forgotten")
+@mutant("the time spent on a beat that is under way is forgotten")
 def _begun_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        PrefetchState, "begun_ticks", lambda self, beat_ticks: self.lines * beat_ticks
+        PrefetchState, "begun_ticks", lambda self, beat_ticks: self.beats * beat_ticks
     )
 
 
@@ -117,35 +117,39 @@ def _no_prefetch(monkeypatch: pytest.MonkeyPatch) -> None:
     with_result(monkeypatch, Prefetch, "state", lambda state: PrefetchState())
 
 
-@mutant("a line that is under way at the end of a pass is begun anew")
+@mutant("a beat that is under way at the end of a pass is begun anew")
 def _begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_result(monkeypatch, Prefetch, "state", lambda state: PrefetchState(state.lines))
+    with_result(monkeypatch, Prefetch, "state", lambda state: PrefetchState(state.beats))
 
 
-@mutant("a pass begins with one line more of its filters")
-def _one_line_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@mutant("a pass begins with one beat more of its filters")
+def _one_beat_more(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Prefetch.state
 
-    def broken(self: Prefetch, cycles: int, next_lines: int) -> PrefetchState:
-        state = whole(self, cycles, next_lines)
-        return replace(state, lines=min(state.lines + 1, next_lines))
+    def broken(self: Prefetch, cycles: int, next_beats: int) -> PrefetchState:
+        state = whole(self, cycles, next_beats)
+        return replace(state, beats=min(state.beats + 1, next_beats))
 
     monkeypatch.setattr(Prefetch, "state", broken)
 
 
-@mutant("the filter banks hold a line less")
+@mutant("the filter banks hold a beat less")
 def _banks_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     after_init(
         monkeypatch,
         DramLink,
-        lambda link: setattr(link, "buffer_lines", max(1, link.buffer_lines - 1)),
+        lambda link: setattr(
+            link, "bank_words", max(link.beat_words, link.bank_words - link.beat_words)
+        ),
     )
 
 
-@mutant("the filter banks hold a line more")
+@mutant("the filter banks hold a beat more")
 def _banks_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     after_init(
-        monkeypatch, DramLink, lambda link: setattr(link, "buffer_lines", link.buffer_lines + 1)
+        monkeypatch,
+        DramLink,
+        lambda link: setattr(link, "bank_words", link.bank_words + link.beat_words),
     )
 
 
@@ -511,8 +515,8 @@ def _charged_from(
         if charged:
             charged.clear()
             start = change(start)
-            needed = -(-shape.filter_words // self.hw.glb_line_words)
-            start = replace(start, lines=min(start.lines, needed))
+            needed = -(-shape.filter_words // self.hw.link_beat_words)
+            start = replace(start, beats=min(start.beats, needed))
         return outcome(self, shape, start)
 
     monkeypatch.setattr(engine_layer, "_full_strip", broken_full)
@@ -523,8 +527,8 @@ def _charged_from(
 def _link_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Prefetch.state
 
-    def broken(self: Prefetch, cycles: int, next_lines: int) -> PrefetchState:
-        return whole(self, min(cycles, own[id(self)]), next_lines)
+    def broken(self: Prefetch, cycles: int, next_beats: int) -> PrefetchState:
+        return whole(self, min(cycles, own[id(self)]), next_beats)
 
     own: dict[int, int] = {}
     with_result(monkeypatch, Machine, "run", lambda found: _noted(own, found))
