@@ -11,6 +11,7 @@ import click
 from sim.cli.lazy import LazyGroup
 
 MODELS = {
+    "maestro": ("sim.cli.model_maestro", "MAESTRO: evaluate a mapping file of directives."),
     "neurospector": (
         "sim.cli.model_neurospector",
         "NeuroSpector: analyze scheduling tables, search for the best.",

@@ -3,7 +3,8 @@
 Blocks of a page run in order, in one temporary folder:
 
     ```console   lines that start with `$ ` are commands, the lines below one are what it prints
-    ```yaml      with a first line `# NAME.yaml`: a file of that name; ```ini with `# NAME.cfg`
+    ```yaml      with a first line `# NAME.yaml`: a file of that name; ```ini with `# NAME.cfg`,
+                 ```c with `// NAME.m`
     ```python    is executed
 
 In shown output a line `...` stands for any lines, and `...` within a line for any text; lines
@@ -42,6 +43,7 @@ RUN_PAGES = (
     "docs/guide-inspect.md",
     "docs/guide-validate.md",
     "docs/guide-replay.md",
+    "docs/maestro.md",
     "docs/neurospector.md",
     "docs/energy.md",
 )
@@ -101,8 +103,8 @@ def test_what_a_page_shows_works(
             for line, command, shown in commands(block):
                 _run(f"{page}:{line}", command, shown)
                 ran += 1
-        elif block.language in ("yaml", "ini"):
-            name = re.fullmatch(r"# (\w+\.(yaml|cfg))", block.lines[0])
+        elif block.language in ("yaml", "ini", "c"):
+            name = re.fullmatch(r"(?:#|//) (\w+\.(yaml|cfg|m))", block.lines[0])
             assert name, f"{at}: the first line of a {block.language} block is its name"
             text = "\n".join(block.lines) + "\n"
             Path(name[1]).write_text(text, encoding="utf-8")
