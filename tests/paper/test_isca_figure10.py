@@ -7,9 +7,12 @@ simulator's counts on `eyeriss_isca2016`. What is the same by construction is th
   in place (q*S): an RF bar is 4 - 2/(q*S) accesses a MAC, and ours are up to 6 % lower.
 * DRAM: equal to the drawing's resolution but for CONV2, whose 27 ofmap rows make our strips overlap
   otherwise.
-* Buffer and array, together 2 to 10 % of a bar: ours are larger. Mappings of equal DRAM traffic
-  differ here, and the three spads leave ours less choice; how the paper counts a multicast is not
-  published. CONV3's array is twice the published one, the widest difference of the figure.
+* Buffer and array, together 2 to 10 % of a bar: ours are up to twice as large, because three spads
+  hold fewer channels than one memory does. The RF bars say how many: from 4 - 2/(q*S) accesses a
+  MAC follows a whole q for each layer, 7 or 8 where our spads hold 2 to 4. With that q, and 512
+  bytes in one memory, the RF is that of the figure, the array 2 to 8 % above it, and the buffer
+  equal in CONV1, CONV2, FC7 and FC8. It is 19 to 70 % above in CONV3 to CONV5 and FC6, which is
+  not explained: what comes close in CONV3 to CONV5 takes 7 % more DRAM, in FC6 nothing does.
 
 With the mapper's own mapping (least time, not least energy) the RF stays within 4 % of the figure
 and DRAM rises.
@@ -48,6 +51,20 @@ BATCH = 16
 FILE: Any = read_document(Path(__file__).parent / "data" / "isca2016_figure10.yaml").data
 BARS: dict[str, dict[str, float]] = FILE["bars"]
 MAPPINGS: dict[str, str] = FILE["mappings"]
+ONE_MEMORY: dict[str, str] = FILE["one_memory"]
+MEMORY_WORDS = 256  # of a PE
+# Buffer and array of the machine with three spads, 1e9: what the module's text explains.
+THREE_SPADS = {
+    "CONV1": (0.150, 0.407),
+    "CONV2": (0.279, 0.733),
+    "CONV3": (0.422, 0.983),
+    "CONV4": (0.212, 0.452),
+    "CONV5": (0.141, 0.302),
+    "FC6": (0.064, 0.252),
+    "FC7": (0.025, 0.114),
+    "FC8": (0.006, 0.028),
+}
+BUFFER_ABOVE = {"CONV3": 0.70, "CONV4": 0.28, "CONV5": 0.19, "FC6": 0.40}  # with one memory
 READ_OFF = 0.004  # the drawing's resolution, 1e9
 LAYERS = list(BARS)
 
@@ -61,8 +78,10 @@ def layer_of(name: str) -> Layer:
     return replace(load_network("alexnet").layer(name), ifmap_zero_fraction=None)
 
 
-def priced(name: str, mapping: Mapping | None = None) -> EnergyBreakdown:
-    hw, layer = chip(), layer_of(name)
+def priced(
+    name: str, mapping: Mapping | None = None, hw: Hardware | None = None
+) -> EnergyBreakdown:
+    hw, layer = hw or chip(), layer_of(name)
     mapping = mapping or auto_mapping(layer, BATCH, hw)
     plan = make_plan(layer, BATCH, hw, mapping)
     estimate = estimate_layer(plan)
@@ -71,6 +90,14 @@ def priced(name: str, mapping: Mapping | None = None) -> EnergyBreakdown:
 
 def of_least_energy(name: str) -> dict[str, float]:
     bars = figure10_bars(priced(name, parse_mapping(MAPPINGS[name])))
+    return {part: float(value) / 1e9 for part, value in bars.items()}
+
+
+def of_one_memory(name: str) -> dict[str, float]:
+    # Each spad is as large as the memory; that all three together are no larger is the mapping's.
+    spads = ("ifmap_spad_words", "filter_spad_words", "psum_spad_words")
+    hw = load_hardware("eyeriss_isca2016", [f"pe.{spad}={MEMORY_WORDS}" for spad in spads])
+    bars = figure10_bars(priced(name, parse_mapping(ONE_MEMORY[name]), hw))
     return {part: float(value) / 1e9 for part, value in bars.items()}
 
 
@@ -105,11 +132,30 @@ def test_dram(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_buffer_and_array_are_small_parts_of_the_same_size(name: str) -> None:
-    ours, published = of_least_energy(name), BARS[name]
-    assert ours["Buffer"] == pytest.approx(published["Buffer"], rel=0.45, abs=READ_OFF)
-    # CONV3's mapping of least energy trades array moves for DRAM: twice the published bar.
-    assert ours["Array"] == pytest.approx(published["Array"], rel=1.1 if name == "CONV3" else 0.3)
+def test_buffer_and_array_of_three_spads(name: str) -> None:
+    ours = of_least_energy(name)
+    assert (ours["Buffer"], ours["Array"]) == pytest.approx(THREE_SPADS[name], abs=0.0006)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_one_memory_explains_register_file_and_array(name: str) -> None:
+    mapping, bar, layer = parse_mapping(ONE_MEMORY[name]), BARS[name], layer_of(name)
+    held = layer.S * (mapping.p * mapping.q + mapping.q) + mapping.p
+    assert held <= MEMORY_WORDS
+    # 4 - 2/(q*S) accesses a MAC; the drawing's resolution decides between 14 and 16 in FC8 alone.
+    q = 2 / (4 - bar["RF"] / (layer.macs(BATCH) / 1e9)) / layer.S
+    assert mapping.q == round(q)
+    ours = of_one_memory(name)
+    assert ours["RF"] == pytest.approx(bar["RF"], abs=READ_OFF)
+    assert 1.01 < ours["Array"] / bar["Array"] < 1.08
+    assert ours["DRAM"] == pytest.approx(of_least_energy(name)["DRAM"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_one_memory_explains_half_of_the_buffers(name: str) -> None:
+    ours, bar = of_one_memory(name)["Buffer"], BARS[name]["Buffer"]
+    above = BUFFER_ABOVE.get(name, 0)
+    assert ours == pytest.approx((1 + above) * bar, rel=0.015)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -118,7 +164,9 @@ def test_shares_of_a_bar(name: str) -> None:
     assert sum(shares.values(), Fraction()) == 1
     whole = sum(BARS[name].values())
     for part in FIGURE10_PARTS:
-        assert float(shares[part]) == pytest.approx(BARS[name][part] / whole, abs=0.05)
+        # Three spads trade accesses to register files for array moves, in CONV3 most of all.
+        bar = 0.043 if name == "CONV3" else 0.0125
+        assert float(shares[part]) == pytest.approx(BARS[name][part] / whole, abs=bar), part
 
 
 def test_convolutions_live_in_the_register_files_and_fc_layers_in_dram() -> None:
@@ -170,13 +218,17 @@ def _moves(layer: Layer, f: Mapping) -> int:
     return 200 * dram + 6 * buffer + 2 * array + files
 
 
-def _candidates(layer: Layer, hw: Hardware) -> Iterator[Mapping]:
+def _candidates(layer: Layer, hw: Hardware, one_memory_q: int | None = None) -> Iterator[Mapping]:
+    """Mappings of three spads, or of one memory with a given q."""
     pe, words = hw.pe, hw.glb_words_per_bank
+    every_q = [one_memory_q] if one_memory_q else _useful(layer.C, pe.ifmap_spad_words // layer.S)
     for e in _useful(layer.E, hw.array.columns * (hw.array.rows // layer.R)):
         for r in _useful(layer.C, hw.array.rows // layer.R):
             room = filter_sets_that_fit(e, layer.R * r, hw)
-            for q in _useful(layer.C, pe.ifmap_spad_words // layer.S):
+            for q in every_q:
                 most_p = min(pe.psum_spad_words, pe.filter_spad_words // (q * layer.S))
+                if one_memory_q:
+                    most_p = (MEMORY_WORDS - q * layer.S) // (q * layer.S + 1)
                 for p in _useful(layer.Mg, most_p):
                     for t in _useful(layer.Mg, min(room, -(-layer.Mg // p))):
                         for n in (1, 2, 4, 8, 16):
@@ -198,3 +250,6 @@ def test_the_mappings_are_those_of_least_energy(name: str) -> None:
     assert _moves(layer, best) == _moves(layer, given)
     bars = figure10_bars(priced(name, given))
     assert _moves(layer, given) == sum(bars.values(), Fraction()) - bars["ALU"]
+    given = parse_mapping(ONE_MEMORY[name])
+    best = min(_candidates(layer, hw, given.q), key=lambda f: _moves(layer, f))
+    assert _moves(layer, best) == _moves(layer, given)

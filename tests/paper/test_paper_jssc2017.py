@@ -154,14 +154,17 @@ class TestVgg16:
 
     @pytest.mark.parametrize("name", VGG16)
     def test_published_latency(self, vgg16: dict[str, LayerResult], name: str) -> None:
-        # The mapping is inferred from these very figures, so 5 % is all it can say.
-        assert ms(vgg16[name]) == pytest.approx(VGG16[name]["processing_ms"], rel=0.05)
+        # The mapping is inferred from these very figures, so 4 % is all it can say: CONV1 and CONV2
+        # are 4 % short where a short last strip is not charged in full, see below.
+        assert ms(vgg16[name]) == pytest.approx(VGG16[name]["processing_ms"], rel=0.04)
 
     @pytest.mark.parametrize("name", VGG16)
     def test_global_buffer_traffic(self, vgg16: dict[str, LayerResult], name: str) -> None:
-        # Traffic was not used to infer the mapping.
+        # Traffic was not used to infer the mapping. CONV1 to CONV3 are 3.4 to 6.4 % above the
+        # table, in which layers of different halos are equal (docs/validation.md).
         found = vgg16[name].glb_published_bytes / 1e6
-        assert found == pytest.approx(VGG16[name]["glb_mb"], rel=0.07)
+        above = {"CONV1": 0.0644, "CONV2": 0.0455, "CONV3": 0.0345}.get(name[:5], 0)
+        assert -0.006 <= found / VGG16[name]["glb_mb"] - 1 <= above
 
     def test_charging_the_short_strip_in_full(self) -> None:
         expected = PROTOTYPE["vgg16_charge_full_strip"]

@@ -69,4 +69,4 @@ def test_power_of_a_network(network: str, batch: int) -> None:
     energy = result.energy
     assert energy is not None
     assert energy.chip_power_w is not None
-    assert float(energy.chip_power_w) * 1e3 == pytest.approx(NETWORK_MW[network], rel=0.05)
+    assert float(energy.chip_power_w) * 1e3 == pytest.approx(NETWORK_MW[network], rel=0.025)
