@@ -24,7 +24,7 @@ from sim.plan.schedule import Plan
 Tell = Callable[[str, str], None]
 
 SEED = 500
-BLOCKS, BLOCK = 16, 100  # the first block runs with every test
+BLOCKS, BLOCK = 16, 200  # the first block runs with every test
 HEADING = "engine against the naive model, to the cycle"
 
 
