@@ -24,6 +24,7 @@ from sim.analytic.eyexam import eyexam
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.limits import MOST_BYTES, layer_bytes, mib, result_bytes
+from sim.plan.mapper import thinned
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
 from sim.plan.schedule import Plan, make_plan
 from workloads.network import MAX_BATCH, load_network
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from sim.engine.probe import Observer
     from sim.engine.values import LayerData
     from sim.plan.schedule import PassShape
+    from workloads.layer import Layer
     from workloads.network import Network
 
     LayerProgress = Callable[[str, int, int, int], None]
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 
 
 MOST_JOBS = 256  # processes; more are never faster
+MOST_READINGS = 24  # of a product of matrices that are tried
 MOST_ORDERED = 200_000  # m-blocks that the closed form counts out for the order of passes alone
 
 
@@ -83,25 +86,59 @@ def make_plans(
     plans: list[Plan] = []
     refused: list[RefusedLayer] = []
     notes: list[str] = []
-    choices = choose_mappings(mapping, network.name, network.layers, batch, hw, network.left_out)
-    for layer, choice in zip(network.layers, choices, strict=True):
-        try:
-            if isinstance(choice, MappingError):
-                raise choice
-            plans.append(make_plan(layer, batch, hw, choice.mapping, choice.source))
-        except MappingError as error:
-            refused.append(RefusedLayer(layer.name, tuple(fault.message for fault in error.faults)))
+    readings = [_readings(layer) for layer in network.layers]
+    every = [reading for layer in readings for reading in layer]
+    choices = iter(choose_mappings(mapping, network.name, every, batch, hw, network.left_out))
+    for layer in readings:
+        legal: list[tuple[Plan, str]] = []
+        broken: list[MappingError] = []
+        for reading, choice in zip(layer, choices, strict=False):
+            try:
+                if isinstance(choice, MappingError):
+                    raise choice
+                plan = make_plan(reading, batch, hw, choice.mapping, choice.source)
+                legal.append((plan, choice.note))
+            except MappingError as error:
+                broken.append(error)
+        if not legal:
+            reasons = tuple(fault.message for fault in broken[0].faults)
+            refused.append(RefusedLayer(layer[0].name, reasons))
             continue
-        if choice.note and choice.note not in notes:
-            notes.append(choice.note)
+        plan, note = legal[0] if len(layer) == 1 else min(legal, key=_estimated_cycles)
+        plans.append(plan)
+        found = [note, _which_reading(plan.layer, len(layer))] if len(layer) > 1 else [note]
+        notes += (text for text in found if text and text not in notes)
     return plans, refused, notes
+
+
+def _readings(layer: Layer) -> list[Layer]:
+    """The readings of a layer that are tried; of very many those spread evenly."""
+    readings = layer.readings
+    return [readings[place] for place in thinned(range(len(readings)), MOST_READINGS)]
+
+
+def _estimated_cycles(found: tuple[Plan, str]) -> int:
+    """The total latency in closed form."""
+    from sim.analytic.layer import estimate_layer
+
+    estimate = estimate_layer(found[0])
+    waited = estimate.standstill
+    return estimate.cycles + waited.ifmap_cycles + waited.ofmap_cycles
+
+
+def _which_reading(layer: Layer, tried: int) -> str:
+    return (
+        f"{layer.name}: {layer.E * layer.F} x {layer.C} by {layer.C} x {layer.Mg} read as an ofmap "
+        f"of {layer.E} x {layer.F}, best of {tried}"
+    )
 
 
 @dataclass(frozen=True)
 class Values:
     """Real words for a run: given arrays for a single layer, or random ones from a seed.
 
-    `ifmap` is (N, G*C, H, W) and `filters` (M, C, R, S), 16-bit signed integers.
+    `ifmap` is (N, G*C, H, W), for a product of matrices in any of its readings, and `filters`
+    (M, C, R, S), 16-bit signed integers.
     """
 
     seed: int = 0
@@ -460,6 +497,10 @@ def _layer_data(plan: Plan, values: Values) -> LayerData:
 
     of_ifmap, of_filters = word_shapes(plan)
     ifmap, filters = values.ifmap, values.filters
+    if ifmap is not None and ifmap.shape in (
+        (*of_ifmap[:2], reading.H, reading.W) for reading in plan.layer.readings
+    ):
+        ifmap = ifmap.reshape(of_ifmap)
     if ifmap is None or filters is None:
         drawn = random_words(plan, values.seed)
         ifmap = drawn[0] if ifmap is None else ifmap

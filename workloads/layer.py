@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-Kind: TypeAlias = Literal["conv", "depthwise", "fc"]
+Kind: TypeAlias = Literal["conv", "depthwise", "fc", "gemm"]
 ZeroFractionSource: TypeAlias = Literal["published", "assumed"]
 
 MAX_SIZE: Final = 65536
@@ -41,12 +42,16 @@ class ShapeError(ValueError):
 class Layer:
     """The shape of one layer, sizes in elements (docs/machine.md section 1).
 
-    An fc layer is a convolution whose filter covers the padded ifmap. Raises `ShapeError`, a
-    `ValueError`, with every problem of an impossible shape.
+    An fc layer is a convolution whose filter covers the padded ifmap. A product of matrices, gemm,
+    is one with filters of 1 x 1: the rows of the left matrix are the pixels of the ifmap, in any of
+    the `readings`, its columns the channels, the columns of the right matrix the filters.
+
+    Raises `ShapeError`, a `ValueError`, with every problem of an impossible shape.
 
     Attributes:
         name: As the source of the network names it.
-        kind: `depthwise` has one channel a group, `fc` one window.
+        kind: `depthwise` has one channel a group, `fc` one window, `gemm` filters of one word a
+            channel.
         G: Groups.
         M: Filters, over all groups.
         C: Channels per group.
@@ -121,6 +126,13 @@ class Layer:
             yield "M", f"must be a multiple of the {self.G} groups, got {self.M}"
         if self.kind == "depthwise" and self.C != 1:
             yield "C", f"must be 1 in each group of a depthwise layer, got {self.C}"
+        if self.kind == "gemm":
+            for field in ("R", "S", "U", "V"):
+                if getattr(self, field) != 1:
+                    yield field, f"must be 1 in gemm, got {getattr(self, field)}"
+            for field in _PADDINGS:
+                if getattr(self, field):
+                    yield field, f"must be 0 in gemm, got {getattr(self, field)}"
         fits = True
         for field, side, size in (
             ("R", "rows", self.padded_rows),
@@ -141,6 +153,24 @@ class Layer:
         for what, count in words.items():
             if count > MAX_WORDS:
                 yield "words", f"must be {MAX_WORDS} or less in the {what}, got {count}"
+
+    @property
+    def readings(self) -> tuple[Layer, ...]:
+        """The convolutions that compute this layer, from a single ofmap column to a single row.
+
+        Those of a gemm lay its pixels out in any rows x columns; other layers have one, themselves.
+        """
+        if self.kind != "gemm":
+            return (self,)
+        pixels = self.H * self.W
+        small = [rows for rows in range(1, math.isqrt(pixels) + 1) if pixels % rows == 0]
+        rows = {*small, *(pixels // rows for rows in small)}
+        shapes = sorted((count, pixels // count) for count in rows)
+        return tuple(
+            replace(self, H=rows, W=columns)
+            for rows, columns in reversed(shapes)
+            if max(rows, columns) <= MAX_SIZE
+        )
 
     @property
     def padded_rows(self) -> int:

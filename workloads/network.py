@@ -10,7 +10,7 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -176,6 +176,22 @@ class _LayerEntry(BaseModel):
     zero_fraction_source: ZeroFractionSource | None = None
 
 
+class _GemmEntry(BaseModel):
+    """An item of `layers` that is a product of matrices, (M, K) by (K, N)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(description="name of the layer")
+    type: Literal["gemm"]
+    M: _Size = Field(description="rows of the left matrix and of the product")
+    K: _Size = Field(description="columns of the left matrix, rows of the right one")
+    N: _Size = Field(description="columns of the right matrix and of the product")
+    batch: _Size = Field(default=1, description="products side by side, each with its own matrices")
+    ifmap_zero_fraction: float | None = None
+    ofmap_zero_fraction: float | None = None
+    zero_fraction_source: ZeroFractionSource | None = None
+
+
 class _NetworkFile(BaseModel):
     """The top level of a network file; its layers are checked one by one, to find all faults."""
 
@@ -216,7 +232,46 @@ def network_from_document(document: Document) -> Network:
     return Network(top.network, top.batch, tuple(layers), top.source)
 
 
+def _gemm(document: Document, at: DocumentPath) -> Layer:
+    entry = validate(_GemmEntry, document, at)
+    places = {"H": "M", "M": "N", "C": "K", "G": "batch"}
+    try:
+        return Layer(
+            name=entry.name,
+            kind="gemm",
+            G=entry.batch,
+            M=entry.batch * entry.N,
+            C=entry.K,
+            H=entry.M,
+            W=1,
+            R=1,
+            S=1,
+            ifmap_zero_fraction=entry.ifmap_zero_fraction,
+            ofmap_zero_fraction=entry.ofmap_zero_fraction,
+            zero_fraction_source=_fractions_source(entry),
+            network_input=at[-1] == 0,
+        )
+    except ShapeError as error:
+        faults = [
+            document.fault(at, f"{symbol}: {message}")
+            if symbol in ("macs_per_image", "words")
+            else document.fault((*at, places.get(symbol, symbol)), message)
+            for symbol, message in error.problems
+        ]
+        raise InputError(*faults) from None
+
+
+def _fractions_source(entry: _LayerEntry | _GemmEntry) -> ZeroFractionSource | None:
+    known = (entry.ifmap_zero_fraction, entry.ofmap_zero_fraction) != (None, None)
+    # A number without a source is somebody's assumption.
+    return entry.zero_fraction_source or ("assumed" if known else None)
+
+
 def _layer(document: Document, at: DocumentPath) -> Layer:
+    data: Any = document.data
+    item = data["layers"][at[-1]]
+    if isinstance(item, dict) and item.get("type") == "gemm":
+        return _gemm(document, at)
     entry = validate(_LayerEntry, document, at)
     faults: list[Fault] = []
 
@@ -243,9 +298,6 @@ def _layer(document: Document, at: DocumentPath) -> Layer:
         raise InputError(*faults)
     covering = (H + top + bottom, W + left + right)
     R, S = covering if entry.filter is None else _two(entry.filter)
-    fractions = (entry.ifmap_zero_fraction, entry.ofmap_zero_fraction)
-    # A number without a source is somebody's assumption.
-    default_source: ZeroFractionSource | None = "assumed" if fractions != (None, None) else None
     try:
         return Layer(
             name=entry.name,
@@ -265,7 +317,7 @@ def _layer(document: Document, at: DocumentPath) -> Layer:
             pad_right=right,
             ifmap_zero_fraction=entry.ifmap_zero_fraction,
             ofmap_zero_fraction=entry.ofmap_zero_fraction,
-            zero_fraction_source=entry.zero_fraction_source or default_source,
+            zero_fraction_source=_fractions_source(entry),
             network_input=at[-1] == 0,
         )
     except ShapeError as error:

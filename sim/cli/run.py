@@ -212,7 +212,7 @@ def _values(
             "simulated; name one with --layer"
         )
     layer = prepared.plans[0].layer
-    ifmap_shape = (prepared.batch, layer.G * layer.C, layer.H, layer.W)
+    ifmap_shape = (prepared.batch, layer.G * layer.C, layer.readings[0].H, layer.readings[0].W)
     return Values(
         ifmap=read_words("--ifmap", ifmap_file, ifmap_shape),
         filters=read_words("--filter", filter_file, (layer.M, layer.C, layer.R, layer.S)),

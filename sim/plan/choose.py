@@ -197,7 +197,7 @@ def choose_mappings(
     known = [layer.name for layer in layers]
     named, layer_names = book.content.layers, frozenset((*known, *left_out))
     unknown = [name for name in named if name not in layer_names]
-    missing = [name for name in known if name not in named]
+    missing = [name for name in dict.fromkeys(known) if name not in named]
     faults = [
         book.document.fault(("layers", name), _no_such_layer(name, (*known, *left_out)))
         for name in unknown[:MAX_FAULTS]

@@ -247,7 +247,7 @@ bad_network(
     "type unknown",
     layer(type="convolution"),
     says=[
-        "error: net.yaml:3: layers[0].type: must be 'conv', 'depthwise' or 'fc', got 'convolution'; did you mean 'conv'?"
+        "error: net.yaml:3: layers[0].type: must be 'conv', 'depthwise', 'fc' or 'gemm', got 'convolution'; did you mean 'conv'?"
     ],
 )
 bad_network(

@@ -55,6 +55,18 @@ def touched(size: int, taps: int, stride: int) -> list[set[int]]:
     return [set(range(start, start + taps)) for start in starts]
 
 
+def test_readings_of_a_product_are_the_same_work_in_other_rows_and_columns() -> None:
+    product = make(kind="gemm", H=12, W=1, R=1, S=1)
+    assert [(layer.E, layer.F) for layer in product.readings] == [
+        (12, 1), (6, 2), (4, 3), (3, 4), (2, 6), (1, 12),
+    ]  # fmt: skip
+    for layer in product.readings:
+        assert layer.macs_per_image == product.macs_per_image
+        assert layer.readings == product.readings
+        assert layer_from_dict(layer_to_dict(layer)) == layer
+    assert make().readings == (make(),)
+
+
 @given(layers())
 def test_ofmap_and_touched_ifmap_are_those_of_sliding_the_windows(layer: Layer) -> None:
     rows = touched(layer.padded_rows, layer.R, layer.U)
@@ -166,7 +178,11 @@ def test_rows_between_windows_are_never_touched_where_the_stride_exceeds_the_fil
             "R: must be the 7 rows of the padded ifmap in fc, got 3",
         ),
         ({"kind": "fc", "R": 6}, "S: must be the 8 columns of the padded ifmap in fc, got 5"),
-        ({"kind": "pool"}, "kind: must be one of conv, depthwise, fc, got 'pool'"),
+        (
+            {"kind": "gemm", "R": 1, "S": 1, "U": 2, "pad_left": 1},
+            "U: must be 1 in gemm, got 2\nlayer 'L': pad_left: must be 0 in gemm, got 1",
+        ),
+        ({"kind": "pool"}, "kind: must be one of conv, depthwise, fc, gemm, got 'pool'"),
         ({"ifmap_zero_fraction": 1.01}, "ifmap_zero_fraction: must be between 0 and 1, got 1.01"),
         (
             {"ofmap_zero_fraction": float("nan")},

@@ -200,6 +200,30 @@ def test_a_network_that_does_not_exist(name: str, message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_a_product_of_matrices() -> None:
+    text = "network: n\nlayers:\n  - {name: FF, type: gemm, M: 6, K: 5, N: 4, batch: 3}\n"
+    (layer,) = network_from_document(parse_document(text, "n.yaml")).layers
+    assert (layer.kind, layer.G, layer.Mg, layer.C, layer.E, layer.F) == ("gemm", 3, 4, 5, 6, 1)
+    assert layer.macs_per_image == 3 * 6 * 5 * 4
+
+
+def test_faults_of_a_product_stand_at_its_own_keys() -> None:
+    text = (
+        "network: n\nlayers:\n"
+        "  - {name: A, type: gemm, M: 6, K: 5, n: 4}\n"
+        "  - {name: B, type: gemm, M: 6, K: 5, N: 60000, batch: 2}\n"
+        "  - {name: C, type: gemm, M: 65536, K: 65536, N: 65536}\n"
+    )
+    with pytest.raises(InputError) as refused:
+        network_from_document(parse_document(text, "n.yaml"))
+    assert str(refused.value).splitlines()[:3] == [
+        "n.yaml:3: layers[0].N: missing; columns of the right matrix and of the product",
+        "n.yaml:3: layers[0]: unknown key 'n'; did you mean 'N'?",
+        "n.yaml:4: layers[1].N: must be 65536 or less, got 120000",
+    ]
+    assert "n.yaml:5: layers[2]: macs_per_image: must be" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("names", "chosen"),
     [
@@ -335,7 +359,7 @@ def test_an_entry_becomes_a_layer(entry: str, symbols: dict[str, object]) -> Non
         ("groups: 0", ["groups: must be 1 or more, got 0"]),
         (
             "type: cnv",
-            ["type: must be 'conv', 'depthwise' or 'fc', got 'cnv'; did you mean 'conv'?"],
+            ["type: must be 'conv', 'depthwise', 'fc' or 'gemm', got 'cnv'; did you mean 'conv'?"],
         ),
         ("type: depthwise, groups: 2", ["groups: must be the 4 channels in depthwise, got 2"]),
         (
