@@ -41,6 +41,7 @@ from traces.schema import (
     digest_of_pieces,
     template_memory,
 )
+from traces.stalls import NEEDED, PassSpans, ReplayError, Spans
 from workloads.document import json_memory, read_json, unknown_name
 
 Ints = NDArray[np.int64]
@@ -240,10 +241,10 @@ class Trace:
         return {name: int(self._templates[name][number]) for name in SHAPE_FIELDS}
 
     def event_count(self, layer: LayerTrace) -> int:
-        """Events of a layer, expanded: every pass in full."""
+        """Events of a layer's passes, each pass in full; its tiles are none of them."""
         rows = np.diff(self._templates["steps_end"], prepend=0)
         used, times = np.unique(layer.passes["template"], return_counts=True)
-        total = len(layer.tiles)
+        total = 0
         for number, many in zip(used.tolist(), times.tolist(), strict=True):
             template = self.template(number)
             total += many * int(rows[number])
@@ -294,6 +295,30 @@ class Trace:
         while len(self._cache) > 1 and sum(t.rows for t in self._cache.values()) > CACHED_ROWS:
             self._cache.popitem(last=False)
         return template
+
+    @property
+    def causes_told(self) -> bool:
+        """Whether all events were recorded that say what PEs wait for."""
+        return set(NEEDED) <= set(self.restricted.get("blocks", NEEDED))
+
+    def spans(self, number: int, pe: tuple[int, int] | None = None) -> dict[tuple[int, int], Spans]:
+        """Return what each PE does in a template's pass, or one of them, by (row, column).
+
+        Raises:
+            ValueError: the blocks that say so were not recorded.
+            TraceError: its events contradict each other.
+
+        """
+        if not self.causes_told:
+            raise ValueError(
+                "what PEs wait for follows from events of the PEs and of the NoC, and only blocks "
+                f"of {', '.join(self.restricted['blocks'])} were recorded"
+            )
+        found = PassSpans(self.template(number), self.layout)
+        try:
+            return found.everywhere() if pe is None else {pe: found.of(*pe)}
+        except ReplayError as error:
+            raise self._damaged(f"template {number}: {error}") from None
 
     def _set_number(self, members: tuple[int, ...]) -> int:
         number = self._set_numbers.get(members)
@@ -393,13 +418,13 @@ class Trace:
         for layer in self.layers:
             if query.layers is not None and layer.number not in query.layers:
                 continue
-            for place in self._places(layer, query):
+            for place in self.places(layer, query):
                 events = self.pass_events(layer, place)
                 found = _matching(events, query)
                 if len(found):
                     yield found
 
-    def _places(self, layer: LayerTrace, query: Query) -> Iterator[int]:
+    def places(self, layer: LayerTrace, query: Query) -> Iterator[int]:
         """Places in the layer's table of passes that may have what the query wants."""
         table = layer.passes
         chosen = np.ones(len(table), bool)

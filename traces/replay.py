@@ -28,11 +28,11 @@ from traces.events import (
     GON,
     KINDS,
     Layout,
-    Stream,
     Template,
 )
 from traces.header import TraceError
 from traces.reader import LayerTrace, Trace
+from traces.stalls import PassSpans, ReplayError, streams_of
 from workloads.layer import layer_from_dict
 
 Ints = NDArray[np.int64]
@@ -53,10 +53,6 @@ ENTRIES = (
     *("spad.filter.read", "spad.filter.write", "spad.psum.read", "spad.psum.write"),
     *("mac.active", "mac.gated"),
 )
-
-
-class ReplayError(Exception):
-    """The events contradict each other: they are not those of a run."""
 
 
 @dataclass
@@ -114,14 +110,9 @@ class PassReplay:
         self.layout = layout
         self.figures = Figures.none(layout)
         self.figures.cycles = template.cycles
-        self.streams: defaultdict[tuple[int, str, str], list[Stream]] = defaultdict(list)
-        for place in range(len(template.streams)):
-            stream = template.stream(place)
-            key = stream.block, ACTIONS[stream.action], KINDS[stream.kind]
-            self.streams[key].append(stream)
+        self.streams = streams_of(template)
         self._blocks_of_sets = template.sets
         self._transfers()
-        self.arrivals = self._psum_arrivals()
         self._pes()
 
     # ---------------------------------------------------------------- words on their way
@@ -186,65 +177,24 @@ class PassReplay:
 
     # ---------------------------------------------------------------- PEs
 
-    def _psum_arrivals(self) -> dict[int, Ints]:
-        """By PE block, the cycle from which each incoming psum beat can be read."""
-        found: dict[int, Ints] = {}
-        first = self.layout.blocks - self.layout.pes
-        for (block, action, _), streams in self.streams.items():
-            if action == "send" and (block >= first or block == GIN_PSUM):
-                for stream in streams:
-                    for number in np.unique(stream.destination).tolist():
-                        mine = stream.destination == number
-                        ready = (stream.start + stream.duration)[mine]
-                        for member in self._blocks_of_sets[number]:
-                            found[member] = ready
-        return found
-
     def _pes(self) -> None:
         figures, template = self.figures, self.template
         stalls = figures.stalls
         stalls[CAUSES.index("clock_gated")] = template.cycles
         counts = figures.counts
         macs = new = psum_moves = fills = 0
+        spans = PassSpans(template, self.layout, self.streams)
         for pe in template.pes:
             at = int(pe["row"]), int(pe["column"])
             block = self.layout.pe(*at)
-            windows = self._one(block, "mac", "none")
-            takes = self._one(block, "accumulate", "psum")
-            fill = self.streams.get((block, "fill", "ifmap"), ())
-            fills += sum(int(s.words.sum()) for s in fill)
-            if windows is None or takes is None or len(takes.start) % len(windows.start):
-                raise ReplayError(f"{self.layout.name(block)} has windows without psums")
+            causes = spans.of(*at).cycles()
+            windows = spans.only(block, "mac", "none")
+            assert windows is not None  # there are no spans without
             count = len(windows.start)
             p, q, s = int(pe["p"]), int(pe["q"]), int(pe["s"])
             products = int(windows.words.sum())
-            done = windows.start + windows.duration + int(pe["bubble"])
-            begin = takes.start.reshape(count, -1)
-            end = begin + takes.duration.reshape(count, -1)
-            before = np.concatenate([done[:, None], end[:, :-1]], axis=1)
-            gap = begin - before
-            ready = self.arrivals.get(block)
-            waited = np.zeros_like(gap)
-            if ready is not None:
-                if ready.size != gap.size:
-                    raise ReplayError(f"{self.layout.name(block)} does not take in every psum")
-                waited = np.maximum(ready.reshape(gap.shape) - before, 0)
-            free = np.concatenate([[self._filters_there(pe)], end[:-1, -1]])
-            late = windows.start - free
-            if gap.min() < 0 or (gap - waited).min() < 0 or late.min() < 0:
-                raise ReplayError(f"{self.layout.name(block)} does two things at once")
-            causes = (
-                int(windows.duration.sum()) + count * int(pe["bubble"]),
-                int(takes.duration.sum()),
-                int(free[0]),
-                int(late.sum()),
-                int(waited.sum()),
-                int((gap - waited).sum()),
-                template.cycles - int(end[-1, -1]),
-                0,
-            )
-            if causes[CAUSES.index("idle")] < 0 or sum(causes) != template.cycles:
-                raise ReplayError(f"{self.layout.name(block)} works beyond the end of the pass")
+            fill = self.streams.get((block, "fill", "ifmap"), ())
+            fills += sum(int(stream.words.sum()) for stream in fill)
             stalls[(slice(None), *at)] = causes
             figures.macs[at] = products
             macs += products
@@ -257,28 +207,6 @@ class PassReplay:
         counts["spad.ifmap.read_new"] = new
         counts["spad.ifmap.write"] = fills
         counts["spad.psum.read"] = counts["spad.psum.write"] = psum_moves
-
-    def _one(self, block: int, action: str, kind: str) -> Stream | None:
-        found = self.streams.get((block, action, kind), [])
-        return found[0] if len(found) == 1 else None
-
-    def _filters_there(self, pe: Any) -> int:
-        """The cycle from which no window of a PE waits for a filter word."""
-        streams = self.streams.get((GIN_FILTER, "send", "filter"), [])
-        if streams and not self.template.shape["streamed"]:
-            return max(int(stream.start[-1] + stream.duration[-1]) for stream in streams)
-        block = self.layout.pe(int(pe["row"]), int(pe["column"]))
-        p, q, s = int(pe["p"]), int(pe["q"]), int(pe["s"])
-        for stream in streams:
-            if block not in self._blocks_of_sets[int(stream.destination[0])]:
-                continue
-            there = np.repeat(stream.start + stream.duration, stream.words)
-            if len(there) != p * q * s:
-                break
-            f, c, x = np.meshgrid(np.arange(p), np.arange(q), np.arange(s), indexing="ij")
-            used = (x * q + c) * p + f
-            return max(0, int((there.reshape(p, q, s) - used).max()))
-        raise ReplayError(f"the filters of {self.layout.name(block)} do not fit it")
 
     # ---------------------------------------------------------------- words
 

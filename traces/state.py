@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from traces.events import (
     ACTION,
     ACTIONS,
+    CAUSES,
     DRAM,
     FIRST_PE,
     GIN_FILTER,
@@ -34,6 +35,7 @@ from traces.events import (
     Template,
 )
 from traces.reader import Events, LayerTrace, Trace
+from traces.stalls import Spans
 from workloads.document import shown
 
 Ints = NDArray[np.int64]
@@ -104,6 +106,52 @@ class PassView:
             found = self._levels[name] = _summed(list(self._moves(name)))
         return found
 
+    def contents(self, name: str, cycle: int) -> list[int] | None:
+        """Return the words of a FIFO or spad of a PE in a cycle; None where no words were recorded.
+
+        The word that came first stands first.
+        """
+        plain, _, place = name.partition("(")
+        row, column = map(int, place.rstrip(")").split(","))
+        came = self._words(plain, self.layout.pe(row, column), self.layout.link(row, column))
+        if came is None:
+            return None
+        left = [(when, words) for when, words in self._moves(name) if len(words) and words[0] < 0]
+        gone = -sum(int(words[when <= cycle].sum()) for when, words in left)
+        held: list[int] = came[gone : gone + self.level(name, cycle)].tolist()
+        return held
+
+    def _words(self, name: str, block: int, link: int) -> Ints | None:
+        """All words that come to a place of a PE in the pass, in order."""
+        if name == "fifo.psum_out":
+            ways = [*self._all(link, "send", "psum"), *self._all(GON, "send", "psum")]
+            mine = [stream.block == link or self._own(stream, block) for stream in ways]
+        else:
+            ways = {
+                "fifo.psum_in": [*self._all(GIN_PSUM, "send", "psum"), *self._links],
+                "spad.filter": self._all(GIN_FILTER, "send", "filter"),
+            }.get(name, self._all(GIN_IFMAP, "send", "ifmap"))
+            sets = self._sets_with(block)
+            mine = [np.isin(stream.destination, sets) for stream in ways]
+        words, when = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for stream, rows in zip(ways, mine, strict=True):
+            if not np.any(rows):
+                continue
+            if stream.data is None:
+                return None
+            chosen = np.repeat(np.broadcast_to(rows, stream.start.shape), stream.words)
+            words.append(stream.data[chosen])
+            when.append(np.repeat(stream.start, stream.words)[chosen])
+        return np.concatenate(words)[np.argsort(np.concatenate(when), kind="stable")]
+
+    def _own(self, stream: Stream, block: int) -> NDArray[np.bool_]:
+        """Which psums of the GON come from a PE."""
+        own = [n for n, members in enumerate(self.template.sets) if members == (block,)]
+        return np.isin(stream.source, own)
+
+    def _sets_with(self, block: int) -> list[int]:
+        return [number for number, members in enumerate(self.template.sets) if block in members]
+
     def _moves(self, name: str) -> Iterator[Level]:
         """(cycle from which it holds, words) of all that comes (+) and leaves (-)."""
         plain, _, place = name.partition("(")
@@ -164,9 +212,8 @@ class PassView:
                 yield stream.start + stream.duration, stream.words
             for stream in self._all(link, "send", "psum"):
                 yield stream.start + 1, -stream.words
-            own = [n for n, members in enumerate(self.template.sets) if members == (block,)]
             for stream in self._all(GON, "send", "psum"):
-                mine = np.isin(stream.source, own)
+                mine = self._own(stream, block)
                 yield stream.start[mine] + 1, -stream.words[mine]
 
     @cached_property
@@ -175,7 +222,7 @@ class PassView:
         return [s for key, found in self._streams.items() if key[0] >= first for s in found]
 
     def _reaching(self, streams: list[Stream], block: int) -> Iterator[Level]:
-        sets = [number for number, members in enumerate(self.template.sets) if block in members]
+        sets = self._sets_with(block)
         for stream in streams:
             mine = np.isin(stream.destination, sets)
             if mine.any():
@@ -280,7 +327,11 @@ def _reached(layout: Layout, members: tuple[int, ...], way: str) -> int:
 
 @dataclass(frozen=True)
 class Condition:
-    """`NAME OP NUMBER`: a ledger entry since the layer began, a level, `cycle` or `pass`."""
+    """`NAME OP NUMBER`: a ledger entry since the layer began, a level, a cause, `cycle` or `pass`.
+
+    A cause of a PE, such as `waiting_psum_in(3,4)`, is the cycles for which the PE has been at it
+    without a break, this one included: 0 where it does something else, and anew in each pass.
+    """
 
     name: str
     op: str
@@ -293,9 +344,40 @@ class Condition:
         """Whether it holds of a value, or of each value of an array."""
         return OPERATORS[self.op](value, self.number)
 
+    @property
+    def cause(self) -> tuple[int, int, int] | None:
+        """The number of the cause in `CAUSES`, and row and column of its PE; None of all else."""
+        plain, _, place = self.name.partition("(")
+        if plain not in CAUSES:
+            return None
+        row, column = map(int, place.rstrip(")").split(","))
+        return CAUSES.index(plain), row, column
+
+    def begins(self, spans: Spans, cause: int) -> Ints:
+        """Return the cycles of a pass in which it begins to hold of a cause, in order."""
+        steps: list[tuple[int, int]] = []
+        for found, start, cycles in zip(
+            spans.cause.tolist(), spans.start.tolist(), spans.duration.tolist(), strict=True
+        ):
+            if found != cause:
+                parts = [(0, cycles)] if self.holds(0) else []
+            else:  # in cycle k of the span, from 0, the value is k + 1
+                parts = {
+                    "==": [(self.number - 1, self.number)],
+                    "!=": [(0, self.number - 1), (self.number, cycles)],
+                    ">=": [(self.number - 1, cycles)],
+                    ">": [(self.number, cycles)],
+                    "<=": [(0, self.number)],
+                    "<": [(0, self.number - 1)],
+                }[self.op]
+            inside = [(max(low, 0), min(high, cycles)) for low, high in parts]
+            steps += [(start + low, start + high) for low, high in inside if low < high]
+        ends = {end for _, end in steps}
+        return np.array([begin for begin, _ in steps if begin not in ends], np.int64)
+
 
 def parse_condition(text: str) -> Condition:
-    """Read a condition such as `glb.psum.read > 1000` or `fifo.psum_in(3,4) >= 8`.
+    """Read a condition: `glb.psum.read > 1000`, `fifo.psum_in(3,4) >= 8`, `idle(0,0) > 9`.
 
     Raises:
         ValueError: it is none.
@@ -305,14 +387,15 @@ def parse_condition(text: str) -> Condition:
     if found is None:
         raise ValueError(
             f"{shown(text)} is no condition; one is NAME OP NUMBER, such as "
-            "'glb.psum.read > 1000', 'cycle >= 500' or 'fifo.psum_in(3,4) >= 8'"
+            "'glb.psum.read > 1000', 'cycle >= 500', 'fifo.psum_in(3,4) >= 8' or "
+            "'waiting_psum_in(3,4) > 10'"
         )
     name = found["name"]
-    levels = name in PE_LEVELS
+    levels = name in (*PE_LEVELS, *CAUSES)
     if levels != (found["row"] is not None):
         raise ValueError(f"{name}: {'needs a PE, (ROW,COLUMN)' if levels else 'has no PE'}")
     if not levels and name not in (*countable(), *LINE_LEVELS, "cycle", "pass"):
-        near = get_close_matches(name, (*countable(), *LINE_LEVELS, *PE_LEVELS), n=3)
+        near = get_close_matches(name, (*countable(), *LINE_LEVELS, *PE_LEVELS, *CAUSES), n=3)
         raise ValueError(
             f"{name!r} cannot be watched" + (f"; did you mean {', '.join(near)}?" if near else "")
         )
@@ -321,18 +404,33 @@ def parse_condition(text: str) -> Condition:
     return Condition(name, found["op"], int(found["number"]))
 
 
-def first_hold(
-    trace: Trace, layer: LayerTrace, condition: Condition, after: tuple[int, int] = (-1, -1)
-) -> tuple[int, int] | None:
-    """Where in a layer a condition first holds: (place of the pass, row of its events), or None.
+class Hold(NamedTuple):
+    """Where a condition holds: place of the pass, row of its events, and cycle of the layer.
 
-    The row is the event that makes it hold, or the first one in the cycle in which it does. `after`
-    is a place to look behind.
+    The row is the event that makes it hold, or the first one in the cycle in which it does. A cause
+    is told where it begins to hold, if that is between two events at the one before.
+    """
+
+    place: int
+    row: int
+    cycle: int
+
+
+def first_hold(
+    trace: Trace, layer: LayerTrace, condition: Condition, after: tuple[int, ...] = (-1, -1)
+) -> Hold | None:
+    """Return where in a layer a condition first holds; None where it never does.
+
+    `after` is a `Hold`, or its place and row, to look behind.
 
     Raises:
-        ValueError: it is of a PE that the array does not have.
+        ValueError: it is of a PE that the array does not have, or of a cause, and the blocks that
+            tell causes were not recorded.
+        TraceError: events contradict each other.
 
     """
+    if condition.cause is not None:
+        return _first_cause(trace, layer, condition, after)
     total = 0
     name = condition.name
     if name.endswith(")"):
@@ -386,7 +484,34 @@ def first_hold(
         if place == after[0]:
             rows = rows[rows > after[1]]
         if not behind and len(rows):
-            return place, int(rows[0])
+            return Hold(place, int(rows[0]), int(events.start[rows[0]]))
+    return None
+
+
+def _first_cause(
+    trace: Trace, layer: LayerTrace, condition: Condition, after: tuple[int, ...]
+) -> Hold | None:
+    """`first_hold` of a cause: where it begins to hold, which may be between two events."""
+    assert condition.cause is not None
+    cause, *at = condition.cause
+    trace.layout.parse(f"pe({at[0]},{at[1]})")
+    spans: dict[int, Spans] = {}
+    for place in range(max(after[0], 0), len(layer.passes)):
+        row = layer.passes[place]
+        number = int(row["template"])
+        if number not in spans:
+            spans[number] = trace.spans(number, (at[0], at[1]))[at[0], at[1]]
+        first = condition.begins(spans[number].lasting(int(row["cycles"])), cause)
+        if not len(first):
+            continue
+        starts = trace.pass_events(layer, place).start - int(row["start"])
+        if place == after[0] and after[1] >= 0:
+            cycle = after[2] - int(row["start"]) if len(after) > 2 else int(starts[after[1]])
+            first = first[first > cycle]
+        if len(first) and len(starts):
+            cycle = int(first[0])
+            last = max(int(np.searchsorted(starts, cycle, side="right")) - 1, 0)
+            return Hold(place, last, int(row["start"]) + cycle)
     return None
 
 

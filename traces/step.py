@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from traces.events import ACTION, ACTIONS, BLOCKS, DRAM, FIRST_PE, GLB, KINDS
+from traces.events import ACTION, ACTIONS, BLOCKS, CAUSES, DRAM, FIRST_PE, GLB, KINDS
 from traces.reader import Events, LayerTrace, Query, Trace, matching_rows
+from traces.stalls import Spans
 from traces.state import Condition, PassView, event_text, first_hold, state_text
 
 HELP = """n [COUNT]   the next event
 p [COUNT]   the event before
 g CYCLE     the first event of the layer at or after this cycle
-b EXPR      go on to where EXPR holds next, such as glb.psum.read > 1000
+b EXPR      go on to where EXPR holds next, such as waiting_psum_in(3,4) > 10
 s           the state once more
-f ROW,COL   everything that a PE holds
+f ROW,COL   what a PE does and holds, with its words where the trace has them
 q           the end"""
+SHOWN_WORDS = 64  # of a FIFO or spad
 
 
 @dataclass
@@ -30,8 +33,10 @@ class Stepper:
     query: Query
     place: int = 0
     row: int = -1
+    _now: int | None = None  # where a condition holds between two events
     _events: dict[int, tuple[Events, list[int]]] = field(default_factory=dict)
     _views: dict[int, PassView] = field(default_factory=dict)
+    _spans: dict[int, dict[tuple[int, int], Spans]] = field(default_factory=dict)
 
     def _of(self, place: int) -> tuple[Events, list[int]]:
         """The events of a pass, and which of them the query wants."""
@@ -59,7 +64,7 @@ class Stepper:
             wanted = self._of(place)[1]
             at = bisect_right(wanted, row) if step > 0 else bisect_left(wanted, row) - 1
             if 0 <= at < len(wanted):
-                self.place, self.row = place, wanted[at]
+                self.place, self.row, self._now = place, wanted[at], None
                 return True
             place += step
             row = -1 if step > 0 else 1 << 62
@@ -79,10 +84,11 @@ class Stepper:
 
     def find(self, condition: Condition) -> bool:
         """Go on to where a condition holds next."""
-        found = first_hold(self.trace, self.layer, condition, (self.place, self.row))
+        after = (self.place, self.row) if self._now is None else (self.place, self.row, self._now)
+        found = first_hold(self.trace, self.layer, condition, after)
         if found is None:
             return False
-        self.place, self.row = found
+        self.place, self.row, self._now = found
         return True
 
     @property
@@ -97,8 +103,27 @@ class Stepper:
 
     @property
     def cycle(self) -> int:
-        """The cycle of the event, from the start of its pass."""
-        return int(self.events.start[self.row]) - int(self.layer.passes[self.place]["start"])
+        """The cycle that is looked at, from the start of its pass."""
+        return self._cycle - int(self.layer.passes[self.place]["start"])
+
+    @property
+    def _cycle(self) -> int:
+        """The same of the layer: that of the event, or one behind it where a condition holds."""
+        return int(self.events.start[self.row]) if self._now is None else self._now
+
+    @property
+    def spans(self) -> dict[tuple[int, int], Spans] | None:
+        """What each PE does in the pass; None where the events that say so were not recorded."""
+        one = self.layer.passes[self.place]
+        number = int(one["template"])
+        if number not in self._spans:
+            self._spans.clear()
+            try:
+                self._spans[number] = self.trace.spans(number)
+            except ValueError:
+                return None
+        cycles = int(one["cycles"])
+        return {at: spans.lasting(cycles) for at, spans in self._spans[number].items()}
 
     def here(self) -> Iterator[str]:
         """The event, what else goes on in that cycle, and what the machine holds."""
@@ -108,7 +133,9 @@ class Stepper:
             f"{self.layer.name} pass {index}, event {self.row + 1} of {len(events)}: "
             f"{event_text(self.trace, events, self.row)}"
         )
-        now = int(events.start[self.row])
+        now = self._cycle
+        if now != int(events.start[self.row]):
+            yield f"cycle {now}, behind this event:"
         live = (events.start <= now) & (events.start + events.duration > now)
         for block, name in ((DRAM, "dram"), (GLB, "glb")):
             yield f"{name}: {self._doing(np.flatnonzero(live & (events.block == block)))}"
@@ -116,15 +143,12 @@ class Stepper:
         yield f"buses: {self._doing(np.flatnonzero(live & buses))}"
         layout = self.trace.layout
         pes = (events.block >= FIRST_PE) & (events.block < FIRST_PE + layout.pes)
-        busy = {
-            what: int((live & pes & (events.action == ACTION[action])).sum())
-            for action, what in (
-                ("mac", "compute"),
-                ("accumulate", "accumulate"),
-                ("fill", "fill their spad"),
-            )
-        }
-        yield "PEs: " + ", ".join(f"{count} {name}" for name, count in busy.items())
+        filling = int((live & pes & (events.action == ACTION["fill"])).sum())
+        spans = self.spans
+        if spans is not None:
+            doing = Counter(CAUSES[found.at(self.cycle)[0]] for found in spans.values())
+            busy = ", ".join(f"{doing[cause]} {cause}" for cause in CAUSES if doing[cause])
+            yield f"PEs: {busy}; {filling} fill their spad"
         yield from state_text(self.view, self.cycle, self.trace.description["machine"])
 
     def _doing(self, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> str:
@@ -141,5 +165,24 @@ class Stepper:
         view = self.view
         if (row, column) not in view.pes:
             return f"PE ({row},{column}) is not used in this pass"
+        lines = []
+        spans = self.spans
+        if spans is not None:
+            cause, since = spans[row, column].at(self.cycle)
+            begin = int(self.layer.passes[self.place]["start"])
+            cycles = self.cycle - since + 1
+            lines.append(f"{CAUSES[cause]}({row},{column}) {cycles}: since cycle {since + begin}")
         names = [n for n in view.names() if n.endswith(f"({row},{column})")]
-        return ", ".join(f"{name} {view.level(name, self.cycle)}" for name in names)
+        words = {name: view.contents(name, self.cycle) for name in names}
+        if all(found is None for found in words.values()):
+            return "\n".join([*lines, ", ".join(f"{n} {view.level(n, self.cycle)}" for n in names)])
+        for name, found in words.items():
+            lines.append(f"{name} {view.level(name, self.cycle)}{_words_text(found)}")
+        return "\n".join(lines)
+
+
+def _words_text(words: list[int] | None) -> str:
+    if not words:
+        return "" if words is not None else ": words not recorded"
+    more = f" and {len(words) - SHOWN_WORDS} more" if len(words) > SHOWN_WORDS else ""
+    return f": {' '.join(map(str, words[:SHOWN_WORDS]))}{more}"

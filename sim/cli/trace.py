@@ -210,7 +210,8 @@ def _info(found: Trace) -> Iterator[str]:
 @click.option(
     "--break", "expression", metavar="EXPR",
     help="Stop at the first event of a layer where this holds: a ledger entry, level, cycle or "
-    "pass against a number, as in 'glb.psum.read > 1000' or 'fifo.psum_in(3,4) >= 8'.",
+    "pass against a number, as in 'glb.psum.read > 1000' or 'fifo.psum_in(3,4) >= 8'; or what a PE "
+    "does, and for how many cycles by now, as in 'waiting_psum_in(3,4) > 10'.",
 )  # fmt: skip
 @_told
 def replay(
@@ -316,7 +317,7 @@ def _print_events(found: Trace, query: Query, limit: int) -> None:
     from traces.export import select
     from traces.state import event_text
 
-    chosen = select(found, query, limit)
+    chosen = select(found, query, limit, stalls=False)
     for row in range(len(chosen.events)):
         layer = found.layers[int(chosen.events.layer[row])].name
         place = f"{layer} pass {int(chosen.events.pass_[row])}"
@@ -488,7 +489,8 @@ def export(
 ) -> None:  # fmt: skip
     """Write events of one layer of FILE for a viewer or another program.
 
-    A cycle stays a cycle: one unit of time of the written file is one core cycle.
+    A cycle stays a cycle: one unit of time of the written file is one core cycle. What PEs wait for
+    in these cycles is written, too, unless --action or --type choose some events.
     """
     from traces.export import DEFAULT_EVENTS, WRITERS, one_layer, select
 
@@ -502,7 +504,13 @@ def export(
         query = _query(found, chosen_layer.name, first, last, block, pe, action, kind)
         target.check()
         chosen = select(found, query, limit or DEFAULT_EVENTS[form])
-        target.write_binary(lambda out: WRITERS[form](found, chosen_layer, chosen.events, out))
+        target.write_binary(lambda out: WRITERS[form](found, chosen_layer, chosen, out))
+        if not found.causes_told:
+            click.echo(
+                "note: stalls are left out: they follow from events of the PEs and of the NoC, and "
+                f"only blocks of {', '.join(found.restricted['blocks'])} were recorded",
+                err=True,
+            )
         if chosen.cut:
             click.echo(
                 f"note: the first {len(chosen.events)} events, to cycle "
@@ -510,7 +518,8 @@ def export(
                 "--block, or more with --limit",
                 err=True,
             )
-    click.echo(f"{target.name}: {len(chosen.events)} events")
+    stalls = f", {len(chosen.stalls)} stalls of PEs" if len(chosen.stalls) else ""
+    click.echo(f"{target.name}: {len(chosen.events)} events{stalls}")
 
 
 @trace.command(short_help="Save what is whole of a killed run's trace.")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,9 @@ import pytest
 from recording import lenet5, opened, record
 
 from sim.run import Prepared, Values
-from traces.events import ACTIONS, KINDS
-from traces.export import WRITERS, one_layer, select
-from traces.reader import Events, Trace
+from traces.events import ACTIONS, CAUSES, KINDS
+from traces.export import WRITERS, Selected, one_layer, select
+from traces.reader import Trace
 
 vcd_reader = pytest.importorskip("vcd.reader")
 
@@ -28,18 +29,29 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def exported(trace: Trace, form: str, *, most: int = 10**9) -> tuple[Events, bytes]:
+def exported(trace: Trace, form: str, *, most: int = 10**9) -> tuple[Selected, bytes]:
     out = io.BytesIO()
-    events = select(trace, trace.query(), most).events
-    WRITERS[form](trace, trace.layers[0], events, out)
-    return events, out.getvalue()
+    chosen = select(trace, trace.query(), most)
+    WRITERS[form](trace, trace.layers[0], chosen, out)
+    return chosen, out.getvalue()
+
+
+def run_cycles(path: Path) -> Iterator[tuple[tuple[int, int], dict[str, int]]]:
+    """By PE, the cycles of each cause, as the run itself counted them."""
+    with opened(path) as trace:
+        said = trace.layers[0].result
+        assert said is not None
+        for row in range(trace.layout.rows):
+            for column in range(trace.layout.columns):
+                yield (row, column), {c: said["pe_cycles"][c][row][column] for c in CAUSES}
 
 
 def test_csv(path: Path) -> None:
     with opened(path) as trace:
-        events, raw = exported(trace, "csv")
+        chosen, raw = exported(trace, "csv")
+        events, stalls = chosen.events, chosen.stalls
         lines = list(csv.DictReader(io.StringIO(raw.decode())))
-        assert len(lines) == len(events)
+        assert len(lines) == len(events) + len(stalls)
         for row in (0, 1000, len(events) - 1):
             line = lines[row]
             assert int(line["start_cycle"]) == events.start[row]
@@ -49,6 +61,15 @@ def test_csv(path: Path) -> None:
             assert len(line["destination"].split()) == len(members)
         words = [int(word) for line in lines for word in line["data"].split()]
         assert words == events.data.tolist()
+    # The cycles of every cause of every PE are those of the run, bubbles apart.
+    spent: Counter[tuple[str, str]] = Counter()
+    for line in lines:
+        spent[line["block"], line["cause"]] += int(line["duration_cycles"])
+        assert line["cause"] or not line["block"].startswith("pe") or line["action"] == "fill"
+    for (row, column), cycles in run_cycles(path):
+        for cause, told in cycles.items():
+            if cause != "computing":
+                assert spent[f"pe({row};{column})", cause] == told
 
 
 def test_the_first_events_of_a_query(path: Path) -> None:
@@ -86,7 +107,8 @@ def test_csv_is_no_formula(tmp_path: Path) -> None:
 
 def test_npz(path: Path, tmp_path: Path) -> None:
     with opened(path) as trace:
-        events, raw = exported(trace, "npz")
+        chosen, raw = exported(trace, "npz")
+        events, stalls = chosen.events, chosen.stalls
         (tmp_path / "e.npz").write_bytes(raw)
         with np.load(tmp_path / "e.npz", allow_pickle=False) as found:
             assert np.array_equal(found["start"], events.start)
@@ -98,24 +120,32 @@ def test_npz(path: Path, tmp_path: Path) -> None:
             deliveries = trace.layers[0].result
             assert deliveries is not None
             assert reached.sum() == deliveries["entries"]["noc.gin_ifmap.deliveries"]
+            assert np.array_equal(found["stall_start"], stalls.start)
+            idle = found["cause_names"][found["stall_cause"]] == "idle"
+            told = sum(map(sum, deliveries["pe_cycles"]["idle"]))
+            assert found["stall_duration"][idle].sum() == told
 
 
 def test_perfetto_event_by_event(path: Path) -> None:
     """By the rules of the Chrome trace format: each track has a name, slices do not overlap."""
     with opened(path) as trace:
-        events, raw = exported(trace, "perfetto")
+        chosen, raw = exported(trace, "perfetto")
+        events, stalls = chosen.events, chosen.stalls
     found = json.loads(raw)
     assert "core cycle" in found["otherData"]["time unit"]
-    slices = [entry for entry in found["traceEvents"] if entry["ph"] == "X"]
+    every = [entry for entry in found["traceEvents"] if entry["ph"] == "X"]
+    slices = [entry for entry in every if entry["cat"] != "stalls"]
+    waits = [entry for entry in every if entry["cat"] == "stalls"]
     meta = [entry for entry in found["traceEvents"] if entry["ph"] == "M"]
-    assert len(slices) + len(meta) == len(found["traceEvents"])
+    assert len(every) + len(meta) == len(found["traceEvents"])
+    assert len(waits) == len(stalls)
     assert len(slices) == len(events)
     tracks = {(m["pid"], m["tid"]): m["args"]["name"] for m in meta if m["name"] == "thread_name"}
     processes = {m["pid"] for m in meta if m["name"] == "process_name"}
     assert len(set(tracks.values())) == len(tracks)
     ends: dict[tuple[int, int], int] = {}
     counted: Counter[str] = Counter()
-    for entry in sorted(slices, key=lambda entry: entry["ts"]):
+    for entry in sorted(every, key=lambda entry: entry["ts"]):
         track = entry["pid"], entry["tid"]
         assert track in tracks
         assert entry["pid"] in processes
@@ -123,11 +153,17 @@ def test_perfetto_event_by_event(path: Path) -> None:
         assert 0 <= entry["dur"] <= entry["args"]["cycles"]
         assert entry["ts"] >= ends.get(track, 0)
         ends[track] = entry["ts"] + entry["dur"]
-        counted[entry["name"]] += 1
+        counted[entry["name"]] += entry["cat"] != "stalls"
     expected: Counter[str] = Counter()
     for action, kind in zip(events.action.tolist(), events.kind.tolist(), strict=True):
         expected[ACTIONS[action] if not kind else f"{ACTIONS[action]} {KINDS[kind]}"] += 1
-    assert counted == expected
+    assert +counted == expected
+    waited: Counter[tuple[str, str]] = Counter()
+    for entry in waits:
+        waited[tracks[entry["pid"], entry["tid"]], entry["name"]] += entry["dur"]
+    for (row, column), cycles in run_cycles(path):
+        for cause in CAUSES[2:]:
+            assert waited[f"pe({row},{column})", cause] == cycles[cause]
     assert "pe(3,4)" in tracks.values()
     assert "glb psum write" in tracks.values()
 
@@ -135,7 +171,8 @@ def test_perfetto_event_by_event(path: Path) -> None:
 def test_vcd_event_by_event(path: Path) -> None:
     """pyvcd's reader; the counter of each track comes to its number of events."""
     with opened(path) as trace:
-        events, raw = exported(trace, "vcd")
+        chosen, raw = exported(trace, "vcd")
+        events, stalls = chosen.events, chosen.stalls
         pe_macs = int(
             (
                 (events.block == trace.layout.pe(3, 4)) & (events.action != ACTIONS.index("fill"))
@@ -147,6 +184,8 @@ def test_vcd_event_by_event(path: Path) -> None:
     last: dict[str, object] = {}
     comments = []
     now, times = -1, 0
+    waited: Counter[tuple[str, str]] = Counter()
+    since: dict[str, tuple[str, int]] = {}
     for token in vcd_reader.tokenize(io.BytesIO(raw)):
         if token.kind is kinds.SCOPE:
             scopes.append(token.data.ident)
@@ -163,25 +202,37 @@ def test_vcd_event_by_event(path: Path) -> None:
             now = token.data
         elif token.kind in (kinds.CHANGE_SCALAR, kinds.CHANGE_VECTOR):
             last[token.data.id_code] = token.data.value
+        elif token.kind is kinds.CHANGE_STRING:
+            pe = names[token.data.id_code]
+            assert pe[-1] == "stall"
+            cause, begin = since.get(token.data.id_code, ("none", now))
+            waited[pe[-2], cause] += now - begin
+            since[token.data.id_code] = token.data.value, now
     assert scopes == []
     assert any("1 core cycle" in text for text in comments)
     assert len(set(names.values())) == len(names)
-    by_name = {name: last[code] for code, name in names.items()}
+    by_name = {name: last[code] for code, name in names.items() if name[-1] != "stall"}
+    assert {cause for cause, _ in since.values()} == {"none"}
+    for (row, column), cycles in run_cycles(path):
+        for cause in CAUSES[2:]:
+            assert waited[f"pe_{row}_{column}", cause] == cycles[cause]
     counts = [int(str(v)) for name, v in by_name.items() if name[-1] == "events"]
     assert sum(counts) == len(events)
     assert by_name["eyeriss", "PEs", "pe_3_4", "events"] == pe_macs
     assert {str(v) for name, v in by_name.items() if name[-1] == "busy"} == {"0"}
-    assert now == int((events.start + events.duration).max())
+    assert now == max(int((one.start + one.duration).max()) for one in (events, stalls))
     assert times > 1000
 
 
 @pytest.mark.parametrize("form", sorted(WRITERS))
 def test_a_limit_and_nothing_at_all(path: Path, form: str) -> None:
     with opened(path) as trace:
-        events, raw = exported(trace, form, most=100)
-        assert len(events) == 100
+        chosen, raw = exported(trace, form, most=100)
+        assert len(chosen.events) == 100
+        assert len(chosen.stalls)
+        assert (chosen.stalls.start + chosen.stalls.duration).max() <= chosen.events.start.max()
         assert raw
-        none = trace.events(layer="C3", cycles=(10**9, 10**9 + 1))
+        none = select(trace, trace.query(layer="C3", cycles=(10**9, 10**9 + 1)), 100)
         out = io.BytesIO()
         WRITERS[form](trace, trace.layers[0], none, out)
         assert out.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,9 +13,12 @@ import traces
 from hw_models.load import load_hardware
 from sim.recorder import TraceRecorder
 from sim.run import Prepared, Values, prepare, simulate
+from traces.events import CAUSES
+from traces.export import select
 from traces.reader import Query, Trace
 from traces.state import (
     Condition,
+    Hold,
     PassView,
     amounts,
     countable,
@@ -26,8 +29,10 @@ from traces.step import Stepper
 
 
 @contextmanager
-def recorded(folder: Path, prepared: Prepared, values: Values | None = None) -> Iterator[Trace]:
-    with TraceRecorder(folder / "t", prepared, values=values) as recorder:
+def recorded(
+    folder: Path, prepared: Prepared, values: Values | None = None, blocks: Sequence[str] = ()
+) -> Iterator[Trace]:
+    with TraceRecorder(folder / "t", prepared, values=values, blocks=blocks) as recorder:
         simulate(prepared, values=values, observers=[recorder])
     with traces.open(folder / "t") as found:
         yield found
@@ -110,7 +115,7 @@ def test_a_condition_first_holds_where_a_count_says(trace: Trace) -> None:
     layer = trace.layer("C3")
     found = first_hold(trace, layer, parse_condition("glb.psum.write > 900"))
     assert found is not None
-    place, row = found
+    place, row, _ = found
     events = trace.events(layer="C3", block="glb", action="write")
     sums = np.cumsum(events.words)
     expected = int(np.flatnonzero(sums > 900)[0])
@@ -169,7 +174,104 @@ def test_a_condition_holds_where_its_definition_says(slow: Trace, text: str) -> 
     behind = [(place, row) for place in range(-1, len(layer.passes)) for row in (-1, 700, 10**6)]
     for after in [*behind, *expected[:3], *expected[-3:]]:
         found = first_hold(slow, layer, condition, after)
-        assert found == next((place for place in expected if place > after), None), after
+        place = None if found is None else (found.place, found.row)
+        assert place == next((place for place in expected if place > after), None), after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("waiting_psum_in(0,1) > 3", "waiting_psum_in(0,1) == 2", "waiting_ifmap(1,0) >= 2"),
+        *("computing(4,3) < 2", "accumulating(0,0) != 0", "idle(0,2) > 1", "idle(0,0) <= 5"),
+        *("clock_gated(11,13) > 100", "clock_gated(0,0) > 0", "computing(0,0) != 3"),
+    ],
+)
+def test_a_cause_is_told_where_it_begins_to_hold(counts: Trace, text: str) -> None:
+    layer = counts.layer("F6")
+    condition = parse_condition(text)
+    plain, _, place = text.partition("(")
+    row, column = (int(part) for part in place.split(")")[0].split(","))
+    expected = []
+    for number, one in enumerate(layer.passes):
+        spans = counts.spans(int(one["template"]))[row, column].lasting(int(one["cycles"]))
+        held = False
+        for cycle in range(int(one["cycles"])):
+            cause, since = spans.at(cycle)
+            holds = bool(condition.holds(cycle - since + 1 if CAUSES[cause] == plain else 0))
+            if holds and not held:
+                expected.append((number, int(one["start"]) + cycle))
+            held = holds
+    found: list[Hold] = []
+    while len(found) < 100:
+        hold = first_hold(counts, layer, condition, found[-1] if found else (-1, -1))
+        if hold is None:
+            assert len(found) == len(expected)
+            break
+        found.append(hold)
+        starts = counts.pass_events(layer, hold.place).start
+        assert hold.row == max(int(np.searchsorted(starts, hold.cycle, side="right")) - 1, 0)
+    assert [(hold.place, hold.cycle) for hold in found] == expected[: len(found)]
+
+
+def test_causes_need_the_events_that_tell_them(tmp_path: Path) -> None:
+    prepared = prepare("lenet5", layers=["C3"], batch=1)
+    with recorded(tmp_path, prepared, blocks=["glb", "pe"]) as found:
+        with pytest.raises(ValueError, match="only blocks of glb, pe were recorded"):
+            first_hold(found, found.layers[0], parse_condition("idle(0,0) > 1"))
+        stepper = Stepper(found, found.layers[0], Query())
+        assert stepper.move(1)
+        assert "fifo.psum_in(0,0) " in stepper.pe_text(0, 0)
+        assert not any(line.startswith("PEs: ") for line in stepper.here())
+        assert len(select(found, found.query(), 100).stalls) == 0
+
+
+def test_a_pe_shows_the_words_that_it_multiplies(trace: Trace) -> None:
+    """Spads hold window and filters; their product is what the psum FIFO holds afterwards."""
+    layer = trace.layer("C3")
+    template = trace.template(int(layer.passes[0]["template"]))
+    assert not template.shape["from_glb"]
+    for pe in template.pes[template.pes["place"] == 0][:3]:
+        row, column = int(pe["row"]), int(pe["column"])
+        p, q, s = (int(pe[name]) for name in "pqs")
+        stepper = Stepper(trace, layer, trace.query(pe=(row, column), action="mac"))
+        assert stepper.move(1)
+        view, cycle = stepper.view, stepper.cycle
+        ifmap = view.contents(f"spad.ifmap({row},{column})", cycle)
+        filters = view.contents(f"spad.filter({row},{column})", cycle)
+        assert ifmap is not None
+        assert filters is not None
+        text = stepper.pe_text(row, column)
+        assert text.startswith(f"computing({row},{column}) 1: since cycle ")
+        assert f"spad.ifmap({row},{column}) {len(ifmap)}: {' '.join(map(str, ifmap))}" in text
+        window = np.array(ifmap[: q * s]).reshape(s, q)
+        products = np.einsum("fcx,xc->f", np.array(filters).reshape(p, q, s), window)
+        takes = trace.events(layer="C3", passes=(0, 1), pe=(row, column), action="accumulate")
+        there: list[int] = []
+        for beat in range(-(-p // int(takes.words[0]))):
+            end = int(takes.start[beat] + takes.duration[beat])
+            held = view.contents(f"fifo.psum_out({row},{column})", end)
+            assert held is not None
+            there += held[-int(takes.words[beat]) :]
+        assert there == products.tolist()
+        assert view.contents(f"fifo.psum_in({row},{column})", cycle) == []
+
+
+def test_words_that_were_not_recorded(counts: Trace) -> None:
+    stepper = Stepper(counts, counts.layer("C3"), Query())
+    assert stepper.go(2000)
+    assert stepper.view.contents("spad.filter(0,0)", stepper.cycle) is None
+    assert "spad.filter(0,0) " in stepper.pe_text(0, 0)
+    assert ":" not in stepper.pe_text(0, 0).partition("\n")[2]
+
+
+def test_events_are_counted_alike(counts: Trace) -> None:
+    """By `info`, by steps, and by a query; tiles are none."""
+    for layer in counts.layers[3:]:
+        stepper = Stepper(counts, layer, Query())
+        steps = 0
+        while stepper.move(1):
+            steps += 1
+        assert counts.event_count(layer) == steps == len(counts.events(layer=layer.name))
 
 
 @pytest.mark.parametrize("name", ["spad", "lines.psum", "fifo.psum(0,0)", "spad.ifmap(0)"])
