@@ -11,6 +11,7 @@ import click
 from sim.cli.lazy import LazyGroup
 
 MODELS = {
+    "accelergy": ("sim.cli.model_accelergy", "Accelergy: price action counts with its tables."),
     "maestro": ("sim.cli.model_maestro", "MAESTRO: evaluate a mapping file of directives."),
     "neurospector": (
         "sim.cli.model_neurospector",

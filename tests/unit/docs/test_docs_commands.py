@@ -43,6 +43,7 @@ RUN_PAGES = (
     "docs/guide-inspect.md",
     "docs/guide-validate.md",
     "docs/guide-replay.md",
+    "docs/accelergy.md",
     "docs/maestro.md",
     "docs/neurospector.md",
     "docs/energy.md",
