@@ -1,0 +1,255 @@
+"""The closed form's time, broken on purpose: the naive model sees each.
+
+The cases are small layers on which the closed form is exact, to the cycle and in both parts of the
+standstill. What breaks it must show there: filters that are late, charged strips, ports and tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from breaking import Break, case, with_result
+from naive.layer import LayerTimes
+from test_naive import naive_times
+
+import sim.analytic.layer as form_layer
+import sim.analytic.passes as form_passes
+from sim.analytic.layer import estimate_layer
+from sim.analytic.passes import FilterSupply
+from sim.plan.schedule import Plan
+
+CASES = {
+    "narrow link, first access": case(
+        "m=3,n=1,e=1,p=3,q=1,r=1,t=1",
+        "dram.link_bits=16", "dram.first_access_latency_cycles=1",
+        M=7, C=1, H=2, W=1, R=2, S=1,
+    ),
+    "filter banks of four lines": case(
+        "m=3,n=1,e=1,p=3,q=3,r=1,t=1",
+        "glb.bank_bytes=16",
+        M=3, C=3, H=2, W=3, R=1, S=3,
+    ),
+    "charged strip": case(
+        "m=1,n=1,e=2,p=1,q=1,r=1,t=1",
+        "schedule.charge_full_strip=true",
+        M=1, C=1, H=5, W=1, R=1, S=1,
+    ),
+    "charged strip, slow link": case(
+        "m=1,n=1,e=3,p=1,q=1,r=1,t=1",
+        "clock.link_mhz=9.999", "schedule.charge_full_strip=true",
+        M=1, C=1, H=4, W=1, R=1, S=1,
+    ),
+}  # fmt: skip
+
+MUTANTS: dict[str, Break] = {}
+
+
+def mutant(name: str) -> Callable[[Break], Break]:
+    """Enter a function that breaks the closed form into the list."""
+
+    def enter(apply: Break) -> Break:
+        assert name not in MUTANTS
+        MUTANTS[name] = apply
+        return apply
+
+    return enter
+
+
+# --- filters that are late ------------------------------------------------------------------------
+
+
+def _supply(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[FilterSupply], FilterSupply]
+) -> None:
+    whole = FilterSupply.prefetched.__func__  # type: ignore[attr-defined]
+
+    def broken(cls: type[FilterSupply], *args: Any) -> FilterSupply:
+        return change(whole(cls, *args))
+
+    monkeypatch.setattr(FilterSupply, "prefetched", classmethod(broken))
+
+
+@mutant("the first access to filters takes no time")
+def _no_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    _supply(monkeypatch, lambda supply: replace(supply, latency_ticks=0))
+
+
+@mutant("a beat takes a whole number of core cycles")
+def _whole_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    _supply(
+        monkeypatch,
+        lambda supply: replace(
+            supply,
+            beat_ticks=-(-supply.beat_ticks // supply.ticks_per_cycle) * supply.ticks_per_cycle,
+        ),
+    )
+
+
+@mutant("the filter banks hold a beat more")
+def _banks_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    _supply(monkeypatch, lambda supply: replace(supply, buffer_beats=supply.buffer_beats + 1))
+
+
+@mutant("the filter banks hold a beat less")
+def _banks_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    _supply(
+        monkeypatch, lambda supply: replace(supply, buffer_beats=max(1, supply.buffer_beats - 1))
+    )
+
+
+def _arrival(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
+    """Let beats arrive as if the state were another, without changing what the state is."""
+    whole = FilterSupply.arrival_ticks
+    monkeypatch.setattr(
+        FilterSupply,
+        "arrival_ticks",
+        lambda self, beat: whole(
+            replace(self, **{name: change(self) for name, change in changed.items()}), beat
+        ),
+    )
+
+
+@mutant("full filter banks take the next beat when the pass starts")
+def _full_banks(monkeypatch: pytest.MonkeyPatch) -> None:
+    _arrival(monkeypatch, buffer_beats=lambda supply: 1 << 40)
+
+
+@mutant("a beat that is under way is begun anew")
+def _begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    _arrival(monkeypatch, busy_ticks=lambda supply: np.zeros_like(supply.busy_ticks))
+
+
+@mutant("a beat is read in the cycle after the one in which it could be")
+def _read_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_result(
+        monkeypatch,
+        FilterSupply,
+        "arrival_ticks",
+        lambda ticks: np.where(ticks > 0, ticks + 1, ticks),
+    )
+
+
+def _there(monkeypatch: pytest.MonkeyPatch, *, first: bool) -> None:
+    """Let the filters of the first pass, or of all others, be there when it starts."""
+    whole = form_layer._one_pass
+    begun: list[Plan] = []  # the layer that runs
+
+    def broken(
+        plan: Plan, arrays: Any, supply: FilterSupply, place: int, there: int, busy: int
+    ) -> Any:
+        if (begun[-1:] != [plan]) == first:
+            there, busy = int(supply.beats[place]), 0
+        begun.append(plan)
+        return whole(plan, arrays, supply, place, there, busy)
+
+    monkeypatch.setattr(form_layer, "_one_pass", broken)
+
+
+@mutant("the filters of the layer's first pass are there")
+def _warm_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    _there(monkeypatch, first=True)
+
+
+@mutant("filters are never late but in the first pass")
+def _never_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    _there(monkeypatch, first=False)
+
+
+# --- ports, hops, charged strips ------------------------------------------------------------------
+
+
+@mutant("a port takes no cycle")
+def _no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_passes, "PORT_CYCLES", 0)
+
+
+@mutant("a word takes a cycle more into the spad")
+def _slow_spad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_passes, "SPAD_CYCLES", form_passes.SPAD_CYCLES + 1)
+
+
+@mutant("a hop takes no cycle beyond the beat")
+def _no_hop(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_result(
+        monkeypatch,
+        form_passes,
+        "_chains",
+        lambda chains: replace(chains, hop=np.maximum(1, chains.hop - 1)),
+    )
+
+
+@mutant("a strip that is charged takes its own time")
+def _not_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_layer, "_full_strips", lambda arrays, plan: arrays)
+
+
+@mutant("a charged strip has its filters there")
+def _charged_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    charged: list[Any] = []
+    full_strips, whole = form_layer._full_strips, form_layer.pass_cycles
+
+    def noted(*args: Any) -> Any:
+        charged.append(full_strips(*args))
+        return charged[-1]
+
+    def broken(arrays: Any, hw: Any, supply: FilterSupply | None = None) -> Any:
+        warm = any(arrays is each for each in charged)
+        return whole(arrays, hw, None if warm else supply)
+
+    monkeypatch.setattr(form_layer, "_full_strips", noted)
+    monkeypatch.setattr(form_layer, "pass_cycles", broken)
+
+
+# --- the test -------------------------------------------------------------------------------------
+
+
+def form_times(plan: Plan) -> tuple[int, int, int]:
+    """Processing latency and both parts of the standstill by the closed form."""
+    found = estimate_layer(plan)
+    return found.cycles, found.standstill.ifmap_cycles, found.standstill.ofmap_cycles
+
+
+@cache
+def expected(shown_on: str) -> tuple[int, int, int]:
+    """The same by the naive model, once for all mutants."""
+    return figures(naive_times(CASES[shown_on]))
+
+
+def figures(times: LayerTimes) -> tuple[int, int, int]:
+    return times.processing, times.ifmap_load, times.ofmap_dump
+
+
+def seen(shown_on: str) -> str:
+    """What the naive model finds wrong with a case, or an empty string."""
+    names = ("processing", "ifmap_load", "ofmap_dump")
+    return "; ".join(
+        f"{name} {found:,} for {right:,}"
+        for name, found, right in zip(
+            names, form_times(CASES[shown_on].plan), expected(shown_on), strict=True
+        )
+        if found != right
+    )
+
+
+@pytest.mark.parametrize("shown_on", CASES)
+def test_the_whole_closed_form_is_exact_on_every_case(shown_on: str) -> None:
+    assert seen(shown_on) == ""
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_of_the_closed_form_is_caught(
+    name: str, monkeypatch: pytest.MonkeyPatch, tell: Callable[[str, str], None]
+) -> None:
+    MUTANTS[name](monkeypatch)
+    caught = next(((found, on) for on in CASES if (found := seen(on))), None)
+    said = f"{caught[0]} ({caught[1]})" if caught else "NOT CAUGHT"
+    tell(
+        "mutants of the closed form's time, and what the naive model saw of them",
+        f"{name:<64.64}  {said:.140}",
+    )
+    assert caught
