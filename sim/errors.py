@@ -2,12 +2,20 @@
 
 A user's mistake is an `InputError` (from `workloads.document`, so that every package raises the
 same one): the command line prints its faults and exits with 2. A `SimulationError` is a defect of
-the simulator, never the user's: a conservation law that does not hold, or a deadlock.
+the simulator, never the user's: a conservation law that does not hold, or a deadlock. A
+`WorkerKilledError` is neither's.
 """
 
 from workloads.document import Fault, InputError
 
-__all__ = ["DeadlockError", "Fault", "InputError", "MappingError", "SimulationError"]
+__all__ = [
+    "DeadlockError",
+    "Fault",
+    "InputError",
+    "MappingError",
+    "SimulationError",
+    "WorkerKilledError",
+]
 
 
 class MappingError(InputError):
@@ -23,3 +31,7 @@ class SimulationError(Exception):
 
 class DeadlockError(SimulationError):
     """Nothing can happen any more though work is left; names who waits for whom."""
+
+
+class WorkerKilledError(Exception):
+    """Processes that helped with a run were killed from outside, again and again."""

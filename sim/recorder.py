@@ -56,7 +56,6 @@ class TraceRecorder:
         self._chosen = {name.casefold() for name in layers}
         self._window = window
         self._numbers: dict[int, int] = {}
-        self._records: dict[int, Template] = {}
         self._passes: list[tuple[int, ...]] = []
         self._tiles: Sequence[TileSeen] = ()
         self._prepared = prepared
@@ -109,24 +108,19 @@ class TraceRecorder:
                 }
             )
 
-    def wants(self, start: int) -> bool:
-        """Whether a pass that starts in this cycle may be recorded."""
-        return self._recording and (self._window is None or start < self._window[1])
+    def wants(self, start: int, cycles: int) -> bool:
+        """Whether a pass of these cycles is recorded."""
+        if self._window is None or not self._recording:
+            return self._recording
+        first, last = self._window
+        return start < last and start + cycles > first
 
     def template(self, number: int, record: Template) -> None:
-        """A pass that was not seen before; it is written once one of it is kept."""
-        self._records[number] = record
+        """A pass that was not seen before."""
+        self._numbers[number] = self._writer.add_template(record)
 
     def passed(self, seen: PassSeen) -> None:
         """A pass has run."""
-        if self._window is not None and seen.start + seen.cycles <= self._window[0]:
-            record = self._records.get(seen.template)
-            if record is not None and len(record.data):
-                del self._records[seen.template]  # words of one pass: no other pass has them
-            return
-        if seen.template not in self._numbers:
-            record = self._records.pop(seen.template)
-            self._numbers[seen.template] = self._writer.add_template(record)
         step = seen.step
         self._passes.append(
             (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -23,10 +24,20 @@ from sim.account.timeline import PHASES, PassKind, Timeline
 from sim.analytic.eyexam import eyexam
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
-from sim.plan.limits import MOST_BYTES, layer_bytes, mib, result_bytes
+from sim.plan.limits import (
+    MOST_BYTES,
+    MOST_FILE_MEMORY,
+    MOST_KEPT,
+    file_memory,
+    layer_bytes,
+    mib,
+    result_bytes,
+    run_bytes,
+)
 from sim.plan.mapper import thinned
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
 from sim.plan.schedule import Plan, make_plan
+from workloads.document import json_memory
 from workloads.network import MAX_BATCH, load_network
 
 if TYPE_CHECKING:
@@ -69,18 +80,6 @@ def make_plans(
             large.
 
     """
-    needed = result_bytes(len(network.layers), hw)
-    if needed > MOST_BYTES:
-        raise InputError(
-            Fault(
-                "",
-                None,
-                f"{network.name} on {hw.name}",
-                f"the results of {len(network.layers)} layers on {hw.pes} PEs take {mib(needed)} "
-                f"MiB, limit {mib(MOST_BYTES)}: name fewer layers with --layer, or use a smaller "
-                "array",
-            )
-        )
     if not 1 <= batch <= MAX_BATCH:
         raise InputError(Fault("", None, "--batch", f"must be 1 to {MAX_BATCH}, got {batch}"))
     plans: list[Plan] = []
@@ -108,6 +107,18 @@ def make_plans(
         plans.append(plan)
         found = [note, _which_reading(plan.layer, len(layer))] if len(layer) > 1 else [note]
         notes += (text for text in found if text and text not in notes)
+    needed = run_bytes(plans)
+    if needed > MOST_BYTES:
+        raise InputError(
+            Fault(
+                "",
+                None,
+                f"{network.name} on {hw.name}",
+                f"the largest of {len(plans)} layers and the results of all on {hw.pes} PEs take "
+                f"{mib(needed)} MiB of memory, limit {mib(MOST_BYTES)}: name fewer layers with "
+                "--layer, or use a smaller array",
+            )
+        )
     return plans, refused, notes
 
 
@@ -195,6 +206,7 @@ def run(
     pricing: Pricing | None = None,
     jobs: int = 1,
     progress: LayerProgress | None = None,
+    told: Callable[[str], None] | None = None,
     observers: Sequence[RunObserver] = (),
 ) -> Result:
     """Simulate layers of a network event by event.
@@ -212,12 +224,14 @@ def run(
         pricing: what accesses cost (`load_pricing`); the normalised table of ISCA 2016 where None.
         jobs: processes to use; the result is the same for any number.
         progress: called with the layer's name, passes done, passes in all and passes simulated.
+        told: called with a sentence where a process was killed and its work is done again.
         observers: are told what every pass did (`sim.recorder`); layers then run one by one.
 
     Raises:
         InputError: something given is wrong; carries one fault for each mistake. A layer that the
             chip cannot run is no error here: it stands in `Result.refused` with its reasons.
         SimulationError: a law of the machine was broken; a defect of the simulator.
+        WorkerKilledError: with `jobs`, processes were killed again and again.
 
     """
     prepared = prepare(network, layers=layers, batch=batch, hw=hw, mapping=mapping)
@@ -228,6 +242,7 @@ def run(
         pricing=pricing,
         jobs=jobs,
         progress=progress,
+        told=told,
         observers=observers,
     )
 
@@ -240,6 +255,7 @@ def simulate(
     pricing: Pricing | None = None,
     jobs: int = 1,
     progress: LayerProgress | None = None,
+    told: Callable[[str], None] | None = None,
     observers: Sequence[RunObserver] = (),
 ) -> Result:
     """Simulate what has been prepared; arguments and errors as in `run`."""
@@ -251,7 +267,8 @@ def simulate(
     if values is not None:
         check_values(prepared)
     pricing = pricing if pricing is not None else load_pricing()
-    memory = PassMemory(prepared.hw)
+    room = MOST_BYTES - run_bytes(prepared.plans)
+    memory = PassMemory(prepared.hw, max(0, min(MOST_KEPT, room)))
     if observers:
         from sim.engine.probe import Probe
 
@@ -270,7 +287,7 @@ def simulate(
         from sim.engine.parallel import in_workers
 
         layers: dict[int, LayerResult] = {}
-        for place, layer in in_workers(one, prepared.plans, jobs):
+        for place, layer in in_workers(one, prepared.plans, jobs, told):
             layers[place] = layer
             if progress is not None:
                 progress(layer.layer.name, layer.passes, layer.passes, layer.passes_simulated)
@@ -279,30 +296,60 @@ def simulate(
         if jobs > 1 and not alone:
             from sim.engine.parallel import simulated_ahead
 
-            running.enter_context(simulated_ahead(memory, prepared.plans, jobs))
+            running.enter_context(simulated_ahead(memory, prepared.plans, jobs, told))
         return prepared.result("event", [one(plan, progress=progress) for plan in prepared.plans])
 
 
 def check_values(prepared: Prepared) -> None:
     """Refuse layers whose real words would take too much memory; before any word is read or drawn.
 
+    What counts with a layer are the ofmaps of the others, which the result has.
+
     Raises:
         InputError: one fault for each such layer.
 
     """
+    ofmaps = [8 * plan.batch * plan.layer.ofmap_words for plan in prepared.plans]
+    results = sum(map(result_bytes, prepared.plans)) + sum(ofmaps)
     faults = [
         Fault(
             "",
             None,
             f"{plan.layer.name}, batch {plan.batch}",
-            f"--values takes {mib(needed)} MiB of memory, limit {mib(MOST_BYTES)}: a smaller batch "
-            "takes less",
+            f"--values takes {mib(needed)} MiB of memory with the ofmaps of all layers, limit "
+            f"{mib(MOST_BYTES)}: a smaller batch or fewer layers take less",
         )
-        for plan in prepared.plans
-        if (needed := layer_bytes(plan, values=True)) > MOST_BYTES
+        for plan, ofmap in zip(prepared.plans, ofmaps, strict=True)
+        if (needed := layer_bytes(plan, values=True) + results - ofmap) > MOST_BYTES
     ]
     if faults:
         raise InputError(*faults)
+
+
+def check_file(prepared: Prepared, layers: Collection[str] = (), *, traced: bool = False) -> None:
+    """Refuse what would make a result file or page that is too large to be read again.
+
+    `traced` is for a trace, of those layers where any are named, which has most figures twice.
+
+    Raises:
+        InputError: with the memory that the file takes, and the limit.
+
+    """
+    plans = [plan for plan in prepared.plans if not layers or plan.layer.name in layers]
+    beside = json.dumps([prepared.notes, [refused.to_dict() for refused in prepared.refused]])
+    needed = sum(map(file_memory, plans)) * (3 if traced else 1) + json_memory(beside.encode())
+    if needed > MOST_FILE_MEMORY:
+        raise InputError(
+            Fault(
+                "",
+                None,
+                f"{prepared.network} on {prepared.hw.name}",
+                f"a {'trace' if traced else 'result file'} of {len(plans)} layers on "
+                f"{prepared.hw.pes} PEs may take {mib(needed)} MiB of memory where its results are "
+                f"read, limit {mib(MOST_FILE_MEMORY)}: name fewer layers with "
+                f"{'--trace-layer' if traced else '--layer'}",
+            )
+        )
 
 
 def _simulate_one(
@@ -354,7 +401,7 @@ def _timeline(activity: LayerActivity) -> Timeline:
             busy = kind.profile.busy
         phases["drain"] += kind.cycles - sum(phases.values())  # charged beyond the pass
         kinds.append(_pass_kind(kind.shape, kind.cycles, kind.passes, phases, busy))
-    return Timeline(tuple(kinds), activity.order)
+    return Timeline.of(kinds, activity.order)
 
 
 def _estimated_timeline(plan: Plan, found: LayerEstimate) -> Timeline:
@@ -365,7 +412,7 @@ def _estimated_timeline(plan: Plan, found: LayerEstimate) -> Timeline:
         phases = {**dict.fromkeys(PHASES, 0), "load": load, "steady": cycles - load}
         kinds.append(_pass_kind(share.shape, cycles, share.passes, phases, {}))
     places = {share.shape: place for place, share in enumerate(found.bounds)}
-    return Timeline(tuple(kinds), _planned_order(plan, places))
+    return Timeline.of(kinds, _planned_order(plan, places))
 
 
 def _planned_order(plan: Plan, kinds: dict[PassShape, int]) -> Order:
@@ -399,7 +446,7 @@ def _pass_kind(
     cycles: int,
     passes: int,
     phases: dict[str, int],
-    busy: dict[str, tuple[float, ...]],
+    busy: dict[str, Sequence[float]],
 ) -> PassKind:
     return PassKind(
         images=shape.images,

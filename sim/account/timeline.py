@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sim.plan.order import Order
-
-MOST_BLOCKS = 512  # of the order that a result file keeps; what is behind is left out, and said so
+from sim.plan.limits import MOST_KINDS, MOST_RUNS
+from sim.plan.order import Order, Runs
 
 PHASES = ("load", "ramp", "steady", "drain")
 
@@ -18,7 +18,8 @@ class PassKind:
 
     `phases` has the cycles of a pass by `PHASES`, which add up to `cycles`; the closed form knows
     `load` and the rest, as `steady`. `busy` has the share of each equal slice of a pass in which a
-    station works; it is empty where the pass was not simulated.
+    station works; it is empty where the pass was not simulated, and where another kind takes more
+    of the layer's time.
     """
 
     images: int
@@ -29,7 +30,12 @@ class PassKind:
     cycles: int
     passes: int
     phases: dict[str, int]
-    busy: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    busy: dict[str, Sequence[float]] = field(default_factory=dict)
+
+    @property
+    def all_cycles(self) -> int:
+        """Cycles of all its passes."""
+        return self.cycles * self.passes
 
     def to_dict(self) -> dict[str, Any]:
         """The kind's object in the result file, without `busy`."""
@@ -47,10 +53,51 @@ class PassKind:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Kinds of pass and the order they come in; `order` is empty where nobody wrote it down."""
+    """Kinds of pass and the order they come in; `order` is empty where nobody wrote it down.
+
+    `of` makes one that is no larger than a result file may be: `passes_left_out` and
+    `cycles_left_out` are of the kinds beyond `MOST_KINDS`, and `complete` tells whether `order` has
+    the whole layer.
+    """
 
     kinds: tuple[PassKind, ...]
     order: Order = ()
+    complete: bool = False
+    passes_left_out: int = 0
+    cycles_left_out: int = 0
+
+    @classmethod
+    def of(cls, kinds: Sequence[PassKind], order: Order = ()) -> Timeline:
+        """The timeline of a layer: kinds that read the same are one, the first so many are kept.
+
+        The order is kept up to the first kind that is not, and up to `MOST_RUNS` runs of passes.
+        """
+        found: list[PassKind] = []
+        numbers: dict[tuple[object, ...], int] = {}
+        places: list[int] = []
+        for kind in kinds:
+            place = numbers.setdefault(_alike(kind), len(found))
+            places.append(place)
+            if place == len(found):
+                found.append(kind)
+            else:
+                known = found[place]
+                found[place] = replace(known, passes=known.passes + kind.passes)
+        kept, others = found[:MOST_KINDS], found[MOST_KINDS:]
+        longest = max(range(len(kept)), key=lambda place: kept[place].all_cycles)
+        # What is busy when is shown of one kind, and would be most of what a layer holds.
+        kept = [
+            kind if place == longest or not kind.busy else replace(kind, busy={})
+            for place, kind in enumerate(kept)
+        ]
+        short, whole = _cut(order, places, len(kept))
+        return cls(
+            tuple(kept),
+            short,
+            bool(order) and whole,
+            sum(kind.passes for kind in others),
+            sum(kind.all_cycles for kind in others),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The timeline's object in the result file.
@@ -58,22 +105,53 @@ class Timeline:
         `order` is a list of [times, [[kind, passes in a row], ...]]; `complete` is false where it
         is cut. `detail` shows one pass of the kind that takes most of the time.
         """
-        longest = max(
-            range(len(self.kinds)), key=lambda i: self.kinds[i].cycles * self.kinds[i].passes
-        )
+        longest = max(range(len(self.kinds)), key=lambda place: self.kinds[place].all_cycles)
         busy = self.kinds[longest].busy
+        left_out = {"passes": self.passes_left_out, "cycles": self.cycles_left_out}
         return {
             "kinds": [kind.to_dict() for kind in self.kinds],
-            "order": [
-                [times, [list(run) for run in runs[:MOST_BLOCKS]]]
-                for times, runs in self.order[:MOST_BLOCKS]
-            ],
-            "complete": bool(self.order)
-            and len(self.order) <= MOST_BLOCKS
-            and all(len(runs) <= MOST_BLOCKS for _, runs in self.order),
+            **({"left_out": left_out} if self.passes_left_out else {}),
+            "order": [[times, [list(run) for run in runs]] for times, runs in self.order],
+            "complete": self.complete,
             **(
                 {"detail": {"kind": longest, "busy": {k: list(v) for k, v in busy.items()}}}
                 if busy
                 else {}
             ),
         }
+
+
+def _alike(kind: PassKind) -> tuple[object, ...]:
+    """What a result file says of a kind, without the number of its passes."""
+    return (
+        *(kind.images, kind.strip_rows, kind.filters, kind.channels, kind.first_channels),
+        *(kind.cycles, *kind.phases.values()),
+    )
+
+
+def _cut(order: Order, places: Sequence[int], kept: int) -> tuple[Order, bool]:
+    """The order by the new `places` of its kinds, as far as it is kept; whether that is all."""
+    found: list[tuple[int, Runs]] = []
+    room = MOST_RUNS
+    for times, old in order:
+        runs = _joined((places[kind], many) for kind, many in old)
+        if found and found[-1][1] == runs:
+            found[-1] = found[-1][0] + times, runs
+            continue
+        known = next((at for at, (kind, _) in enumerate(runs) if kind >= kept), len(runs))
+        some = runs[: min(known, room)]
+        if len(some) < len(runs):
+            return (*found, *([(1, some)] if some else [])), False
+        found.append((times, runs))
+        room -= len(runs)
+    return tuple(found), True
+
+
+def _joined(runs: Iterable[tuple[int, int]]) -> Runs:
+    found: list[tuple[int, int]] = []
+    for kind, many in runs:
+        if found and found[-1][0] == kind:
+            found[-1] = kind, found[-1][1] + many
+        else:
+            found.append((kind, many))
+    return tuple(found)

@@ -131,11 +131,14 @@ def _explain(error: BaseException) -> int:
         _tell(f"error: {f'{place}: ' if place else ''}{reason}")
         return USAGE
 
-    from sim.errors import InputError, SimulationError
+    from sim.errors import InputError, SimulationError, WorkerKilledError
 
     if isinstance(error, InputError):
         for fault in error.faults:
             _tell(f"error: {fault}")
+        return USAGE
+    if isinstance(error, WorkerKilledError):
+        click.echo(f"error: {error}", err=True)
         return USAGE
     if isinstance(error, SimulationError):
         text = str(error)

@@ -124,9 +124,7 @@ def estimate(
         pages = Pages.of(report_file, plots, verbose, brief)
         pricing = prices.load(selection)
         prepared = lay_out(selection, "estimated")
-        if target is not None:
-            target.check()
-        pages.check()
+        pages.check(prepared, target)
         result = predict(prepared, pricing=pricing)
         write_result(result, target, quiet=quiet, brief=brief, legends=verbose)
         pages.write(result, summary=not quiet and not (target is not None and target.is_stdout))

@@ -15,6 +15,7 @@ from sim.cli.output import STDOUT, Target, stdout_width, write_stdout
 if TYPE_CHECKING:
     from sim.account.result import Result
     from sim.report.load import ResultFile
+    from sim.run import Prepared
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -61,14 +62,21 @@ class Pages:
             verbose,
         )
 
-    def check(self) -> None:
-        """Find out now what would only fail after the work.
+    def check(self, prepared: Prepared, result: Target | None) -> None:
+        """Find out now what would only fail after the work; `result` is the result file.
 
         Raises:
             OSError: a file or folder cannot be written.
-            InputError: plots are asked for and Matplotlib is missing.
+            InputError: plots are asked for and Matplotlib is missing, or what is written would be
+                too large to be read again.
 
         """
+        if result is not None:
+            result.check()
+        if result is not None or self.report is not None or self.plots is not None:
+            from sim.run import check_file
+
+            check_file(prepared)
         if self.report is not None:
             self.report.check()
         if self.plots is not None:

@@ -142,10 +142,9 @@ def run(
             "simulated; name an .npz file, or one layer with --layer"
         )
     values = _values(prepared, seed, ifmap_file, filter_file) if with_values else None
-    for file in (target, ofmap_target):
-        if file is not None:
-            file.check()
-    pages.check()
+    if ofmap_target is not None:
+        ofmap_target.check()
+    pages.check(prepared, target)
     tracing.check(prepared)
     progress = (
         layer_progress(prepared.plans, every_pass=every_pass or with_values)
@@ -160,6 +159,7 @@ def run(
             pricing=pricing,
             jobs=jobs,
             progress=report,
+            told=lambda sentence: click.echo(f"note: {sentence}", err=True),
             observers=observers,
         )
     try:

@@ -65,16 +65,20 @@ class Tracing:
         Raises:
             click.UsageError: a layer is not simulated.
             OSError: the file cannot be written.
+            InputError: its results would be too large to be read again.
 
         """
         if self.file is None:
             return
+        from sim.run import check_file
         from workloads.document import unknown_name
 
         known = [plan.layer.name for plan in prepared.plans]
+        chosen = {name.casefold() for name in self.layers}
         for name in self.layers:
             if name.casefold() not in (each.casefold() for each in known):
                 raise click.UsageError(f"--trace-layer: {unknown_name('layer', name, known)}")
+        check_file(prepared, [name for name in known if name.casefold() in chosen], traced=True)
         Target(self.file).check()
 
     @contextmanager

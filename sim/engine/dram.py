@@ -8,8 +8,9 @@ width of the GLB's port. The link's clock is not the core's, so its time is coun
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -110,16 +111,15 @@ class DramLink:
     @property
     def prefetch(self) -> Prefetch:
         """What the pass after this one needs to know, once the process has ended."""
-        return Prefetch(
-            tuple(self.next_ticks), self.beat_ticks, self.latency_ticks, self.ticks_per_cycle
-        )
+        ticks = array("q", self.next_ticks)  # it is kept with every outcome: 8 bytes a beat
+        return Prefetch(ticks, self.beat_ticks, self.latency_ticks, self.ticks_per_cycle)
 
 
 @dataclass(frozen=True, slots=True)
 class Prefetch:
     """When the beats beyond a pass arrive; tells how far the link is at any later end of it."""
 
-    next_ticks: tuple[int, ...]
+    next_ticks: Sequence[int]
     beat_ticks: int
     latency_ticks: int
     ticks_per_cycle: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,13 +18,12 @@ from sim.engine.dram import PrefetchState
 from sim.engine.tiles import TileTimeline, TimedPass
 from sim.engine.top import Machine, PassOutcome
 from sim.errors import SimulationError
+from sim.plan.limits import MOST_KEPT
 from sim.plan.order import Order, fold
 from sim.plan.tiles import Standstill, Traffic
 from traces.events import CAUSES
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
@@ -37,31 +36,63 @@ PassKey = tuple["PassShape", PrefetchState]
 Progress = Callable[[int, int, int], None]
 
 
+class Ahead(Protocol):
+    """Who simulates passes before they are asked for."""
+
+    def take(self, key: PassKey) -> PassOutcome | None:
+        """The outcome of the pass, once; None where nobody simulates it."""
+
+
 @dataclass
 class PassMemory:
     """Outcomes of passes that have been simulated on one chip, shared between layers.
 
-    `pending` are those that other processes simulate now. `probe`, where there is one, tells its
-    observers what each pass did.
+    `room` are the bytes that `outcomes` may take; what has not been asked for longest goes first,
+    and is simulated again when it is. `ahead` has those that other processes simulate. `probe`,
+    where there is one, tells its observers what each pass did.
     """
 
     hw: Hardware
+    room: int = MOST_KEPT
     outcomes: dict[PassKey, PassOutcome] = field(default_factory=dict)
-    pending: dict[PassKey, Future[PassOutcome]] = field(default_factory=dict)
+    ahead: Ahead | None = None
     probe: Probe | None = None
+    _taken: int = 0
+    _asked: set[PassKey] = field(default_factory=set)
+
+    def layer_begins(self) -> None:
+        """A layer starts: what others have asked for may go from now on."""
+        self._asked.clear()
 
     def outcome(self, shape: PassShape, start: PrefetchState) -> PassOutcome:
         """Simulate the pass, or recall it."""
         key = (shape, start)
-        found = self.outcomes.get(key)
-        if found is None and key in self.pending:
-            found = self.outcomes[key] = self.pending.pop(key).result()
+        self._asked.add(key)
+        found = self.outcomes.pop(key, None)
+        if found is not None:
+            self.outcomes[key] = found  # a dict keeps the order: the last one asked for is last
+            return found
+        if self.ahead is not None:
+            found = self.ahead.take(key)
         if found is None:
             machine = Machine(shape, self.hw, start)
-            found = self.outcomes[key] = machine.run()
+            found = machine.run()
             if self.probe is not None:
                 self.probe.ran(machine, found)
+        self._keep(key, found)
         return found
+
+    def _keep(self, key: PassKey, found: PassOutcome) -> None:
+        self.outcomes[key] = found
+        self._taken += found.size
+        while self._taken > self.room and len(self.outcomes) > 1:
+            oldest = next(iter(self.outcomes))
+            # The layer holds its own for itself, so none of them goes for another: an equal layer
+            # that comes next would ask for them in the same order, and find each one just gone.
+            gone = key if oldest in self._asked else oldest
+            self._taken -= self.outcomes.pop(gone).size
+            if gone == key:
+                return
 
 
 @dataclass(frozen=True)
@@ -180,6 +211,7 @@ class _LayerRun:
     def __init__(self, plan: Plan, memory: PassMemory) -> None:
         self.plan = plan
         self.memory = memory
+        memory.layer_begins()
         self.probe = memory.probe
         if self.probe is not None:
             self.probe.layer_begins(plan)
@@ -226,6 +258,7 @@ class _LayerRun:
                 outcome,
                 kind.cycles,
                 min(fetched, kind.shape.filter_words),
+                (kind.shape, kind.start),
                 lambda: Machine(kind.shape, hw, kind.start),
             )
         booked = _Booked(kind, step.ifmap_load_words, step.ofmap_final_words, step.ends_m_block)

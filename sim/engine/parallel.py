@@ -4,24 +4,32 @@ A pass whose filters are surely prefetched in time starts in one known state, so
 before anyone asks for it. Layers run as ever meanwhile and wait for those outcomes; what they need
 beyond them they simulate themselves. So the number of workers decides who computes an outcome,
 never what it is.
+
+The system may kill a worker, most often because memory runs out. What the others have done is kept,
+and the rest is done by new ones, once.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
 from multiprocessing import active_children
 from typing import TYPE_CHECKING, TypeVar
 
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import PassKey, PassMemory
 from sim.engine.top import Machine, PassOutcome
+from sim.errors import WorkerKilledError
+from sim.plan.limits import MOST_KEPT, outcome_bytes
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
     from sim.plan.schedule import Plan
+
+    Told = Callable[[str], None]
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -42,14 +50,81 @@ def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
             raise
 
 
+class Pool:
+    """`jobs` processes, and as many new ones where one of them was killed, once.
+
+    `told` is called with a sentence about it.
+    """
+
+    def __init__(self, jobs: int, told: Told | None = None) -> None:
+        self._jobs = jobs
+        self._told = told
+        self._left = ExitStack()
+        self._executor: ProcessPoolExecutor | None = None
+        self._replaced = False
+
+    def __enter__(self) -> Pool:
+        self._left.__enter__()
+        self._executor = self._left.enter_context(workers(self._jobs))
+        return self
+
+    def __exit__(self, *error: object) -> bool | None:
+        return self._left.__exit__(*error)  # type: ignore[arg-type]
+
+    def submit(self, work: Callable[..., Found], *arguments: object) -> Future[Found]:
+        """Let a process do it; where that is no longer possible, the future says so."""
+        assert self._executor is not None
+        try:
+            return self._executor.submit(work, *arguments)
+        except BrokenProcessPool as error:
+            lost: Future[Found] = Future()
+            lost.set_exception(error)
+            return lost
+
+    def replace(self) -> None:
+        """A process was killed, which ends all: start new ones.
+
+        Raises:
+            WorkerKilledError: it is the second time.
+
+        """
+        if self._replaced:
+            raise WorkerKilledError(
+                f"a worker process was killed again, most likely because {self._jobs} of them take "
+                "more memory than there is: use fewer --jobs, or simulate fewer or smaller layers"
+            )
+        self._replaced = True
+        if self._told is not None:
+            self._told(
+                "a worker process was killed, most likely because memory ran out; what it and the "
+                "others had not finished is simulated again"
+            )
+        self._executor = self._left.enter_context(workers(self._jobs))
+
+
 def in_workers(
-    work: Callable[[Item], Found], items: Sequence[Item], jobs: int
+    work: Callable[[Item], Found], items: Sequence[Item], jobs: int, told: Told | None = None
 ) -> Iterator[tuple[int, Found]]:
-    """`work` of every item on `jobs` processes: (place in `items`, what it found), as they come."""
-    with workers(min(jobs, len(items))) as pool:
-        places = {pool.submit(work, item): place for place, item in enumerate(items)}
-        for future in as_completed(places):
-            yield places[future], future.result()
+    """`work` of every item on `jobs` processes: (place in `items`, what it found), as they come.
+
+    Raises:
+        WorkerKilledError: processes were killed twice; `told` hears of the first time.
+
+    """
+    left = dict(enumerate(items))
+    with Pool(min(jobs, len(items)), told) as pool:
+        while left:
+            places = {pool.submit(work, item): place for place, item in left.items()}
+            for future in as_completed(places):
+                try:
+                    found = future.result()
+                except BrokenProcessPool:
+                    continue  # others of this round may have been done before
+                place = places[future]
+                del left[place]
+                yield place, found
+            if left:
+                pool.replace()
 
 
 def _leave_interrupts_alone() -> None:
@@ -58,18 +133,78 @@ def _leave_interrupts_alone() -> None:
 
 
 @contextmanager
-def simulated_ahead(memory: PassMemory, plans: Sequence[Plan], jobs: int) -> Iterator[None]:
+def simulated_ahead(
+    memory: PassMemory, plans: Sequence[Plan], jobs: int, told: Told | None = None
+) -> Iterator[None]:
     """While the block runs, `jobs` processes simulate the passes that `plans` will surely ask for.
 
-    In the order of the plans: layers go on with the first passes while others still run.
+    In the order of the plans: layers go on with the first passes while others still run. `told`
+    hears of a process that was killed.
+
+    Raises:
+        WorkerKilledError: processes were killed twice.
+
     """
     wanted = [key for key in _sure_keys(plans) if key not in memory.outcomes]
     if len(wanted) < 2:
         yield
         return
-    with workers(min(jobs, len(wanted))) as pool:
-        memory.pending.update((key, pool.submit(_simulate, key, memory.hw)) for key in wanted)
-        yield
+    with Pool(min(jobs, len(wanted)), told) as pool:
+        memory.ahead = PassesAhead(pool, memory.hw, wanted)
+        try:
+            yield
+        finally:
+            memory.ahead = None
+
+
+class PassesAhead:
+    """Passes that a pool simulates before they are asked for, some at a time.
+
+    Outcomes that nobody has taken yet take no more memory than a part of what is kept anyway.
+    """
+
+    def __init__(self, pool: Pool, hw: Hardware, keys: Sequence[PassKey]) -> None:
+        self._pool = pool
+        self._hw = hw
+        self._waiting = dict.fromkeys(keys)
+        self._most = max(1, MOST_KEPT // 4 // outcome_bytes(hw))
+        self._running: dict[PassKey, Future[PassOutcome]] = {}
+        self._feed()
+
+    @property
+    def keys(self) -> set[PassKey]:
+        """Passes that nobody has taken yet."""
+        return {*self._waiting, *self._running}
+
+    def take(self, key: PassKey) -> PassOutcome | None:
+        """The outcome of the pass, once; None where nobody simulates it."""
+        if key in self._waiting:
+            self._submit(key)
+        if key not in self._running:
+            return None
+        while True:
+            try:
+                found = self._running[key].result()
+            except BrokenProcessPool:
+                self._again()
+                continue
+            del self._running[key]
+            self._feed()
+            return found
+
+    def _feed(self) -> None:
+        while self._waiting and len(self._running) < self._most:
+            self._submit(next(iter(self._waiting)))
+
+    def _submit(self, key: PassKey) -> None:
+        self._waiting.pop(key, None)
+        self._running[key] = self._pool.submit(_simulate, key, self._hw)
+
+    def _again(self) -> None:
+        self._pool.replace()
+        for key, future in self._running.items():
+            if not future.done() or future.exception() is not None:
+                self._running[key] = self._pool.submit(_simulate, key, self._hw)
 
 
 def _simulate(key: PassKey, hw: Hardware) -> PassOutcome:

@@ -7,7 +7,8 @@ become columns. An observer that fails stops the run.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Protocol
@@ -71,8 +72,8 @@ class Observer(Protocol):
     def layer_begins(self, plan: Plan) -> None:
         """A layer starts."""
 
-    def wants(self, start: int) -> bool:
-        """Whether a pass of the layer that starts in this cycle shall be told of."""
+    def wants(self, start: int, cycles: int) -> bool:
+        """Whether a pass of the layer of these cycles shall be told of."""
 
     def template(self, number: int, record: Template) -> None:
         """A pass that was not seen before; `number` counts from 0."""
@@ -89,12 +90,11 @@ class Probe:
     """Turns outcomes into templates, each once, and tells the observers; lives as long as a run."""
 
     observers: Sequence[Observer]
-    _numbers: dict[int, int] = field(default_factory=dict)
-    _kept: list[PassOutcome] = field(default_factory=list)
+    _numbers: dict[tuple[int, Hashable], int] = field(default_factory=dict)
+    _counts: Counter[int] = field(default_factory=Counter)
     _fresh: tuple[Machine, PassOutcome] | None = None
-    _count: int = 0
     _start: int = 0
-    _open: tuple[Pass, int, int] | None = None
+    _open: tuple[Pass, int, list[tuple[Observer, int]]] | None = None
     _timeline: WatchedTimeline | None = None
 
     def layer_begins(self, plan: Plan) -> None:
@@ -109,17 +109,23 @@ class Probe:
         self._fresh = machine, outcome
 
     def passed(
-        self, step: Pass, outcome: PassOutcome, cycles: int, fetched_words: int,
+        self, step: Pass, outcome: PassOutcome, cycles: int, fetched_words: int, key: Hashable,
         again: Callable[[], Machine],
     ) -> None:  # fmt: skip
         """The next pass of the layer had this outcome.
 
-        `fetched_words` of its filters came during the pass before; `again` builds its machine once
-        more, for the record of a pass that ran before anyone watched.
+        `fetched_words` of its filters came during the pass before; passes of one `key` are the same
+        unless real words move; `again` builds its machine once more, for the record of a pass that
+        ran before anyone watched.
         """
         self._close(fetched_words)
-        if any(observer.wants(self._start) for observer in self.observers):
-            self._open = step, self._number(outcome, again), cycles
+        told = [
+            (observer, self._number(place, outcome, key, again))
+            for place, observer in enumerate(self.observers)
+            if observer.wants(self._start, cycles)
+        ]
+        if told:
+            self._open = step, cycles, told
         self._start += cycles
         self._fresh = None
 
@@ -141,28 +147,29 @@ class Probe:
         """Tell of the pass before, now that it is known how much it prefetched."""
         if self._open is None:
             return
-        (step, number, cycles), self._open = self._open, None
-        seen = PassSeen(step, number, self._start - cycles, cycles, prefetched_words)
-        for observer in self.observers:
+        (step, cycles, told), self._open = self._open, None
+        for observer, number in told:
+            seen = PassSeen(step, number, self._start - cycles, cycles, prefetched_words)
             observer.passed(seen)
 
-    def _number(self, outcome: PassOutcome, again: Callable[[], Machine]) -> int:
-        number = self._numbers.get(id(outcome))
+    def _number(
+        self, place: int, outcome: PassOutcome, key: Hashable, again: Callable[[], Machine]
+    ) -> int:
+        """The number of the template for the observer in that place, who is told of a new one."""
+        # By the key, not by the outcome: that may have been simulated anew, and is not kept here.
+        number = self._numbers.get((place, key))
         if number is not None:
             return number
-        if self._fresh is not None and self._fresh[1] is outcome:
-            machine = self._fresh[0]
-        else:
+        if self._fresh is None or self._fresh[1] is not outcome:
             machine = again()
+            self._fresh = machine, outcome
             machine.run()
-        number = self._count
-        self._count += 1
+        machine = self._fresh[0]
+        number = self._counts[place]
+        self._counts[place] += 1
         if outcome.psums is None:
-            self._numbers[id(outcome)] = number
-            self._kept.append(outcome)  # so that nothing else gets its id
-        record = record_pass(machine)
-        for observer in self.observers:
-            observer.template(number, record)
+            self._numbers[place, key] = number
+        self.observers[place].template(number, record_pass(machine))
         return number
 
 

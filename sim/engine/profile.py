@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,7 +33,7 @@ class PassProfile:
     ramp_cycles: int
     steady_cycles: int
     drain_cycles: int
-    busy: dict[str, tuple[float, ...]]
+    busy: dict[str, Sequence[float]]
 
     @property
     def phases(self) -> tuple[int, int, int, int]:
@@ -67,7 +68,7 @@ def pass_profile(machine: Machine, cycles: int) -> PassProfile:
         ramp_cycles=leaves - first,
         steady_cycles=last - leaves,
         drain_cycles=cycles - last,
-        busy={name: tuple(np.round(np.diff(work[name]) / width, 4).tolist()) for name in STATIONS},
+        busy={name: array("d", np.round(np.diff(work[name]) / width, 4)) for name in STATIONS},
     )
 
 

@@ -23,6 +23,7 @@ from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink, PsumGin
 from sim.engine.pe import PE, FilterRow, IfmapPort
 from sim.engine.profile import PassProfile, pass_profile
 from sim.errors import DeadlockError, SimulationError
+from sim.plan.limits import ARRIVAL_BYTES, OUTCOME_BYTES
 from traces.events import CAUSES
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ class PassOutcome:
     psums: NDArray[np.int64] | None = None
     gated_macs: int = 0
     profile: PassProfile | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes while it is kept, from above."""
+        return (
+            OUTCOME_BYTES
+            + self.macs.nbytes
+            + self.stalls.nbytes
+            + ARRIVAL_BYTES * len(self.prefetch.next_ticks)
+            + (self.psums.nbytes if self.psums is not None else 0)
+        )
 
 
 class Machine:

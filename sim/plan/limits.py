@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from sim.plan.mapping import Violation, ceil_div
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hw_models.spec import Hardware
     from sim.plan.schedule import PassShape, Plan
 
@@ -22,7 +24,19 @@ MOST_EVENTS: Final = 10_000_000
 """Windows, beats and words on a bus of one pass: 90,000 on the chip, 3,000,000 on 128 x 128 PEs."""
 
 MOST_BYTES: Final = 1 << 30
-"""Memory for a layer's simulation, for its real words, and for the results of a network."""
+"""Memory for a layer's simulation, its real words, and the results of the whole network."""
+
+MOST_FILE_BYTES: Final = 1 << 27
+"""A result file: what is written is never larger, and `report` reads no larger one."""
+
+MOST_FILE_MEMORY: Final = 1 << 29
+"""Memory of a result file that is read, by `json_memory`; of all those on one page together."""
+
+MOST_KINDS: Final = 256
+"""Kinds of pass that a result tells of one by one: VGG-16's largest layer has 10."""
+
+MOST_RUNS: Final = 1024
+"""Runs of equal passes in the order that a result keeps: 795 in VGG-16's under mapping auto."""
 
 _PE_BYTES = 8192  # a PE, its ports and FIFOs, and their processes
 _WINDOW_BYTES = 60  # the start of a window, and its place in the profile
@@ -32,10 +46,26 @@ _SPAD_BYTES = 10  # a place of the ifmap spad
 _WORD_BYTES = 90  # a word in a spad: when it came, and when its place was free
 _LINE_BYTES = 200  # a line at a port: its place, when it was ready, and when it had gone
 _PASS_BYTES = 450  # a pass of the layer, with its tiles
-_KIND_BYTES = 20_000  # a kind of pass, without what is counted for each PE and line
+OUTCOME_BYTES: Final = 6_500
+"""An outcome that is kept, without what it counts for each PE and line: its ledger and profile."""
+
+ARRIVAL_BYTES: Final = 8
+"""A beat of the link that the filter banks have room for, in an outcome: when it arrives."""
+
+MOST_KEPT: Final = 1 << 28
+"""Outcomes of passes that are kept for the layers to come; the others are simulated again."""
+
+_KIND_BYTES = 1_000  # a kind of pass, beside its outcome
 _COARSE_TICKS = 100  # a beat of the link: 10 on the chip, 200,000 where it runs at 59.999 MHz
-_RESULT_BYTES = 1 << 16  # a layer in the result file, without its maps of the array
-_RESULT_PE_BYTES = 640  # a PE in the ten maps of a layer, as numbers and as text
+_RESULT_BYTES = 1 << 15  # a layer's result, without its maps of the array
+_RESULT_PE_BYTES = 88  # a PE in its ten maps and the products of the PEs
+_RESULT_KIND_BYTES = 1000
+_RESULT_RUN_BYTES = 200
+# The same in a result file that is read: by `json_memory`, with numbers of 18 digits.
+_FILE_LAYER_BYTES = 100_000
+_FILE_PE_BYTES = 900
+_FILE_KIND_BYTES = 3000
+_FILE_RUN_BYTES = 600
 
 
 def pass_pes(shape: PassShape) -> int:
@@ -95,14 +125,19 @@ def _kinds(plan: Plan) -> int:
     return plan.passes if _hardly_any_alike(plan) else 2 * len(plan.classes)
 
 
+def outcome_bytes(hw: Hardware) -> int:
+    """Memory of the outcome of a pass, from above."""
+    beats = hw.filter_bank_words // hw.link_beat_words
+    return OUTCOME_BYTES + 72 * hw.pes + ARRIVAL_BYTES * beats
+
+
 def layer_bytes(plan: Plan, *, values: bool = False) -> int:
     """Memory of a layer while it is simulated, from above."""
     hw = plan.hw
-    outcome = _KIND_BYTES + 80 * hw.pes + 40 * hw.filter_bank_words // hw.link_beat_words
     return (
         max(pass_bytes(shape, hw, values=values) for shape in plan.classes)
         + plan.passes * _PASS_BYTES
-        + _kinds(plan) * outcome
+        + _kinds(plan) * (_KIND_BYTES + outcome_bytes(hw))
         + (words_bytes(plan) if values else 0)
     )
 
@@ -118,9 +153,35 @@ def words_bytes(plan: Plan) -> int:
     return 8 * (batch * image + 3 * layer.filter_words)
 
 
-def result_bytes(layers: int, hw: Hardware) -> int:
-    """Memory of the results of that many layers, and of the file they are written to."""
-    return layers * (_RESULT_BYTES + _RESULT_PE_BYTES * hw.pes)
+def result_bytes(plan: Plan) -> int:
+    """Memory of a layer's result, from above."""
+    kinds, runs = min(_kinds(plan), MOST_KINDS), min(plan.passes, MOST_RUNS)
+    return (
+        _RESULT_BYTES
+        + _RESULT_PE_BYTES * plan.hw.pes
+        + _RESULT_KIND_BYTES * kinds
+        + _RESULT_RUN_BYTES * runs
+    )
+
+
+def file_memory(plan: Plan) -> int:
+    """Memory of a layer of a result file that is read, by `json_memory`, from above.
+
+    That it is not too much also keeps the file short enough: no part of it takes less than four
+    times its text.
+    """
+    kinds, runs = min(_kinds(plan), MOST_KINDS), min(plan.passes, MOST_RUNS)
+    return (
+        _FILE_LAYER_BYTES
+        + _FILE_PE_BYTES * plan.hw.pes
+        + _FILE_KIND_BYTES * kinds
+        + _FILE_RUN_BYTES * runs
+    )
+
+
+def run_bytes(plans: Sequence[Plan]) -> int:
+    """Memory of a run: the largest layer's simulation, and the results of all, from above."""
+    return max(map(layer_bytes, plans), default=0) + sum(map(result_bytes, plans))
 
 
 def mib(size: int) -> int:

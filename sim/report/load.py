@@ -6,7 +6,8 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -14,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from hw_models.spec import Hardware
 from sim.account.result import SCHEMA, VERSION
 from sim.errors import Fault, InputError
+from sim.plan.limits import MOST_FILE_BYTES, MOST_FILE_MEMORY
 from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan, make_plan
 from sim.report.terminal import CAUSES as HEADINGS
@@ -32,12 +34,6 @@ from workloads.network import MAX_BATCH, MAX_LAYERS
 
 if TYPE_CHECKING:
     from sim.account.result import Result
-
-MOST_BYTES = 1 << 26
-"""Largest result file read: four thousand layers on the chip."""
-
-MOST_MEMORY = 1 << 29
-"""Memory of all results of a page, by `json_memory` of their texts."""
 
 MOST_PART_VALUES = 100_000
 """Values of a layer without its maps of the array, or of all but the layers: each takes kilobytes
@@ -140,10 +136,18 @@ class DetailPart(_Part):
     busy: dict[str, list[_Float]]
 
 
+class LeftOutPart(_Part):
+    """Passes of kinds that the file does not tell of one by one."""
+
+    passes: _Positive
+    cycles: _Positive
+
+
 class TimelinePart(_Part):
     """The passes over time."""
 
     kinds: list[KindPart]
+    left_out: LeftOutPart | None = None
     order: list[tuple[_Int, list[tuple[_Int, _Int]]]] = []
     complete: bool = False
     detail: DetailPart | None = None
@@ -258,7 +262,14 @@ def flat(accesses: Mapping[str, Any], at: str = "") -> dict[str, int]:
 
 def of_result(result: Result) -> ResultFile:
     """A result as its file would read, without writing one."""
-    return check_result(json.loads(json.dumps(result.to_dict())), "result")
+    head = {**replace(result, layers=()).to_dict(), "totals": result.totals()}
+    # Layer by layer: all of them as plain data would be more than all the rest of the run.
+    layers = (_plain(layer.to_dict()) for layer in result.layers)
+    return _checked_result(_plain(head), layers, "result")
+
+
+def _plain(data: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(data))
 
 
 def read_results(names: Sequence[str]) -> list[ResultFile]:
@@ -270,7 +281,7 @@ def read_results(names: Sequence[str]) -> list[ResultFile]:
     """
     found: list[ResultFile] = []
     faults: list[Fault] = []
-    room = MOST_MEMORY
+    room = MOST_FILE_MEMORY
     for name in names:
         try:
             result, memory = _read(name, room)
@@ -291,7 +302,7 @@ def read_result(name: str) -> ResultFile:
         InputError: it cannot be read, or is not a whole result file; with the file and the field.
 
     """
-    return _read(name, MOST_MEMORY)[0]
+    return _read(name, MOST_FILE_MEMORY)[0]
 
 
 def _read(name: str, room: int) -> tuple[ResultFile, int]:
@@ -306,15 +317,15 @@ def _read(name: str, room: int) -> tuple[ResultFile, int]:
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise refuse("is not a regular file")
-            data = stream.read(MOST_BYTES + 1)
+            data = stream.read(MOST_FILE_BYTES + 1)
     except OSError as error:
         raise refuse(error.strerror or str(error)) from None
     if data.startswith(MAGIC.encode()):
         del data
         found, memory = _result_in_trace(name, room)
         return check_result(found, shown_name), memory
-    if len(data) > MOST_BYTES:
-        raise refuse(f"is larger than the limit of {MOST_BYTES} bytes")
+    if len(data) > MOST_FILE_BYTES:
+        raise refuse(f"is larger than the limit of {MOST_FILE_BYTES} bytes")
     memory = json_memory(data)
     if memory > room:
         raise refuse(_too_much(memory, room))
@@ -408,7 +419,26 @@ def check_result(data: object, file: str) -> ResultFile:
     if isinstance(layers, list) and len(layers) > MAX_LAYERS:
         message = f"must have {MAX_LAYERS} or fewer entries, got {len(layers)}"
         raise InputError(Fault(file, None, "layers", message))
-    result = _whole(data, file)
+    if not isinstance(layers, list):
+        return _checked_result(data, None, file)
+    return _checked_result({**data, "layers": []}, _taken_out(layers), file)
+
+
+def _taken_out(items: list[Any]) -> Iterator[Any]:
+    """Each item, taken out of the list so as not to be there twice."""
+    for place in range(len(items)):
+        item, items[place] = items[place], None
+        yield item
+
+
+def _checked_result(head: Any, layers: Iterable[Any] | None, file: str) -> ResultFile:
+    """A result from all but its layers, and these one by one; None where there is no list of them.
+
+    Raises:
+        InputError: what is wrong, field by field.
+
+    """
+    result = _whole(head, layers, file)
     faults = [
         Fault(file, None, f"layers[{place}].{field}", message)
         for place, layer in enumerate(result.layers)
@@ -425,10 +455,8 @@ def check_result(data: object, file: str) -> ResultFile:
     return result
 
 
-def _whole(data: dict[str, Any], file: str) -> ResultFile:
-    """A result from its parts; its layers are taken out of `data`, so as not to be there twice."""
-    layers = data.get("layers")
-    head = {**data, "layers": []} if isinstance(layers, list) else data
+def _whole(head: Any, layers: Iterable[Any] | None, file: str) -> ResultFile:
+    """A result from its parts."""
     faults: list[Fault] = []
     found: list[LayerPart] = []
     result = None
@@ -436,15 +464,13 @@ def _whole(data: dict[str, Any], file: str) -> ResultFile:
         result = _from_json(ResultFile, head, file, ())
     except InputError as error:
         faults += error.faults
-    if isinstance(layers, list):
-        for place in range(len(layers)):
-            layer, layers[place] = layers[place], None
-            try:
-                found.append(_layer(layer, file, ("layers", place)))
-            except InputError as error:
-                faults += error.faults
-            if len(faults) >= MOST_FAULTS:
-                break
+    for place, layer in enumerate(layers or ()):
+        try:
+            found.append(_layer(layer, file, ("layers", place)))
+        except InputError as error:
+            faults += error.faults
+        if len(faults) >= MOST_FAULTS:
+            break
     if faults or result is None:
         raise InputError(*faults[:MOST_FAULTS])
     return result.model_copy(update={"layers": found})

@@ -27,8 +27,9 @@ def render_passes(result: Result, *, width: int = 80) -> str:
 def _passes(layer: LayerResult, width: int) -> list[str]:
     if layer.timeline is None:
         return []
-    kinds = sorted(layer.timeline.kinds, key=lambda kind: -kind.cycles * kind.passes)
-    total = sum(kind.cycles * kind.passes for kind in kinds)
+    kinds = sorted(layer.timeline.kinds, key=lambda kind: -kind.all_cycles)
+    others = layer.timeline.passes_left_out
+    total = sum(kind.all_cycles for kind in kinds) + layer.timeline.cycles_left_out
 
     def row(kind: PassKind) -> list[str]:
         return [
@@ -37,7 +38,7 @@ def _passes(layer: LayerResult, width: int) -> list[str]:
             count(kind.passes),
             count(kind.cycles),
             *(count(kind.phases[phase]) for phase in ("load", "ramp", "steady", "drain")),
-            f"{100 * kind.cycles * kind.passes / total:.1f}",
+            f"{100 * kind.all_cycles / total:.1f}",
         ]
 
     heads = ["n/e/filters/ch.", "passes", "cycles", "load", "ramp", "steady", "drain", "% of time"]
@@ -47,6 +48,8 @@ def _passes(layer: LayerResult, width: int) -> list[str]:
     ]
     if len(kinds) > MOST_KINDS:
         lines.append(f"  and {len(kinds) - MOST_KINDS} more kinds, all in the result file")
+    if others:
+        lines.append(f"  and {count(others)} passes of kinds that no result tells of one by one")
     return [
         *lines,
         *wrap(

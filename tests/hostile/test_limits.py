@@ -26,8 +26,10 @@ from hw_models.spec import (
     _MAX_SIDE,
     _MAX_SPAD_WORDS,
 )
+from sim.account.timeline import PHASES, PassKind, Timeline
 from sim.cli.arrays import MOST_ITEM_BYTES
-from sim.cli.report import MOST_RUNS
+from sim.cli.output import json_text
+from sim.cli.report import MOST_RUNS as MOST_RESULTS
 from sim.cli.trace import MOST_EVENTS as MOST_SHOWN_EVENTS
 from sim.engine.dram import PrefetchState
 from sim.engine.top import Machine
@@ -36,25 +38,37 @@ from sim.plan.choose import choose_mappings
 from sim.plan.limits import (
     MOST_BYTES,
     MOST_EVENTS,
+    MOST_FILE_BYTES,
+    MOST_FILE_MEMORY,
+    MOST_KEPT,
+    MOST_KINDS,
     MOST_PASSES,
+    MOST_RUNS,
+    file_memory,
     layer_bytes,
     mib,
     pass_bytes,
     pass_events,
     pass_pes,
-    result_bytes,
+    run_bytes,
     words_bytes,
 )
 from sim.plan.mapper import MOST_P, MOST_Q, MOST_R, MOST_T, auto_mapping
 from sim.plan.mapping import Mapping
 from sim.plan.schedule import Plan, make_plan
-from sim.report.load import MOST_BYTES as MOST_RESULT_BYTES
-from sim.report.load import MOST_MEMORY, MOST_PART_VALUES
-from sim.run import MOST_JOBS, Values, prepare, simulate
+from sim.report.load import MOST_PART_VALUES
+from sim.run import MOST_JOBS, MOST_READINGS, Values, check_values, predict, prepare, simulate
 from traces.reader import LARGEST_ARRAY
 from traces.schema import MOST_BYTES as MOST_TRACE_BYTES
 from traces.schema import MOST_TEMPLATE_BYTES, TABLES
-from workloads.document import _MAX_DIGITS, MAX_BYTES, MAX_DEPTH, MAX_FAULTS, MAX_VALUES
+from workloads.document import (
+    _MAX_DIGITS,
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_FAULTS,
+    MAX_VALUES,
+    json_memory,
+)
 from workloads.layer import MAX_MACS, MAX_SIZE, MAX_WORDS, Layer
 from workloads.network import MAX_BATCH, MAX_LAYERS, load_network
 
@@ -181,11 +195,32 @@ SIZES = {
         "run f.yaml --hw h.yaml --layer A --mapping auto",
         layer(ifmap="64", channels="16384", filters="16384", filter="1"),
     ),
-    "results of 26 layers on 65536 PEs": (
+    "results of 200 layers on 65536 PEs": (
         "estimate f.yaml --hw h.yaml",
         "network: n\nlayers:\n"
         + "".join(
-            f"- {{name: L{n}, ifmap: 8, channels: 3, filters: 4, filter: 3}}\n" for n in range(26)
+            f"- {{name: L{n}, ifmap: 8, channels: 3, filters: 4, filter: 3}}\n" for n in range(200)
+        ),
+    ),
+    "a result file of 10 layers on 65536 PEs": (
+        "estimate f.yaml --hw h.yaml --json out.json",
+        "network: n\nlayers:\n"
+        + "".join(
+            f"- {{name: L{n}, ifmap: 8, channels: 3, filters: 4, filter: 3}}\n" for n in range(10)
+        ),
+    ),
+    "a page of 6200 layers": (
+        "run f.yaml --report out.html",
+        "network: n\nlayers:\n"
+        + "".join(
+            f"- {{name: L{n}, ifmap: 4, channels: 1, filters: 2, filter: 3}}\n" for n in range(6200)
+        ),
+    ),
+    "a trace of 700 layers": (
+        "run f.yaml --trace out.trace",
+        "network: n\nlayers:\n"
+        + "".join(
+            f"- {{name: L{n}, ifmap: 4, channels: 1, filters: 2, filter: 3}}\n" for n in range(700)
         ),
     ),
 }
@@ -203,6 +238,16 @@ def test_what_is_too_large_is_refused_at_once(name: str, tmp_path: Path) -> None
     assert used < 300 << 20
 
 
+RAGGED_RUN = (
+    "run f.yaml -q --mapping m=90,n=1,e=1,p=1,q=1,r=1,t=1 --set clock.link_mhz=9.999 "
+    "--json out.json --report out.html"
+)
+# 9,000 passes each, of which hardly any two find the link alike, and none is another layer's.
+RAGGED_LAYERS = "network: n\nlayers:\n" + "".join(
+    f"- {{name: L{n}, ifmap: [{size}], channels: 100, filters: 90, filter: [{size}]}}\n"
+    for n, size in enumerate(("3, 3", "3, 2", "2, 3", "3, 4", "4, 3", "4, 4"))
+)
+
 LARGEST = {
     "passes": (
         "run f.yaml -q --layer A --mapping m=1,n=1,e=1,p=1,q=1,r=1,t=1 --json out.json",
@@ -214,17 +259,25 @@ LARGEST = {
         layer(ifmap="258", channels="1", filters="8"),
     ),
     "layers": (
-        "run f.yaml -q --json out.json",
+        "run f.yaml -q",
         "network: n\nlayers:\n"
         + "".join(
-            f"- {{name: L{n}, ifmap: 4, channels: 1, filters: 2, filter: 3}}\n" for n in range(6000)
+            f"- {{name: L{n}, ifmap: 4, channels: 1, filters: 2, filter: 3}}\n" for n in range(9900)
         ),
     ),
+    "layers of a page": (
+        "run f.yaml -q --json out.json --report out.html",
+        "network: n\nlayers:\n"
+        + "".join(
+            f"- {{name: L{n}, ifmap: 4, channels: 1, filters: 2, filter: 3}}\n" for n in range(2000)
+        ),
+    ),
+    "kinds of passes in several layers": (RAGGED_RUN, RAGGED_LAYERS),
     "results of a large array": (
         "estimate f.yaml -q --hw h.yaml --json out.json",
         "network: n\nlayers:\n"
         + "".join(
-            f"- {{name: L{n}, ifmap: 8, channels: 3, filters: 4, filter: 3}}\n" for n in range(25)
+            f"- {{name: L{n}, ifmap: 8, channels: 3, filters: 4, filter: 3}}\n" for n in range(9)
         ),
     ),
 }
@@ -240,6 +293,10 @@ def test_the_largest_that_is_taken_stays_within_the_bound(
     tell("peak of memory, MiB (limit 1024)", f"{mib(used):5} {name}")
     assert code == 0, told[-500:]
     assert used < BOUND
+    if (tmp_path / "out.json").exists():
+        code, used, told = peak("report out.json", tmp_path, 600)
+        assert code == 0, told[-500:]
+        assert used < BOUND
 
 
 # --- the estimates are from above -----------------------------------------------------------------
@@ -288,6 +345,58 @@ def test_a_pass_takes_no_more_memory_than_estimated(name: str) -> None:
     estimated = pass_bytes(shape, plan.hw)
     assert used <= estimated <= 4 * used
     assert outcome.events / 2 <= pass_events(shape, plan.hw) <= 3 * outcome.events
+
+
+SHIPPED = ("lenet5", "alexnet", "vgg16", "resnet50", "mobilenet_v1")
+
+
+@pytest.mark.parametrize("network", SHIPPED)
+def test_a_file_takes_no_more_memory_where_it_is_read_than_estimated(network: str) -> None:
+    prepared = prepare(network, hw="eyeriss_v1")
+    for plan, found in zip(prepared.plans, predict(prepared).layers, strict=True):
+        text = json_text(found.to_dict())
+        memory = json_memory(text.encode())
+        assert memory <= file_memory(plan), found.layer.name
+        assert len(text) * MOST_FILE_MEMORY <= memory * MOST_FILE_BYTES
+
+
+def test_the_longest_kinds_and_orders_take_no_more_than_estimated() -> None:
+    hw = load_hardware("eyeriss_v1", ("clock.link_mhz=59.999",))
+    layer = Layer(name="FC", M=64, C=2048, H=1, W=1, R=1, S=1)
+    plan = make_plan(layer, 1, hw, Mapping(m=64, n=1, e=1, p=4, q=8, r=4, t=1))
+    assert plan.passes == MOST_RUNS
+    long = 10**17
+    phases = dict.fromkeys(PHASES, long)
+    kinds = [PassKind(long, long, long, long, True, n, long, phases) for n in range(MOST_KINDS)]
+    order = tuple((1, ((n % MOST_KINDS, long + n),)) for n in range(MOST_RUNS))
+    timeline = Timeline.of(kinds, order)
+    assert timeline.complete
+    text = json_text(timeline.to_dict()).encode()
+    beside = file_memory(plan) - 100_000 - 900 * hw.pes
+    assert json_memory(text) <= beside
+    assert sum(map(text.count, (b",", b"[", b"{"))) < MOST_PART_VALUES / 2
+
+
+def test_a_layer_and_the_results_of_all_are_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load_network("lenet5")
+    plans = prepare(network).plans
+    assert run_bytes(plans) > max(map(layer_bytes, plans))
+    monkeypatch.setattr("sim.run.MOST_BYTES", run_bytes(plans) - 1)
+    with pytest.raises(InputError, match=r"and the results of all on 168 PEs take \d+ MiB"):
+        prepare(network)
+    prepare(network, layers=["C1"])
+
+
+def test_ofmaps_of_all_layers_count_with_real_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = prepare("lenet5", layers=["C1", "C3"])
+    alone = layer_bytes(prepared.plans[0], values=True)
+    ofmaps = [8 * plan.layer.ofmap_words for plan in prepared.plans]
+    results = run_bytes(prepared.plans) - max(map(layer_bytes, prepared.plans))
+    monkeypatch.setattr("sim.run.MOST_BYTES", alone + results + ofmaps[1] - 1)
+    with pytest.raises(InputError, match="C1, batch 1: --values takes"):
+        check_values(prepared)
+    monkeypatch.setattr("sim.run.MOST_BYTES", alone + results + sum(ofmaps))
+    check_values(prepared)
 
 
 def test_real_words_take_no_more_memory_than_estimated() -> None:
@@ -398,8 +507,8 @@ PAGE: dict[str, tuple[int, ...]] = {
     "`base:` of a hardware file": (MAX_BASES,),
     "faults told of a file": (MAX_FAULTS,),
     "a `.npy` array": (MOST_ITEM_BYTES,),
-    "a result file": (MOST_RESULT_BYTES, MAX_LAYERS, MOST_PART_VALUES),
-    "results on one page": (MOST_RUNS, mib(MOST_MEMORY)),
+    "a result file": (MOST_FILE_BYTES, MAX_LAYERS, MOST_PART_VALUES),
+    "results on one page": (MOST_RESULTS, mib(MOST_FILE_MEMORY)),
     "a trace": (
         LARGEST_ARRAY,
         TABLES["passes"].most,
@@ -420,10 +529,13 @@ PAGE: dict[str, tuple[int, ...]] = {
     "cycles of a hop": (_MAX_CYCLES,),
     "passes of a layer": (MOST_PASSES,),
     "events of a pass": (MOST_EVENTS,),
-    "memory of a layer's simulation": (mib(MOST_BYTES),),
+    "memory of the largest layer's simulation": (mib(MOST_BYTES),),
     "memory of real words": (mib(MOST_BYTES),),
-    "results of a network": (mib(MOST_BYTES), MOST_BYTES // result_bytes(1, CHIP)),
+    "outcomes of passes kept": (mib(MOST_KEPT),),
+    "memory of a result that is written": (mib(MOST_FILE_MEMORY),),
+    "kinds of pass that a result tells": (MOST_KINDS, MOST_RUNS),
     "processes of `--jobs`": (MOST_JOBS,),
+    "readings of a product of matrices": (MOST_READINGS,),
     "sizes that the mapper tries": (MOST_R, MOST_Q, MOST_P, MOST_T),
 }
 """Each row of the page by how it begins, with the numbers that it must have."""

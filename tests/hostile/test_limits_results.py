@@ -18,7 +18,8 @@ from hostile_memory import BOUND, peak, slow
 
 from sim.account.result import SCHEMA, VERSION
 from sim.cli import main
-from sim.report.load import MOST_BYTES, MOST_MEMORY, MOST_PART_VALUES
+from sim.plan.limits import MOST_FILE_BYTES, MOST_FILE_MEMORY
+from sim.report.load import MOST_PART_VALUES
 from traces.header import seal
 from traces.schema import TABLES
 from workloads.document import json_memory
@@ -31,7 +32,7 @@ LISTS, DICTS, NESTED, WORDS = "[],", "{},", "[[1]],", '"ab",'
 
 def results(inside: str, entry: str, room: int) -> str:
     """A result file with a place full of one entry, up to that much memory."""
-    count = min(room // json_memory(entry.encode()), MOST_BYTES // len(entry))
+    count = min(room // json_memory(entry.encode()), MOST_FILE_BYTES // len(entry))
     before, after = inside.split("@")
     return f"{HEAD}{before}{entry * count}{entry[:-1]}{after}}}"
 
@@ -43,7 +44,7 @@ def values(inside: str, entry: str) -> str:
     return f"{HEAD}{before}{entry * count}{entry[:-1]}{after}}}"
 
 
-ROOM = MOST_MEMORY - (1 << 20)
+ROOM = MOST_FILE_MEMORY - (1 << 20)
 RESULTS = {
     "layers beyond all number": (lambda: results('"layers": [@]', DICTS, 1 << 40), True),
     "what nobody reads": (lambda: results('"later": [@]', LISTS, ROOM), True),
@@ -76,7 +77,7 @@ def test_results_that_fit_alone_may_not_fit_together(
     good: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = json_memory((good / "result.json").read_bytes())
-    monkeypatch.setattr("sim.report.load.MOST_MEMORY", 2 * one)
+    monkeypatch.setattr("sim.report.load.MOST_FILE_MEMORY", 2 * one)
     file = str(good / "result.json")
     assert main(["report", file, file, "-o", os.devnull]) == 0
     assert main(["report", file, file, file, "-o", os.devnull]) == 2

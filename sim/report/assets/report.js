@@ -279,7 +279,7 @@
     if (view.layers) return layersFigure(run, view);
     const line = view.timeline;
     if (!line) return null;
-    const kinds = line.kinds, total = kinds.reduce((sum, kind) => sum + kind.cycles * kind.passes, 0);
+    const kinds = line.kinds, others = line.left_out || { passes: 0, cycles: 0 }, total = kinds.reduce((sum, kind) => sum + kind.cycles * kind.passes, others.cycles);
     const ranked = kinds.map((_, place) => place).sort((a, b) => kinds[b].cycles * kinds[b].passes - kinds[a].cycles * kinds[a].passes);
     const color = (kind) => KINDS[ranked.indexOf(kind) % KINDS.length];
     const width = 1000, marks = [];
@@ -302,7 +302,7 @@
     const strip = marks.length > 0 && s("svg", { viewBox: `0 0 ${width} 46`, preserveAspectRatio: "none", role: "img", "aria-label": `The passes in their order, ${count(covered)} cycles from left to right`, css: { height: "3rem" } },
       marks.map(([start, cycles, kind, text]) => s("rect", { x: start * scale, y: 0, width: Math.max(cycles * scale - (marks.length < 300 ? 1 : 0), 0.4), height: 46, fill: color(kind) }, s("title", {}, text))));
     return [section("timeline", "The passes, from first to last",
-      `${count(view.passes)} pass${view.passes === 1 ? "" : "es"} of ${kinds.length} kind${kinds.length === 1 ? "" : "s"}; time runs from left to right, a colour is a kind of pass.${!line.order.length ? " This result does not hold their order." : line.complete ? "" : " Only the first of them are in the result file."}`,
+      `${count(view.passes)} pass${view.passes === 1 ? "" : "es"} of ${kinds.length} kind${kinds.length === 1 ? "" : "s"}; time runs from left to right, a colour is a kind of pass.${!line.order.length ? " This result does not hold their order." : line.complete ? "" : " Only the first of them are in the result file."}${others.passes ? ` ${count(others.passes)} passes of other kinds (${percent(others.cycles / total)} of the time) are not told of one by one.` : ""}`,
       strip, legend(ranked.slice(0, 16).map((place) => [kinds[place], place]).map(([kind, place]) => [color(place), `${count(kind.passes)} x ${count(kind.cycles)} cycles: ${kindName(kind)} (${percent(kind.cycles * kind.passes / total)} of the time)`])),
       numbers(["kind", "passes", "cycles each", "load", "ramp", "steady", "drain", "share of time"], kinds.map((kind) => [kindName(kind), count(kind.passes), count(kind.cycles), count(kind.phases.load), count(kind.phases.ramp), count(kind.phases.steady), count(kind.phases.drain), percent(kind.cycles * kind.passes / total, 2)]))),
     onePass(line)];

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_start_method
+from pathlib import Path
 
 import pytest
 
 from sim.cli import main
 from sim.cli.progress import Estimate
 from sim.engine.parallel import in_workers
+from sim.engine.top import Machine, PassOutcome
 from sim.errors import SimulationError
 from sim.run import Prepared, prepare, simulate
 
@@ -92,6 +95,46 @@ def test_a_defect_in_one_worker_ends_the_others() -> None:
     with pytest.raises(SimulationError, match="no time left"):
         list(in_workers(slow_or_wrong, [600.0, -1.0], 2))
     assert time.monotonic() - started < 300  # the other one has not been waited for
+
+
+@pytest.mark.skipif(get_start_method() != "fork", reason="other processes would not be patched")
+@pytest.mark.parametrize("every", [(), ("--every-pass",)])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_killed_worker_is_told_of_and_its_work_done_again(
+    again: bool,
+    every: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Machine.run
+    parent, marker = os.getpid(), tmp_path / "killed"
+
+    def run_or_die(self: Machine) -> PassOutcome:
+        if os.getpid() != parent and (again or not marker.exists()):
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)  # as the system does when memory runs out
+        return run(self)
+
+    alone, together = tmp_path / "alone.json", tmp_path / "together.json"
+    argv = ["run", "lenet5", "-q", *every, "--json"]
+    assert main([*argv, str(alone)]) == 0
+    monkeypatch.setattr(Machine, "run", run_or_die)
+    assert main([*argv, str(together), "--jobs", "2"]) == (2 if again else 0)
+    note, *error = capsys.readouterr().err.splitlines()
+    assert note == (
+        "note: a worker process was killed, most likely because memory ran out; what it and the "
+        "others had not finished is simulated again"
+    )
+    if again:
+        assert error == [
+            "error: a worker process was killed again, most likely because 2 of them take more "
+            "memory than there is: use fewer --jobs, or simulate fewer or smaller layers"
+        ]
+        assert not together.exists()
+    else:
+        assert error == []
+        assert together.read_bytes() == alone.read_bytes()
 
 
 @pytest.mark.parametrize("whole_group", [False, True])

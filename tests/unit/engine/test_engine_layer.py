@@ -1,11 +1,17 @@
 """All passes of a layer: reuse of equal ones, their sum, and the time that each cycle went to."""
 
+import gc
+import tracemalloc
+from typing import Any
+
 import numpy as np
 import pytest
 from engine_passes import chip, plan
 
 from sim.account.result import layer_result
 from sim.engine.layer import LayerActivity, PassMemory, simulate_layer
+from sim.engine.top import Machine
+from sim.plan.limits import outcome_bytes
 from sim.plan.schedule import Plan
 
 CHIP = chip()
@@ -80,6 +86,61 @@ def test_memory_is_shared_between_layers_of_one_chip() -> None:
     again = simulate_layer(here, memory=memory)
     assert len(memory.outcomes) == known
     assert booked(here, first) == booked(here, again)
+
+
+@pytest.mark.parametrize("room", [0, 100_000])
+def test_outcomes_that_are_not_kept_are_simulated_again_with_the_same_result(room: int) -> None:
+    layers = [plan(CHIP, **LAYERS[name]) for name in (*LAYERS, *LAYERS)]
+    whole, some = PassMemory(CHIP), PassMemory(CHIP, room)
+    for here in layers:
+        found = simulate_layer(here, memory=some)
+        expected = simulate_layer(here, memory=whole)
+        assert booked(here, found) == booked(here, expected)
+        assert found.pass_cycles.tolist() == expected.pass_cycles.tolist()
+        assert found.passes_simulated == expected.passes_simulated
+        assert sum(outcome.size for outcome in some.outcomes.values()) <= max(room, 30_000)
+    assert len(whole.outcomes) > len(some.outcomes)
+
+
+def test_an_equal_layer_finds_all_that_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked for first would go first, and the next layer ask for just that."""
+    here = plan(CHIP, **RAGGED)
+    memory = PassMemory(CHIP)
+    simulate_layer(here, memory=memory)
+    sizes = [outcome.size for outcome in memory.outcomes.values()]
+    memory = PassMemory(CHIP, sum(sizes) - 1)
+    simulate_layer(here, memory=memory)
+    ran: list[Any] = []
+    whole = Machine.run
+    monkeypatch.setattr(Machine, "run", lambda self: ran.append(self) or whole(self))
+    simulate_layer(here, memory=memory)
+    assert len(ran) == 1 < len(sizes)
+    # Another layer's are asked for instead: the first ones give way.
+    simulate_layer(plan(CHIP, **STARVED), memory=memory)
+    before = len(ran)
+    simulate_layer(plan(CHIP, **STARVED), memory=memory)
+    assert len(ran) == before
+
+
+@pytest.mark.parametrize("rows", [12, 40])
+def test_an_outcome_takes_no_more_memory_than_it_says(rows: int) -> None:
+    hw = chip(f"array.rows={rows}", f"array.columns={rows}", "clock.link_mhz=59.999")
+    # Filters are always late, and no two passes find the link alike.
+    here = plan(hw, M=64, C=128, factors={"m": 64, "p": 16, "q": 8, "r": 4})
+    simulate_layer(here)  # what is imported or cached is not the outcomes'
+    memory = PassMemory(hw)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        simulate_layer(here, memory=memory)
+        gc.collect()
+        used = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    said = sum(outcome.size for outcome in memory.outcomes.values())
+    assert len(memory.outcomes) == here.passes > 10
+    assert used <= said <= 2 * used
+    assert said <= len(memory.outcomes) * outcome_bytes(hw)
 
 
 def test_the_layer_is_the_sum_of_its_passes() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from multiprocessing import active_children
+from contextlib import ExitStack
+from multiprocessing import active_children, get_start_method
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +15,16 @@ from engine_passes import chip, plan
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import LayerActivity, PassMemory, simulate_layer
 from sim.engine.parallel import (
+    PassesAhead,
     _leave_interrupts_alone,
     _simulate,
     _sure_keys,
     in_workers,
     simulated_ahead,
 )
-from sim.engine.top import Machine
+from sim.engine.top import Machine, PassOutcome
+from sim.errors import WorkerKilledError
+from sim.plan.limits import outcome_bytes
 
 # Python 3.12 and newer warn of forks where threads run, and the test runner runs some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -73,10 +79,12 @@ def test_an_outcome_from_elsewhere_is_the_same() -> None:
     memory = PassMemory(CHIP)
     alone = told(simulate_layer(here))
     with simulated_ahead(memory, [here], jobs=2):
-        expected = set(memory.pending)
+        assert memory.ahead is not None
+        expected = memory.ahead.keys
         assert len(expected) > 2
         assert told(simulate_layer(here, memory=memory)) == alone
-    assert memory.pending == {}
+        assert memory.ahead.keys == set()
+    assert memory.ahead is None
     assert set(memory.outcomes) == expected
     assert active_children() == []
 
@@ -86,7 +94,7 @@ def test_nothing_is_simulated_ahead_where_all_is_known() -> None:
     memory = PassMemory(CHIP)
     simulate_layer(here, memory=memory)
     with simulated_ahead(memory, [here], jobs=2):
-        assert memory.pending == {}
+        assert memory.ahead is None
         assert active_children() == []
 
 
@@ -110,3 +118,80 @@ def test_no_worker_outlives_an_error() -> None:
     with pytest.raises(TypeError, match="bad operand type"):
         list(in_workers(abs, [1, "x", 2], jobs=2))  # type: ignore[list-item]
     assert active_children() == []
+
+
+# --- a worker that is killed, as the system does when memory runs out -----------------------------
+
+
+def killed(marker: Path, *, again: bool) -> None:
+    """End this process as `kill -9` does, the first time or every time."""
+    if again or not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def square_or_die(item: tuple[int, Path, bool]) -> int:
+    number, marker, again = item
+    if number == 3:
+        killed(marker, again=again)
+    return number * number
+
+
+def test_what_a_killed_worker_left_is_done_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    items = [(number, tmp_path / "killed", False) for number in range(6)]
+    found = sorted(in_workers(square_or_die, items, 2, told.append))
+    assert found == [(number, number * number) for number in range(6)]
+    (sentence,) = told
+    assert sentence.startswith("a worker process was killed, most likely because memory ran out")
+    assert active_children() == []
+
+
+def test_a_worker_that_is_killed_again_is_an_error_that_names_memory(tmp_path: Path) -> None:
+    told: list[str] = []
+    found: list[tuple[int, int]] = []
+    items = [(number, tmp_path / "killed", True) for number in range(6)]
+    with pytest.raises(WorkerKilledError, match="2 of them take more memory than there is: use"):
+        found.extend(in_workers(square_or_die, items, 2, told.append))
+    assert len(told) == 1
+    assert active_children() == []
+
+
+@pytest.mark.skipif(get_start_method() != "fork", reason="other processes would not be patched")
+@pytest.mark.parametrize("again", [False, True])
+def test_passes_of_a_killed_worker_are_simulated_again(
+    again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = plan(CHIP, **RAGGED)
+    alone = told(simulate_layer(here))
+    run = Machine.run
+    parent = os.getpid()
+
+    def run_or_die(self: Machine) -> PassOutcome:
+        if os.getpid() != parent and not self.shape.first_channels:
+            killed(tmp_path / "killed", again=again)
+        return run(self)
+
+    monkeypatch.setattr(Machine, "run", run_or_die)
+    memory = PassMemory(CHIP)
+    sentences: list[str] = []
+    with ExitStack() as expected:
+        if again:
+            expected.enter_context(pytest.raises(WorkerKilledError, match="more memory than"))
+        with simulated_ahead(memory, [here], jobs=2, told=sentences.append):
+            assert told(simulate_layer(here, memory=memory)) == alone
+    assert len(sentences) == 1
+    assert memory.ahead is None
+    assert active_children() == []
+
+
+def test_outcomes_that_nobody_takes_yet_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.engine.parallel.MOST_KEPT", 8 * outcome_bytes(CHIP))
+    here = plan(CHIP, **RAGGED)
+    alone = told(simulate_layer(here))
+    memory = PassMemory(CHIP)
+    with simulated_ahead(memory, [here], jobs=2):
+        assert isinstance(memory.ahead, PassesAhead)
+        assert len(memory.ahead._running) == 2 < len(memory.ahead.keys)
+        assert told(simulate_layer(here, memory=memory)) == alone
+        assert memory.ahead.keys == set()

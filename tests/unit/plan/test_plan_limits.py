@@ -32,10 +32,10 @@ def test_clocks_without_a_simple_ratio_make_each_late_pass_a_kind_of_its_own() -
 
 
 def test_many_late_passes_are_refused_with_the_ratio_of_the_clocks_as_the_reason() -> None:
-    assert not size_violations(fully_connected(EVEN, 1024, 16_384))
+    assert not size_violations(fully_connected(EVEN, 2560, 32_768))
     fix = "clocks of a simpler ratio, which make passes equal"
     with pytest.raises(MappingError, match=fix) as no:
-        fully_connected(ODD, 1024, 16_384)
+        fully_connected(ODD, 2560, 32_768)
     assert f"limit {MOST_BYTES >> 20}" in str(no.value)
 
 

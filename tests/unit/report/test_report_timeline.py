@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
 
-from sim.account.timeline import MOST_BLOCKS, PassKind, Timeline
+from sim.account.timeline import PassKind, Timeline
 from sim.check.cases import random_cases
 from sim.engine.layer import simulate_layer
+from sim.plan.limits import MOST_KINDS, MOST_RUNS
 from sim.plan.order import Order, fold
 from sim.run import estimate, run
 
@@ -87,13 +89,50 @@ def test_result_file_has_both() -> None:
     assert sum(k["passes"] for k in closed["kinds"]) == layer.passes
 
 
+def kind(cycles: int, passes: int = 1, load: int = 0, **others: Any) -> PassKind:
+    phases = {"load": load, "ramp": 0, "steady": cycles - load, "drain": 0}
+    return PassKind(1, 1, 1, 1, True, cycles, passes, phases, **others)
+
+
 def test_a_long_order_is_cut_and_says_so() -> None:
-    kinds = tuple(
-        PassKind(1, 1, 1, 1, True, 10, 1, {"load": 10, "ramp": 0, "steady": 0, "drain": 0})
-        for _ in range(2)
-    )
-    order = tuple((1, ((place % 2, place + 1),)) for place in range(MOST_BLOCKS + 1))
-    found = Timeline(kinds, order).to_dict()
-    assert len(found["order"]) == MOST_BLOCKS
+    kinds = (kind(10), kind(20))
+    order = tuple((1, ((place % 2, place + 1),)) for place in range(MOST_RUNS + 1))
+    found = Timeline.of(kinds, order).to_dict()
+    assert found["order"] == [[1, [[place % 2, place + 1]]] for place in range(MOST_RUNS)]
     assert not found["complete"]
-    assert not Timeline(kinds).to_dict()["complete"]
+    assert not Timeline.of(kinds).to_dict()["complete"]
+    assert Timeline.of(kinds, order[:MOST_RUNS]).to_dict()["complete"]
+    one_block = ((3, tuple((place % 2, 1) for place in range(MOST_RUNS + 7))),)
+    found = Timeline.of(kinds, one_block).to_dict()
+    assert [(times, len(runs)) for times, runs in found["order"]] == [(1, MOST_RUNS)]
+    assert not found["complete"]
+
+
+def test_kinds_that_read_the_same_are_one() -> None:
+    """Passes may find the link at other places and still take the same cycles in each phase."""
+    kinds = (kind(10), kind(12), kind(10, 5), kind(12, 2, load=3), kind(12, 4))
+    order = ((2, ((0, 1), (2, 2))), (1, ((2, 3), (0, 0))), (1, ((1, 1), (4, 4), (3, 2))))
+    found = Timeline.of(kinds, order)
+    assert found.kinds == (kind(10, 6), kind(12, 5), kind(12, 2, load=3))
+    assert found.order == ((3, ((0, 3),)), (1, ((1, 5), (2, 2))))
+    assert found.complete
+
+
+def test_what_is_busy_is_kept_of_the_kind_that_takes_most_of_the_time() -> None:
+    busy = {"pes": [0.5]}
+    found = Timeline.of((kind(10, busy=busy), kind(20, busy=busy), kind(5, busy=busy)))
+    assert [each.busy for each in found.kinds] == [{}, busy, {}]
+    assert found.to_dict()["detail"] == {"kind": 1, "busy": busy}
+
+
+def test_kinds_beyond_the_limit_are_left_out_and_summed() -> None:
+    kinds = [kind(10 + place, 2) for place in range(MOST_KINDS + 3)]
+    order = tuple((1, ((place, 2),)) for place in range(len(kinds)))
+    found = Timeline.of(kinds, order).to_dict()
+    assert len(found["kinds"]) == len(found["order"]) == MOST_KINDS
+    others = sum(each.all_cycles for each in kinds[MOST_KINDS:])
+    assert found["left_out"] == {"passes": 6, "cycles": others}
+    assert not found["complete"]
+    shown = sum(each["cycles"] * each["passes"] for each in found["kinds"])
+    assert shown + others == sum(each.all_cycles for each in kinds)
+    assert "left_out" not in Timeline.of(kinds[:MOST_KINDS]).to_dict()
