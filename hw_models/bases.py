@@ -64,6 +64,7 @@ class Family(Generic[Model]):
         shipped_kind: What a shipped one is called in messages; `file_kind` any of them.
         fixed: Fields at the top that a file must share with its base.
         own: Fields at the top that a file with a base must give itself.
+        short: Sections at the top for whose fields, all of them, a single number may stand.
     """
 
     model: type[Model]
@@ -73,6 +74,7 @@ class Family(Generic[Model]):
     file_kind: str
     fixed: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    short: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def shipped(self) -> tuple[str, ...]:
         """Names that stand for a file, in alphabetical order."""
@@ -145,10 +147,16 @@ class Family(Generic[Model]):
             layer = dict(cast("dict[str, Any]", document.data))
             layer.pop("base", None)
             faults += self._faults_with_base(layer, data, document)
+            for section, fields in self.short:
+                if isinstance(layer.get(section), dict):
+                    _write_out(section, fields, data, owners)
             _lay_over(data, layer, (), document, owners)
         owners[()] = top
         for setting in overrides:
             *sections, field = setting.path
+            for section, fields in self.short:
+                if sections == [section]:
+                    _write_out(section, fields, data, owners)
             # A section that is no mapping is the file's fault, and told as such.
             if all(isinstance(data.get(section, {}), dict) for section in sections):
                 value: Any = {field: setting.value}
@@ -233,6 +241,14 @@ def _lay_over(
         _disown(data.get(key), path, owners)
         data[key] = value
         owners[path] = source
+
+
+def _write_out(section: str, fields: Sequence[str], data: dict[str, Any], owners: _Owners) -> None:
+    """Write a section out where one number stands for it, so that a part of it can change."""
+    number = data.get(section)
+    if type(number) is int:
+        data[section] = dict.fromkeys(fields, number)
+        owners.update({(section, field): owners[section,] for field in fields})
 
 
 def _disown(value: object, path: DocumentPath, owners: _Owners) -> None:

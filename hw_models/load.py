@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from hw_models.bases import MAX_BASES, Family
-from hw_models.spec import Hardware
+from hw_models.spec import WORDS, Hardware, WordBits
 from workloads.document import (
     DocumentPath,
     Fault,
@@ -33,6 +33,7 @@ _FAMILY = Family(
     "eyeriss_*.yaml",
     shipped_kind="shipped hardware",
     file_kind="a hardware file",
+    short=(("word_bits", WORDS),),
 )
 
 
@@ -78,6 +79,8 @@ def _leaves(model: type[BaseModel]) -> tuple[str, ...]:
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             names += (f"{name}.{leaf}" for leaf in _leaves(section))
+            if section is WordBits:
+                names.append(name)  # one number, short for all of it
         else:
             names.append(name)
     return tuple(names)

@@ -11,9 +11,9 @@ arithmetic, [I] inferred, [F] free.
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
 
 from hw_models.fields import Conflict, Section, as_tuple, exact, refuse
 from workloads.document import Line, shown
@@ -22,6 +22,7 @@ __all__ = [
     "DRAM",
     "GLB",
     "PE",
+    "WORDS",
     "Arithmetic",
     "Array",
     "Clock",
@@ -29,7 +30,14 @@ __all__ = [
     "Limits",
     "NoC",
     "Schedule",
+    "Word",
+    "WordBits",
 ]
+
+Word: TypeAlias = Literal["ifmap", "filter", "psum"]
+"""A kind of word that the machine holds; an ofmap is psums until it leaves for DRAM."""
+
+WORDS: tuple[Word, ...] = get_args(Word)
 
 _MAX_SIDE = 1024
 _MAX_FIFO_WORDS = 65536
@@ -39,6 +47,7 @@ _MAX_BANK_BYTES = 1 << 20
 _MAX_BUS_WORDS = 256
 _MAX_CYCLES = 1_000_000
 _MAX_BITS = 4096
+_MAX_WORD_BITS = 64
 _MAX_LIMIT = 65536
 _MAX_PES = 65536
 _MAX_FILTER_BEATS = 131072
@@ -86,6 +95,61 @@ _SpadWords = Annotated[int, Field(ge=1, le=_MAX_SPAD_WORDS)]
 _BusWords = Annotated[int, Field(ge=1, le=_MAX_BUS_WORDS)]
 _Side = Annotated[int, Field(ge=1, le=_MAX_SIDE)]
 _Banks = Annotated[int, Field(ge=1, le=_MAX_BANKS)]
+_Width = Annotated[int, Field(ge=1, le=_MAX_WORD_BITS)]
+
+
+class WordBits(Section):
+    """Bits of a word of each kind (docs/machine.md sections 1 and 8).
+
+    A file may give a single number, short for all three, and so does `Hardware.to_dict` where they
+    are equal.
+    """
+
+    ifmap: _Width = Field(
+        description="bits of an ifmap word, and of an ofmap's on its way to DRAM [P]"
+    )
+    filter: _Width = Field(description="bits of a filter word [P]")
+    psum: _Width = Field(description="bits of a psum word [P]")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_for_all(cls, value: object) -> object:
+        if isinstance(value, (dict, cls)):
+            return value
+        # Checked here, since three fields would tell the fault of one number three times.
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(
+                f"must be a whole number or a mapping of {', '.join(WORDS)}, got {shown(value)}"
+            )
+        if value < 1:
+            raise ValueError(f"must be 1 or more, got {shown(value)}")
+        if value > _MAX_WORD_BITS:
+            raise ValueError(f"must be {_MAX_WORD_BITS} or less, got {shown(value)}")
+        return dict.fromkeys(WORDS, value)
+
+    @model_serializer
+    def _short(self) -> int | dict[Word, int]:
+        widths = {word: self.of(word) for word in WORDS}
+        return self.ifmap if len(set(widths.values())) == 1 else widths
+
+    def of(self, word: Word) -> int:
+        """Bits of a word of that kind."""
+        width: int = getattr(self, word)
+        return width
+
+    def range_of(self, word: Word) -> tuple[int, int]:
+        """The least and the greatest word of that kind, in two's complement."""
+        half = 1 << (self.of(word) - 1)
+        return -half, half - 1
+
+    def __str__(self) -> str:
+        if self.ifmap == self.filter == self.psum:
+            return f"{self.ifmap} bit"
+        return f"{self.ifmap}, {self.filter} and {self.psum} bit (ifmap, filter, psum)"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 class Clock(Section):
@@ -194,8 +258,9 @@ class Arithmetic(Section):
     psum_bits: int | None = Field(
         default=None,
         ge=1,
-        le=64,
-        description="bits a psum is truncated to; null keeps exact integers, 16 is the chip [P]",
+        le=_MAX_WORD_BITS,
+        description="bits a psum is truncated to, no more than word_bits.psum; null keeps exact "
+        "integers, 16 is the chip [P]",
     )
 
 
@@ -233,8 +298,9 @@ class Hardware(Section):
         Field(max_length=100),
         BeforeValidator(as_tuple),
     ] = Field(default=(), description="publications the numbers come from")
-    word_bits: int = Field(
-        default=16, ge=1, le=64, description="bits of an ifmap, filter or psum word [P]"
+    word_bits: WordBits = Field(
+        default=WordBits(ifmap=16, filter=16, psum=16),
+        description="bits of ifmap, filter and psum words, or one number for all three",
     )
     clock: Clock = Field(description="core and link clocks")
     array: Array = Field(description="rows and columns of PEs")
@@ -277,14 +343,16 @@ class Hardware(Section):
             )
 
     def _width_conflicts(self) -> Iterable[Conflict]:
-        for at, bits in (
-            (("glb", "port_bits"), self.glb.port_bits),
-            (("dram", "link_bits"), self.dram.link_bits),
+        crossing: tuple[Word, ...] = ("ifmap", "filter")  # psums stay on the chip
+        for at, bits, words in (
+            (("glb", "port_bits"), self.glb.port_bits, WORDS),
+            (("dram", "link_bits"), self.dram.link_bits, crossing),
         ):
-            if bits % self.word_bits:
-                yield Conflict(
-                    at, bits, f"{bits} bits hold no whole number of words of {self.word_bits} bits"
-                )
+            for width in sorted({self.word_bits.of(word) for word in words}):
+                if bits % width:
+                    yield Conflict(
+                        at, bits, f"{bits} bits hold no whole number of words of {width} bits"
+                    )
         if self.glb.bank_bytes * 8 % self.glb.port_bits:
             yield Conflict(
                 ("glb", "bank_bytes"),
@@ -292,19 +360,30 @@ class Hardware(Section):
                 f"{self.glb.bank_bytes} bytes are no whole number of lines: a bank is read "
                 f"glb.port_bits = {self.glb.port_bits} bits at a time",
             )
-        for field in (
-            "gin_filter_words_per_cycle",
-            "gin_ifmap_words_per_cycle",
-            "psum_words_per_cycle",
-        ):
-            words: int = getattr(self.noc, field)
-            if words * self.word_bits > self.glb.port_bits:
+        networks: tuple[tuple[str, Word], ...] = (
+            ("gin_filter_words_per_cycle", "filter"),
+            ("gin_ifmap_words_per_cycle", "ifmap"),
+            ("psum_words_per_cycle", "psum"),
+        )
+        for field, word in networks:
+            rate: int = getattr(self.noc, field)
+            width = self.word_bits.of(word)
+            if rate * width > self.glb.port_bits:
                 yield Conflict(
                     ("noc", field),
-                    words,
-                    f"{words} words of {self.word_bits} bits per cycle are more than the GLB port "
-                    f"delivers: glb.port_bits = {self.glb.port_bits}",
+                    rate,
+                    f"{rate} words of {width} bits per cycle are more than the GLB port "
+                    f"delivers: glb.port_bits = {self.glb.port_bits}, "
+                    f"{_many(self.glb.port_bits // width, 'word')}",
                 )
+        wraps = self.arithmetic.psum_bits
+        if wraps is not None and wraps > self.word_bits.psum:
+            yield Conflict(
+                ("arithmetic", "psum_bits"),
+                wraps,
+                f"psums of {wraps} bits do not fit the {self.word_bits.psum} bits that a psum word "
+                "has: raise word_bits.psum",
+            )
 
     def _fifo_conflicts(self) -> Iterable[Conflict]:
         # A bus waits until every receiver has room for all it carries: below that it waits forever.
@@ -344,20 +423,18 @@ class Hardware(Section):
         """PEs of the array (168 on the chip, JSSC 2017)."""
         return self.array.rows * self.array.columns
 
-    @property
-    def glb_words_per_bank(self) -> int:
-        """Words of `word_bits` that one GLB bank holds."""
-        return self.glb.bank_bytes * 8 // self.word_bits
+    def glb_words_per_bank(self, word: Word) -> int:
+        """Words of a kind that one GLB bank holds."""
+        return self.glb.bank_bytes * 8 // self.word_bits.of(word)
 
-    @property
-    def glb_line_words(self) -> int:
-        """Words of a GLB line, which a port reads or writes in a cycle."""
-        return self.glb.port_bits // self.word_bits
+    def glb_line_words(self, word: Word) -> int:
+        """Words of a kind in a GLB line, which a port reads or writes in a cycle."""
+        return self.glb.port_bits // self.word_bits.of(word)
 
     @property
     def filter_bank_words(self) -> int:
         """Filter words that the filter banks hold."""
-        return self.glb.filter_banks * self.glb_words_per_bank
+        return self.glb.filter_banks * self.glb_words_per_bank("filter")
 
     @property
     def filter_bank_lines(self) -> int:
@@ -376,8 +453,8 @@ class Hardware(Section):
 
     @property
     def link_beat_words(self) -> int:
-        """Words that a beat of the DRAM link carries."""
-        return self.dram.link_bits // self.word_bits
+        """Filter words that a beat of the DRAM link carries."""
+        return self.dram.link_bits // self.word_bits.filter
 
     def to_dict(self) -> dict[str, Any]:
         """Return every field, defaults included, as plain JSON-able data.

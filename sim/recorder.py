@@ -201,7 +201,9 @@ def _machine(hw: Hardware) -> dict[str, int]:
         "filter_spad_words": hw.pe.filter_spad_words,
         "bus_fifo_lines": hw.noc.bus_fifo_entries,
         "filter_bank_lines": hw.filter_bank_lines,
-        "word_bits": hw.word_bits,
+        "ifmap_word_bits": hw.word_bits.ifmap,
+        "filter_word_bits": hw.word_bits.filter,
+        "psum_word_bits": hw.word_bits.psum,
     }
 
 

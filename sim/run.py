@@ -149,7 +149,7 @@ class Values:
     """Real words for a run: given arrays for a single layer, or random ones from a seed.
 
     `ifmap` is (N, G*C, H, W), for a product of matrices in any of its readings, and `filters`
-    (M, C, R, S), 16-bit signed integers.
+    (M, C, R, S), signed integers that fit the chip's words.
     """
 
     seed: int = 0
@@ -301,7 +301,9 @@ def simulate(
 
 
 def check_values(prepared: Prepared) -> None:
-    """Refuse layers whose real words would take too much memory; before any word is read or drawn.
+    """Refuse layers whose real words cannot move; before any word is read or drawn.
+
+    Psums are exact integers of 64 bit here, and words of every layer take memory.
 
     What counts with a layer are the ofmaps of the others, which the result has.
 
@@ -322,6 +324,20 @@ def check_values(prepared: Prepared) -> None:
         for plan, ofmap in zip(prepared.plans, ofmaps, strict=True)
         if (needed := layer_bytes(plan, values=True) + results - ofmap) > MOST_BYTES
     ]
+    widths = prepared.hw.word_bits
+    for plan in prepared.plans:
+        products = plan.layer.C * plan.layer.R * plan.layer.S
+        # The largest product is that of the two least words.
+        if products << (widths.ifmap + widths.filter - 2) >= 1 << 63:
+            faults.append(
+                Fault(
+                    "",
+                    None,
+                    f"{plan.layer.name} on {prepared.hw.name}",
+                    f"--values adds {products} products of {widths.ifmap} by {widths.filter} bit, "
+                    "limit 64 bit for their sum: lower word_bits.ifmap or word_bits.filter",
+                )
+            )
     if faults:
         raise InputError(*faults)
 
@@ -552,19 +568,25 @@ def _layer_data(plan: Plan, values: Values) -> LayerData:
         drawn = random_words(plan, values.seed)
         ifmap = drawn[0] if ifmap is None else ifmap
         filters = drawn[1] if filters is None else filters
+    widths = plan.hw.word_bits
     return LayerData(
-        plan, _given("--ifmap", ifmap, of_ifmap), _given("--filter", filters, of_filters)
+        plan,
+        _given("--ifmap", ifmap, of_ifmap, widths.range_of("ifmap")),
+        _given("--filter", filters, of_filters, widths.range_of("filter")),
     )
 
 
-def _given(name: str, words: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Check an array that the user gave: shape, whole numbers, 16 bit."""
+def _given(
+    name: str, words: NDArray[np.int64], shape: tuple[int, ...], of_words: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Check an array that the user gave: shape, whole numbers, none beyond the chip's words."""
+    low, high = of_words
     if words.shape != shape:
         fault = f"has shape {words.shape}, the layer needs {shape}"
     elif words.dtype.kind not in "iu":
         fault = f"has elements of type {words.dtype}, whole numbers are needed"
-    elif words.size and (words.min() < -(1 << 15) or words.max() >= 1 << 15):
-        fault = f"holds {words.min()} to {words.max()}, a word is -32768 to 32767"
+    elif words.size and not low <= int(words.min()) <= int(words.max()) <= high:
+        fault = f"holds {words.min()} to {words.max()}, a word is {low} to {high}"
     else:
         return words
     raise InputError(Fault("", None, name, fault))

@@ -358,7 +358,7 @@ def _replay_layer(trace: Trace, layer: LayerTrace, done: dict[int, Figures]) -> 
             "ofmap_dump": moved["wait", "ofmap"]["cycles"],
         },
         dram_bits={
-            "filter": counts["dram.filter.read"] * trace.description["machine"]["word_bits"],
+            "filter": counts["dram.filter.read"] * _filter_word_bits(trace),
             "ifmap": loads["bits"],
             "ofmap": dumps["bits"],
         },
@@ -424,6 +424,12 @@ class _Ofmap:
             place[...] = words.transpose(0, 2, 1)
 
 
+def _filter_word_bits(trace: Trace) -> int:
+    machine: dict[str, int] = trace.description["machine"]
+    # Traces of 0.1.0 have one width for all words.
+    return machine.get("filter_word_bits", machine.get("word_bits", 0))
+
+
 def _differences(found: LayerReplay, layer: LayerTrace) -> Iterator[str]:
     """Every figure in which the events and the run differ."""
     said = layer.result
@@ -431,11 +437,12 @@ def _differences(found: LayerReplay, layer: LayerTrace) -> Iterator[str]:
         yield "the run did not reach the end of the layer"
         return
     figures: list[tuple[str, object, object]] = []
+    link_bytes = {kind: -(-bits // 8) for kind, bits in found.dram_bits.items()}
     pairs: tuple[tuple[str, Mapping[Any, Any], object], ...] = (
         ("", found.entries, said.get("entries")),
         ("multicast ", {str(k): v for k, v in found.multicast.items()}, said.get("multicast")),
         ("standstill ", found.standstill_cycles, said.get("standstill_cycles")),
-        ("DRAM bytes ", {k: v // 8 for k, v in found.dram_bits.items()}, said.get("dram_bytes")),
+        ("DRAM bytes ", link_bytes, said.get("dram_bytes")),
     )
     for prefix, mine, theirs in pairs:
         other = theirs if isinstance(theirs, dict) else {}

@@ -1,9 +1,10 @@
 """What a ledger costs: counts times the prices of an energy table (docs/machine.md section 7).
 
 Every energy is a fraction of whole numbers, so that each breakdown sums to the total exactly;
-`EnergyBreakdown.to_dict` gives the nearest floats. The ledger counts words of `word_bits` (the
-chip's 16), a table prices words of its own width, and what is `bits` wide costs in proportion:
-an access in its width, a MAC in that of each operand.
+`EnergyBreakdown.to_dict` gives the nearest floats. The ledger counts words of the chip's
+`word_bits` (16), a table prices words of its own width, and what is `bits` wide costs in
+proportion: an access in its width, a MAC in that of each operand. An ofmap is psums in the GLB,
+and has the width of an ifmap on DRAM.
 
 Pruning follows the original first-order estimator: of a layer whose weights are pruned by `z`, the
 share `1-z` of all MACs and of all filter accesses is left, on every level; ifmaps and psums move as
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
 from hw_models.energy import PARTS_OF_A_PE, EnergyTable
 from hw_models.fields import exact
+from hw_models.spec import WORDS, WordBits
 from sim.account.ledger import ENTRIES
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ __all__ = [
     "FIGURE10_PARTS",
     "LEVELS",
     "EnergyBreakdown",
+    "data_type",
     "energy",
     "figure10_bars",
     "figure10_shares",
@@ -47,7 +50,8 @@ DataType: TypeAlias = Literal["ifmap", "filter", "psum", "mac", "static"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 DATA_TYPES: Final[tuple[DataType, ...]] = get_args(DataType)
 
-_BIT_KINDS: Final = ("ifmap", "filter", "psum", "ofmap")
+_CHIP_WORDS: Final = WordBits(ifmap=16, filter=16, psum=16)
+_BIT_KINDS: Final = (*WORDS, "ofmap")
 _NETWORKS: Final = {"gin_ifmap": "ifmap", "gin_filter": "filter", "gin_psum": "psum"}
 _MEASURED_BITS: Final = 8  # the width of `mac.active_8bit`
 _MOST_BITS: Final = 64
@@ -93,7 +97,7 @@ class EnergyBreakdown:
         """
         found = dict.fromkeys(DATA_TYPES, Fraction())
         for action, value in self.by_action.items():
-            found[_data_type(action)] += value
+            found[data_type(action)] += value
         return found
 
     @property
@@ -151,14 +155,14 @@ def energy(
     entries: Mapping[str, int],
     table: EnergyTable,
     *,
-    word_bits: int = 16,
+    word_bits: WordBits = _CHIP_WORDS,
     bits: Mapping[str, int] | None = None,
     pruned: float = 0.0,
     cycles: int | None = None,
     pes: int | None = None,
     core_mhz: float | None = None,
     hops: Mapping[str, int] | None = None,
-    dram_words: Mapping[str, int] | None = None,
+    dram_bits: Mapping[str, int] | None = None,
 ) -> EnergyBreakdown:
     """Price a ledger.
 
@@ -166,16 +170,15 @@ def energy(
         entries: words or actions by dotted name, as `sim.account.ledger.ENTRIES`.
         table: the prices.
         word_bits: bits of the words that `entries` counts (`Hardware.word_bits`).
-        bits: width of `ifmap`, `filter`, `psum` or `ofmap` where it differs from `word_bits`; an
-            ofmap is as wide as the psums unless it is given.
+        bits: width of `ifmap`, `filter`, `psum` or `ofmap` where it differs from `word_bits`; of
+            an ofmap that is not given, see above.
         pruned: share of the weights that is zero and skipped, 0 to 1.
         cycles: core cycles, for static power, average power and EDP.
         pes: PEs of the array, for static power that a table has per PE.
         core_mhz: core clock, for power and EDP.
         hops: `noc_hops(plan)`, for a table that prices hops.
-        dram_words: words of `word_bits` that really cross the link, by `ifmap`, `filter` and
-            `ofmap`, where that is not the ledger's count: compressed traffic, as beats times words
-            a beat. Neither `bits` nor `pruned` changes them.
+        dram_bits: bits that really cross the link, by `ifmap`, `filter` and `ofmap`, where that is
+            not the ledger's count: compressed traffic. Neither `bits` nor `pruned` changes them.
 
     Raises:
         ValueError: a width, share or key that cannot be, or a table that needs what is not given.
@@ -185,16 +188,17 @@ def energy(
     kept = 1 - _share(pruned)
     counts = _action_counts(entries)
     counts.update(_hop_counts(table, hops))
-    replaced = _dram_counts(dram_words)
+    crossing = _dram_counts(dram_bits)
     by_action: dict[str, Fraction] = {}
     unpriced: dict[str, Fraction] = {}
     for action, plain_count in counts.items():
         count = Fraction(plain_count)
         scale = _width_scale(action, widths, table)
-        if _data_type(action) in ("filter", "mac"):
+        if data_type(action) in ("filter", "mac"):
             count *= kept
-        if action in replaced:
-            count, scale = Fraction(replaced[action]), Fraction(word_bits, table.word_bits)
+        if action in crossing:
+            width = word_bits.filter if action == "dram.filter.read" else word_bits.ifmap
+            count, scale = Fraction(crossing[action], width), Fraction(width, table.word_bits)
         price = _price(action, widths, table)
         if price is not None:
             by_action[action] = count * scale * exact(price)
@@ -224,7 +228,7 @@ def layer_energy(
     cycles: int | None = None,
     bits: Mapping[str, int] | None = None,
     pruned: float = 0.0,
-    dram_words: Mapping[str, int] | None = None,
+    dram_bits: Mapping[str, int] | None = None,
 ) -> EnergyBreakdown:
     """Price the ledger of a layer on its chip: widths, PEs, clock and hops come from the plan.
 
@@ -242,7 +246,7 @@ def layer_energy(
         pes=hw.pes,
         core_mhz=hw.clock.core_mhz,
         hops=noc_hops(plan) if table.noc.hop != 0 else None,
-        dram_words=dram_words,
+        dram_bits=dram_bits,
     )
 
 
@@ -357,19 +361,19 @@ def _action_counts(entries: Mapping[str, int]) -> dict[str, int]:
     return counts
 
 
-def _dram_counts(dram_words: Mapping[str, int] | None) -> dict[str, int]:
+def _dram_counts(dram_bits: Mapping[str, int] | None) -> dict[str, int]:
     names = {
         "ifmap": "dram.ifmap.read",
         "filter": "dram.filter.read",
         "ofmap": "dram.ofmap.write",
     }
     found: dict[str, int] = {}
-    for kind, words in (dram_words or {}).items():
+    for kind, size in (dram_bits or {}).items():
         if kind not in names:
-            raise ValueError(f"dram_words: no data type {kind!r}; known: {', '.join(names)}")
-        if words < 0:
-            raise ValueError(f"dram_words: {kind} must be 0 or more, got {words}")
-        found[names[kind]] = words
+            raise ValueError(f"dram_bits: no data type {kind!r}; known: {', '.join(names)}")
+        if size < 0:
+            raise ValueError(f"dram_bits: {kind} must be 0 or more, got {size}")
+        found[names[kind]] = size
     return found
 
 
@@ -377,7 +381,8 @@ def _level(action: str) -> Level:
     return cast("Level", action.partition(".")[0])
 
 
-def _data_type(action: str) -> DataType:
+def data_type(action: str) -> DataType:
+    """The data type that an action's dotted name speaks of; ofmaps count as psums."""
     level, kind = action.split(".")[:2] if "." in action else (action, "")
     if level in ("mac", "static"):
         return cast("DataType", level)
@@ -430,8 +435,10 @@ def _width_scale(action: str, widths: Mapping[str, int], table: EnergyTable) -> 
         return Fraction(1)
     if action.startswith("mac."):
         return Fraction(widths["ifmap"] * widths["filter"], table.word_bits**2)
-    width = widths["ofmap" if kind == "ofmap" else _data_type(action)]
-    return Fraction(width, table.word_bits)
+    if kind == "ofmap":
+        kind = "dram_ofmap" if _level(action) == "dram" else "ofmap"
+        return Fraction(widths[kind], table.word_bits)
+    return Fraction(widths[data_type(action)], table.word_bits)
 
 
 def _static_cycles(
@@ -462,15 +469,16 @@ def _static_cycles(
     ]
 
 
-def _widths(word_bits: int, bits: Mapping[str, int] | None) -> dict[str, int]:
+def _widths(word_bits: WordBits, bits: Mapping[str, int] | None) -> dict[str, int]:
     given = dict(bits or {})
     for kind, width in given.items():
         if kind not in _BIT_KINDS:
             raise ValueError(f"bits: no data type {kind!r}; known: {', '.join(_BIT_KINDS)}")
         if not 1 <= width <= _MOST_BITS:
             raise ValueError(f"bits: {kind} must be 1 to {_MOST_BITS}, got {width}")
-    found = {kind: given.get(kind, word_bits) for kind in _BIT_KINDS}
+    found: dict[str, int] = {word: given.get(word, word_bits.of(word)) for word in WORDS}
     found["ofmap"] = given.get("ofmap", found["psum"])
+    found["dram_ofmap"] = given.get("ofmap", found["ifmap"])
     return found
 
 

@@ -17,6 +17,7 @@ from sim.account.energy import EnergyBreakdown, as_float, layer_energy, network_
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
 from sim.plan.mapping import Mapping as RowStationary
+from sim.plan.mapping import ceil_div
 from sim.plan.schedule import Plan
 from workloads.layer import Layer, layer_to_dict
 
@@ -367,7 +368,6 @@ def layer_result(
     total latency.
     """
     entries = ledger_entries(plan, activity.counts, gated_known=values is not None)
-    word_bits = plan.hw.word_bits
     waited = activity.standstill
     waiting = {"ifmap_load": waited.ifmap_cycles, "ofmap_dump": waited.ofmap_cycles}
     energy = None
@@ -380,10 +380,7 @@ def layer_result(
             bits=pricing.bits.get(plan.layer.name),
             pruned=pricing.pruned.get(plan.layer.name, 0.0),
             # Filters cross the link as the ledger counts them, and are scaled with their bits.
-            dram_words={
-                "ifmap": waited.ifmap_bits // word_bits,
-                "ofmap": waited.ofmap_bits // word_bits,
-            },
+            dram_bits={"ifmap": waited.ifmap_bits, "ofmap": waited.ofmap_bits},
         )
     return LayerResult(
         layer=plan.layer,
@@ -398,9 +395,9 @@ def layer_result(
         active_pes=plan.active_pes,
         entries=entries,
         dram_bytes={
-            "filter": entries["dram.filter.read"] * word_bits // 8,
-            "ifmap": waited.ifmap_bits // 8,
-            "ofmap": waited.ofmap_bits // 8,
+            "filter": ceil_div(entries["dram.filter.read"] * plan.hw.word_bits.filter, 8),
+            "ifmap": ceil_div(waited.ifmap_bits, 8),
+            "ofmap": ceil_div(waited.ofmap_bits, 8),
         },
         multicast=activity.multicast,
         pe_macs=activity.macs,

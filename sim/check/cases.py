@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from hw_models.load import load_hardware
+from hw_models.spec import WORDS
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapping import FACTORS, Mapping, parse_mapping
 from sim.plan.schedule import Plan, make_plan
@@ -149,9 +150,11 @@ def random_cases(seed: int) -> Iterator[Case]:
 
     Strides (also unequal, also beyond the filter), groups, padding, rectangles, edge blocks in
     every dimension, folded sets, chains over several channel sets, other arrays, FIFOs (also tiny),
-    bus widths, hops and spads.
+    bus widths, hops, spads and words of other widths.
     """
     generator = random.Random(seed)
+    # Of their own, so that nothing else hangs on them.
+    widths = random.Random(f"widths of {seed}")
     while True:
         overrides = _random_overrides(generator)
         base = "eyeriss_rtl" if generator.random() < 0.15 else "eyeriss_v1"
@@ -171,10 +174,22 @@ def random_cases(seed: int) -> Iterator[Case]:
                 continue
             try:
                 if case.plan.passes <= MOST_PASSES:
-                    yield case
+                    yield _of_other_widths(case, widths) if widths.random() < 0.2 else case
                     break
             except MappingError:
                 continue
+
+
+def _of_other_widths(case: Case, generator: random.Random) -> Case:
+    """The case with words of other widths, where the chip holds it with them; else as it is."""
+    changes = [f"word_bits.{word}={generator.choice([4, 8, 16, 32])}" for word in WORDS]
+    changes.append(f"glb.port_bits={generator.choice([64, 128])}")
+    found = replace(case, overrides=(*case.overrides, *changes))
+    try:
+        _ = found.plan
+    except (InputError, MappingError):
+        return case
+    return found
 
 
 def _random_overrides(generator: random.Random) -> tuple[str, ...]:

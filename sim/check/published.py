@@ -365,8 +365,13 @@ def _row(
     published: Published, result: Result, layer: LayerResult, reading: Reading, power: Power
 ) -> Row:
     name = layer.layer.name
-    raw_words = sum(
-        layer.entries[f"dram.{kind}"] for kind in ("filter.read", "ifmap.read", "ofmap.write")
+    raw_bits = sum(
+        layer.entries[f"dram.{kind}"] * width
+        for kind, width in (
+            ("filter.read", result.hw.word_bits.filter),
+            ("ifmap.read", result.hw.word_bits.ifmap),
+            ("ofmap.write", result.hw.word_bits.ifmap),
+        )
     )
     simulated: dict[str, float | None] = {
         "active_pes": layer.active_pes,
@@ -374,7 +379,7 @@ def _row(
         "total_ms": result.milliseconds(layer.total_cycles),
         "glb_mb": layer.glb_published_bytes / 1e6,
         "dram_mb": sum(layer.dram_bytes.values()) / 1e6,
-        "dram_raw_mb": raw_words * result.hw.word_bits / 8 / 1e6,
+        "dram_raw_mb": raw_bits / 8 / 1e6,
         "power_mw": power(layer),
     }
     cells = {}

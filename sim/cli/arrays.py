@@ -22,22 +22,23 @@ if TYPE_CHECKING:
 
 MOST_ITEM_BYTES = 8
 MOST_HEADER_BYTES = 1 << 16
-LOWEST, HIGHEST = -(1 << 15), (1 << 15) - 1  # a word is 16 bit, signed
 
 
-def read_words(option: str, name: str, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """The words of a `.npy` file that must have this shape.
+def read_words(
+    option: str, name: str, shape: tuple[int, ...], of_words: tuple[int, int]
+) -> NDArray[np.int64]:
+    """The words of a `.npy` file that must have this shape, from the least to the greatest word.
 
     Raises:
         InputError: the file cannot be read, is no `.npy` file, is cut short, or holds something
-            else than 16-bit whole numbers in this shape; with the option and the file.
+            else than whole numbers of that range in this shape; with the option and the file.
 
     """
     from sim.errors import Fault, InputError
     from workloads.document import printable
 
     try:
-        words = _read(name, shape)
+        words = _read(name, shape, of_words)
     except OSError as error:
         found = error.strerror or str(error)
     except UnusableError as error:
@@ -51,7 +52,7 @@ class UnusableError(Exception):
     """What is wrong with a file, in words."""
 
 
-def _read(name: str, shape: tuple[int, ...]) -> NDArray[np.int64]:
+def _read(name: str, shape: tuple[int, ...], of_words: tuple[int, int]) -> NDArray[np.int64]:
     import numpy as np
 
     # Not to wait for the other end of a pipe; a regular file does not care.
@@ -80,8 +81,9 @@ def _read(name: str, shape: tuple[int, ...]) -> NDArray[np.int64]:
         except (ValueError, EOFError) as error:  # it changed since
             raise UnusableError(f"cannot be read: {error}") from None
     low, high = int(words.min()), int(words.max())
-    if low < LOWEST or high > HIGHEST:
-        raise UnusableError(f"holds {low} to {high}, a word is {LOWEST} to {HIGHEST}")
+    least, greatest = of_words
+    if low < least or high > greatest:
+        raise UnusableError(f"holds {low} to {high}, a word is {least} to {greatest}")
     found: NDArray[np.int64] = words.astype(np.int64)
     return found
 

@@ -56,8 +56,8 @@ MOST_SEED = 2**63 - 1
     "--values",
     "with_values",
     is_flag=True,
-    help="Move real 16-bit words and compare every ofmap with NumPy's convolution: same result, "
-    "but every pass is simulated, far slower.",
+    help="Move real words and compare every ofmap with NumPy's convolution: same result, but every "
+    "pass is simulated, far slower.",
 )
 @click.option(
     "--seed",
@@ -211,11 +211,12 @@ def _values(
             f"--ifmap and --filter are the words of one layer, and {layers} layers are "
             "simulated; name one with --layer"
         )
-    layer = prepared.plans[0].layer
-    ifmap_shape = (prepared.batch, layer.G * layer.C, layer.readings[0].H, layer.readings[0].W)
+    layer, widths = prepared.plans[0].layer, prepared.hw.word_bits
+    of_ifmap = (prepared.batch, layer.G * layer.C, layer.readings[0].H, layer.readings[0].W)
+    of_filters = (layer.M, layer.C, layer.R, layer.S)
     return Values(
-        ifmap=read_words("--ifmap", ifmap_file, ifmap_shape),
-        filters=read_words("--filter", filter_file, (layer.M, layer.C, layer.R, layer.S)),
+        ifmap=read_words("--ifmap", ifmap_file, of_ifmap, widths.range_of("ifmap")),
+        filters=read_words("--filter", filter_file, of_filters, widths.range_of("filter")),
     )
 
 

@@ -299,7 +299,7 @@ def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
             pes=hw.pes,
             core_mhz=hw.clock.core_mhz,
             hops=layer.hops if table.noc.hop != 0 else None,
-            dram_words={kind: layer.dram_bits[kind] // hw.word_bits for kind in ("ifmap", "ofmap")},
+            dram_bits={kind: layer.dram_bits[kind] for kind in ("ifmap", "ofmap")},
         )
     except (ValidationError, ValueError, TypeError, KeyError):
         return ["energy: the trace's energy table or hardware is none"]

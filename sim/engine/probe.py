@@ -237,7 +237,7 @@ class _Record:
                 "ofmap_columns": shape.ofmap_columns,
                 "column_step": shape.column_step,
                 "strip_rows": shape.strip_rows,
-                "line_words": machine.line_words,
+                "line_words": machine.filter_line_words,
                 "from_glb": int(machine.psum_gin is not None),
                 "streamed": int(machine.filter_gin.streamed),
                 "shift_spad": int(machine.hw.pe.ifmap_spad == "shift"),
@@ -314,7 +314,7 @@ class _Record:
         gin = machine.ifmap_gin
         self._add_between(
             GLB, "read", "ifmap", [cycle - 1 for cycle in lines.ready],
-            self._parts(len(lines.ready), len(gin.log), machine.line_words), GLB, GIN_IFMAP,
+            self._parts(len(lines.ready), len(gin.log), machine.ifmap_line_words), GLB, GIN_IFMAP,
         )  # fmt: skip
         owner = {id(pe.port): pe for pe in machine.pes}
         reached: dict[tuple[int, ...], int] = {}

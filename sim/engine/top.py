@@ -100,9 +100,10 @@ class Machine:
         self.hw = hw
         self.data = data
         self.env = environment()
-        self.line_words = hw.glb_line_words
+        self.ifmap_line_words = hw.glb_line_words("ifmap")
+        self.filter_line_words = hw.glb_line_words("filter")
         # Filters are in the GLB by the beat of the link and leave it by the line of the port.
-        self.filter_entry_words = gcd(hw.glb_line_words, hw.link_beat_words)
+        self.filter_entry_words = gcd(self.filter_line_words, hw.link_beat_words)
         self.pes: list[PE] = []
         self.links: list[LocalLink] = []
         self.fifos: list[Fifo] = []
@@ -201,10 +202,8 @@ class Machine:
 
     def _build_buses(self, start: PrefetchState) -> None:
         shape, hw, env = self.shape, self.hw, self.env
-        line_words = self.line_words
-
         entry_words = self.filter_entry_words
-        line_entries = line_words // entry_words
+        line_entries = self.filter_line_words // entry_words
         filter_entries = -(-shape.filter_words // entry_words)
         self.filter_buffer = Fifo(env, "filter banks", ())
         self.fifos.append(self.filter_buffer)
@@ -229,7 +228,7 @@ class Machine:
             hw.glb.filter_load == "streamed",
         )
 
-        ifmap_lines = -(-shape.ifmap_words // line_words)
+        ifmap_lines = -(-shape.ifmap_words // self.ifmap_line_words)
         lines = self._line_fifo("ifmap lines", ifmap_lines)
         self.ifmap_port = ReadPort(lines, None, self._ifmap_data())
         column, x_buses = self._ifmap_column()
@@ -239,7 +238,7 @@ class Machine:
             x_buses,
             shape.images * shape.ifmap_columns,
             lines,
-            line_words=line_words,
+            line_words=self.ifmap_line_words,
             words_per_cycle=hw.noc.gin_ifmap_words_per_cycle,
             fifo_words=hw.pe.ifmap_fifo_words,
         )
@@ -309,7 +308,8 @@ class Machine:
     def _ifmap_data(self) -> list[list[int]]:
         if self.data is None:
             return []
-        return self._lines(self.data.ifmap.transpose(0, 3, 1, 2).reshape(-1), self.line_words)
+        words = self.data.ifmap.transpose(0, 3, 1, 2).reshape(-1)
+        return self._lines(words, self.ifmap_line_words)
 
     def _psum_order(self) -> Iterator[tuple[int, int, int, slice]]:
         """(image, column, ofmap row, filters) of every beat, in the order of the psum buses."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class LayerData:
     """The words of a layer, as GLB and DRAM hold them.
 
-    `ifmap` is (N, G*C, H, W), `filters` (M, C, R, S), both 16-bit integers; `psums` (N, M, E, F)
-    grows to the ofmap, before ReLU, while the passes run.
+    `ifmap` is (N, G*C, H, W), `filters` (M, C, R, S), both integers of the width of the chip's
+    words; `psums` (N, M, E, F) grows to the ofmap, before ReLU, while the passes run.
     """
 
     plan: Plan
@@ -84,15 +84,15 @@ def word_shapes(plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def random_words(plan: Plan, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ifmap (N, G*C, H, W) and filters (M, C, R, S): any 16-bit word, zeros as the layer has them.
+    """Ifmap (N, G*C, H, W) and filters (M, C, R, S): any word of the chip, zeros as the layer has.
 
     The same seed gives the same words whatever other layers run beside this one.
     """
     layer = plan.layer
     generator = np.random.default_rng([seed, zlib.crc32(layer.name.encode())])
-    low, high = -(1 << 15), 1 << 15
+    widths = plan.hw.word_bits
     of_ifmap, of_filters = word_shapes(plan)
-    ifmap = generator.integers(low, high, of_ifmap)
+    ifmap = generator.integers(*widths.range_of("ifmap"), of_ifmap, endpoint=True)
     ifmap[generator.random(ifmap.shape) < (layer.ifmap_zero_fraction or 0.0)] = 0
-    filters = generator.integers(low, high, of_filters)
+    filters = generator.integers(*widths.range_of("filter"), of_filters, endpoint=True)
     return ifmap, filters

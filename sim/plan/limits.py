@@ -102,11 +102,13 @@ def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
     )
     beat_bytes = _BEAT_BYTES + (_VALUE_BEAT_BYTES if values else 0)
     words = shape.ifmap_words + shape.filter_words
+    lines = ceil_div(shape.ifmap_words, hw.glb_line_words("ifmap"))
+    lines += ceil_div(shape.filter_words, hw.glb_line_words("filter"))
     return (
         pass_pes(shape) * one_pe
         + beats * (chain * beat_bytes + 2 * _LINE_BYTES)
         + words * _WORD_BYTES
-        + ceil_div(words, hw.glb_line_words) * _LINE_BYTES
+        + lines * _LINE_BYTES
     )
 
 

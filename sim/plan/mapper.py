@@ -119,10 +119,10 @@ def _best_inside(
     )
     rows, columns = layer.ifmap_rows(e), layer.ifmap_columns
     ifmap_words = n * np.minimum(q * r, layer.C) * rows * columns
-    free_banks = glb.banks - -(-ifmap_words // hw.glb_words_per_bank)
+    free_banks = glb.banks - -(-ifmap_words // hw.glb_words_per_bank("ifmap"))
     psum_words = n * e * layer.F
     most_m = np.minimum(
-        np.minimum(free_banks * hw.glb_words_per_bank // psum_words, layer.Mg),
+        np.minimum(free_banks * hw.glb_words_per_bank("psum") // psum_words, layer.Mg),
         hw.limits.filters[1],
     )
     legal = most_m >= block
@@ -146,9 +146,9 @@ def _best_inside(
     psum_cycles = windows * strip * beats / filter_blocks
     ifmap_cycles = images * channels * rows * columns / noc.gin_ifmap_words_per_cycle
     filter_words = filters * channels * layer.R * layer.S
-    link_words = hw.dram.link_bits / hw.word_bits / float(hw.link_beat_cycles)
+    link_words = hw.dram.link_bits / hw.word_bits.filter / float(hw.link_beat_cycles)
     # What the filter banks do not hold comes over the link while the pass waits for it.
-    late_words = np.maximum(0, filter_words - glb.filter_banks * hw.glb_words_per_bank)
+    late_words = np.maximum(0, filter_words - glb.filter_banks * hw.glb_words_per_bank("filter"))
     load_cycles = np.maximum(filter_words / noc.gin_filter_words_per_cycle, late_words / link_words)
     cycles = np.maximum(np.maximum(array_cycles, psum_cycles), ifmap_cycles) + load_cycles
     cycles = np.maximum(cycles, filter_words / link_words)
@@ -156,8 +156,9 @@ def _best_inside(
     hop_cycles = np.minimum(p_now, noc.psum_words_per_cycle) + noc.local_hop_cycles
     cycles = passes * (cycles + hop_cycles * layer.R * r)
     # DRAM traffic breaks ties, and counts a little: at most a tenth of its time on the link.
+    wider = hw.word_bits.ifmap / hw.word_bits.filter
     dram_words = passes * filter_words + m_blocks * layer.G * image_blocks * strips * (
-        images * layer.C * rows * columns
+        images * layer.C * rows * columns * wider
     )
     cost = cycles + 0.1 * dram_words / link_words
     place = int(np.argmin(cost))

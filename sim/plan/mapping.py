@@ -11,7 +11,7 @@ from sim.errors import Fault, InputError, MappingError
 from workloads.document import MAX_FAULTS, closest, field_name, shown
 
 if TYPE_CHECKING:
-    from hw_models.spec import Hardware
+    from hw_models.spec import Hardware, Word
     from workloads.layer import Layer
 
 LARGEST_FACTOR = 1 << 20
@@ -167,9 +167,9 @@ def resident_psum_words(layer: Layer, mapping: Mapping) -> int:
     return mapping.n * mapping.m * mapping.e * layer.F
 
 
-def banks(words: int, hw: Hardware) -> int:
-    """Whole GLB banks that hold `words`."""
-    return ceil_div(words, hw.glb_words_per_bank)
+def banks(words: int, word: Word, hw: Hardware) -> int:
+    """Whole GLB banks that hold `words` of a kind."""
+    return ceil_div(words, hw.glb_words_per_bank(word))
 
 
 def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware) -> list[Violation]:
@@ -205,8 +205,8 @@ def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware) -> list[Vio
                 f"filter sets of {chain} x {mapping.e} PEs that the "
                 f"{array.rows} x {array.columns} array holds",
             )
-    ifmap_banks = banks(ifmap_strip_words(layer, mapping), hw)
-    psum_banks = banks(resident_psum_words(layer, mapping), hw)
+    ifmap_banks = banks(ifmap_strip_words(layer, mapping), "ifmap", hw)
+    psum_banks = banks(resident_psum_words(layer, mapping), "psum", hw)
     at_most(
         "GLB banks",
         ifmap_banks + psum_banks,
@@ -252,9 +252,9 @@ def with_largest_m(
     `None` where not even one block of `p*t` filters fits.
     """
     base = Mapping(m=layer.Mg, **factors).fitted(layer, batch)
-    free = hw.glb.banks - banks(ifmap_strip_words(layer, base), hw)
+    free = hw.glb.banks - banks(ifmap_strip_words(layer, base), "ifmap", hw)
     words_per_filter = base.n * base.e * layer.F
-    most = min(free * hw.glb_words_per_bank // words_per_filter, hw.limits.filters[1])
+    most = min(free * hw.glb_words_per_bank("psum") // words_per_filter, hw.limits.filters[1])
     block = base.p * base.t
     if most >= layer.Mg:
         return base

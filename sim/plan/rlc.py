@@ -1,8 +1,9 @@
 """Run-length coding of ifmaps and ofmaps on their way to DRAM and back (docs/machine.md section 4).
 
-A pair is 5 bit of zero run and a 16-bit level; three pairs and a flag bit make a 64-bit word. A run
-above 31 spends a pair of run 31 and level 0, which itself stands for a 32nd zero. The flag marks
-the last word of a stream (JSSC 2017, section V-C).
+A pair is 5 bit of zero run and a level, as wide as the words that are coded; a 64-bit word holds as
+many pairs as fit beside its flag bit: three with the chip's 16-bit words. A run above 31 spends a
+pair of run 31 and level 0, which itself stands for a 32nd zero. The flag marks the last word of a
+stream (JSSC 2017, section V-C).
 """
 
 from __future__ import annotations
@@ -17,35 +18,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RUN_BITS = 5
-LEVEL_BITS = 16
-PAIRS_PER_WORD = 3
 WORD_BITS = 64
 LONGEST_RUN = (1 << RUN_BITS) - 1
-_PAIR_BITS = RUN_BITS + LEVEL_BITS
-_LEVEL_MASK = (1 << LEVEL_BITS) - 1
 _FLAG = 1 << (WORD_BITS - 1)
-_LOWEST, _HIGHEST = -(1 << (LEVEL_BITS - 1)), (1 << (LEVEL_BITS - 1)) - 1
 # Pairs a word are taken to nine decimal places, rounded up.
 _SCALE = 10**9
 
 
-def encode(words: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint64]:
-    """The coded stream of 16-bit two's complement words, as 64-bit words.
+def pairs_per_word(level_bits: int) -> int:
+    """Pairs in a 64-bit word beside its flag; 0 where a level is too wide for any."""
+    return (WORD_BITS - 1) // (RUN_BITS + level_bits)
+
+
+def encode(words: Sequence[int] | NDArray[np.integer], level_bits: int = 16) -> NDArray[np.uint64]:
+    """The coded stream of two's complement words of `level_bits`, as 64-bit words.
 
     Pairs fill a 64-bit word from its low end, each as level, then run above it; bit 63 is the flag.
     What the last word has no pairs for is zero. A stream that ends in zeros ends in a pair whose
     level is the last of them, so decoding needs its length; an empty stream has no word at all.
 
     Raises:
-        ValueError: a word is not a whole number of 16 bit.
+        ValueError: a word is not a whole number of `level_bits`, or no pair of them fits 64 bit.
 
     """
+    many, pair_bits = _pairs_that_fit(level_bits), RUN_BITS + level_bits
+    half = 1 << (level_bits - 1)
+    mask = 2 * half - 1
     values = np.asarray(words).reshape(-1)
     if values.size and values.dtype.kind not in "iu":
         raise ValueError(f"words of type {values.dtype}, whole numbers are needed")
-    outside = values[(values < _LOWEST) | (values > _HIGHEST)]
+    outside = values[(values < -half) | (values >= half)]
     if outside.size:
-        raise ValueError(f"{outside[0]} does not fit a {LEVEL_BITS}-bit word")
+        raise ValueError(f"{outside[0]} does not fit a {level_bits}-bit word")
     pairs: list[int] = []
     run = 0
     for value in values.tolist():
@@ -53,35 +57,39 @@ def encode(words: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint64]:
             run += 1
             continue
         # A level of 0 stands for one more zero behind a full run.
-        pairs.append(run << LEVEL_BITS | (value & _LEVEL_MASK))
+        pairs.append(run << level_bits | (value & mask))
         run = 0
     if run:
         # The last zero of a trailing run is its level.
-        pairs.append((run - 1) << LEVEL_BITS)
+        pairs.append((run - 1) << level_bits)
     coded: list[int] = []
-    for place in range(0, len(pairs), PAIRS_PER_WORD):
+    for place in range(0, len(pairs), many):
         word = 0
-        for slot, pair in enumerate(pairs[place : place + PAIRS_PER_WORD]):
-            word |= pair << (slot * _PAIR_BITS)
+        for slot, pair in enumerate(pairs[place : place + many]):
+            word |= pair << (slot * pair_bits)
         coded.append(word)
     if coded:
         coded[-1] |= _FLAG
     return np.array(coded, dtype=np.uint64)
 
 
-def decode(coded: NDArray[np.uint64], length: int) -> NDArray[np.int64]:
-    """The `length` words of a coded stream.
+def decode(coded: NDArray[np.uint64], length: int, level_bits: int = 16) -> NDArray[np.int64]:
+    """The `length` words of a coded stream whose levels have `level_bits`.
 
     Raises:
-        ValueError: the stream is cut, goes on after its end, or does not hold `length` words.
+        ValueError: the stream is cut, goes on after its end, or does not hold `length` words; or no
+            pair of such levels fits 64 bit.
 
     """
+    many, pair_bits = _pairs_that_fit(level_bits), RUN_BITS + level_bits
+    half = 1 << (level_bits - 1)
+    mask = 2 * half - 1
     if length < 0:
         raise ValueError(f"a stream cannot hold {length} words")
     if coded.dtype != np.uint64:
         raise ValueError(f"coded words of type {coded.dtype}, uint64 is needed")
-    # A 64-bit word holds three pairs of at most 32 words; so no forged length takes all memory.
-    if length > coded.size * PAIRS_PER_WORD * (LONGEST_RUN + 1):
+    # A pair stands for 32 words at most; so no forged length takes all memory.
+    if length > coded.size * many * (LONGEST_RUN + 1):
         raise ValueError(f"{coded.size} 64-bit words cannot hold {length} words: the stream is cut")
     result = np.zeros(length, np.int64)
     place = 0
@@ -93,18 +101,18 @@ def decode(coded: NDArray[np.uint64], length: int) -> NDArray[np.int64]:
         if place == length:
             raise ValueError(f"the stream goes on after its {length} words")
         pairs = word & ~_FLAG
-        for _ in range(PAIRS_PER_WORD):
+        for _ in range(many):
             if place == length:
                 # What is left of the last word is filler.
                 if pairs:
                     raise ValueError(f"the stream goes on after its {length} words")
                 break
-            level = pairs & _LEVEL_MASK
-            place += pairs >> LEVEL_BITS & LONGEST_RUN
-            pairs >>= _PAIR_BITS
+            level = pairs & mask
+            place += pairs >> level_bits & LONGEST_RUN
+            pairs >>= pair_bits
             if place >= length:
                 raise ValueError(f"a run goes beyond the {length} words of the stream")
-            result[place] = level - (1 << LEVEL_BITS) if level >> (LEVEL_BITS - 1) else level
+            result[place] = level - 2 * half if level >= half else level
             place += 1
     if place != length:
         raise ValueError(f"the stream holds {place} words, {length} were expected")
@@ -125,6 +133,18 @@ def expected_pairs(words: int, zero_fraction: float) -> int:
     return -(-words * math.ceil(_SCALE / words_per_pair) // _SCALE)
 
 
-def expected_words64(words: int, zero_fraction: float) -> int:
-    """64-bit words of the coded stream, on average, rounded up."""
-    return -(-expected_pairs(words, zero_fraction) // PAIRS_PER_WORD)
+def expected_words64(words: int, zero_fraction: float, level_bits: int = 16) -> int:
+    """64-bit words of the coded stream, on average, rounded up.
+
+    Raises:
+        ValueError: no pair of such levels fits 64 bit.
+
+    """
+    return -(-expected_pairs(words, zero_fraction) // _pairs_that_fit(level_bits))
+
+
+def _pairs_that_fit(level_bits: int) -> int:
+    many = pairs_per_word(level_bits)
+    if not many:
+        raise ValueError(f"no pair with a level of {level_bits} bit fits {WORD_BITS} bit")
+    return many

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sim.plan.rlc import WORD_BITS, expected_words64
+from sim.plan.rlc import WORD_BITS, expected_words64, pairs_per_word
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -37,14 +37,14 @@ class Standstill:
 
 
 @lru_cache(maxsize=1024)
-def _coded_bits(words: int, zero_fraction: float) -> int:
+def _coded_bits(words: int, zero_fraction: float, level_bits: int) -> int:
     """A layer has thousands of tiles of few sizes."""
-    return expected_words64(words, zero_fraction) * WORD_BITS
+    return expected_words64(words, zero_fraction, level_bits) * WORD_BITS
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """How the words of a layer cross the link.
+    """How the words of a layer cross the link; an ofmap has the width of the ifmap that it becomes.
 
     A zero fraction of None means that the words go as they are: the first layer's ifmap, data of
     which nothing is known, or a chip without run-length coding. `beat` is core cycles per beat.
@@ -59,9 +59,9 @@ class Traffic:
     @classmethod
     def of(cls, layer: Layer, hw: Hardware) -> Traffic:
         """The traffic of a layer on a chip."""
-        coded = hw.dram.rlc
+        coded = hw.dram.rlc and pairs_per_word(hw.word_bits.ifmap) > 0
         return cls(
-            word_bits=hw.word_bits,
+            word_bits=hw.word_bits.ifmap,
             link_bits=hw.dram.link_bits,
             beat=hw.link_beat_cycles,
             ifmap_zero_fraction=layer.ifmap_zero_fraction
@@ -73,7 +73,7 @@ class Traffic:
     def _bits(self, words: int, zero_fraction: float | None) -> int:
         if zero_fraction is None:
             return words * self.word_bits
-        return _coded_bits(words, zero_fraction)
+        return _coded_bits(words, zero_fraction, self.word_bits)
 
     def ifmap_bits(self, words: int) -> int:
         """Bits on the link of an ifmap strip of `words`."""

@@ -269,7 +269,7 @@ def stations(result: ResultFile, layers: Sequence[LayerPart]) -> list[dict[str, 
         {
             "id": "dram_filter",
             "name": "DRAM link, filters alone",
-            "words_per_cycle": hw.dram.link_bits / hw.word_bits / beat_cycles,
+            "words_per_cycle": hw.dram.link_bits / hw.word_bits.filter / beat_cycles,
             "words": entries["dram.filter.read"],
             "deliveries": None,
             "busy": link,

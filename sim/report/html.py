@@ -51,7 +51,7 @@ def _run(label: str, result: ResultFile) -> dict[str, Any]:
             "pes": hw.pes,
             "core_mhz": hw.clock.core_mhz,
             "link_mhz": hw.clock.link_mhz,
-            "word_bits": hw.word_bits,
+            "words": str(hw.word_bits),
         },
         "notes": list(result.notes),
         "refused": [{"name": layer.name, "reasons": layer.reasons} for layer in result.refused],

@@ -320,7 +320,7 @@ def _more_products_per_psum(result: ResultFile, layer: LayerPart) -> list[str]:
         lines[-1] += limit  # wider buses would only be emptier
         return lines
     wider = 2 * rate
-    port = wider * hw.word_bits
+    port = wider * hw.word_bits.psum
     also = f" --set glb.port_bits={port}" if port > hw.glb.port_bits else ""
     lines.append(f"Or widen the psum buses (--set noc.psum_words_per_cycle={wider}{also}).{limit}")
     return lines

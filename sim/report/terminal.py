@@ -10,8 +10,9 @@ import textwrap
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from sim.account.energy import data_type
 from sim.plan.mapping import ceil_div
 from sim.plan.schedule import make_plan
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hw_models.spec import Hardware, Word
     from sim.account.energy import EnergyBreakdown
     from sim.account.result import LayerResult, Result
     from sim.plan.schedule import Plan
@@ -143,7 +145,7 @@ def _header(result: Result, width: int) -> list[str]:
         f"{layers} layer{'s' if layers != 1 else ''}, batch {result.batch}, {engine}; "
         f"{hw.array.rows} x {hw.array.columns} = {hw.pes} PEs, core clock "
         f"{hw.clock.core_mhz:g} MHz, DRAM link {hw.clock.link_mhz:g} MHz, "
-        f"words of {hw.word_bits} bit"
+        f"words of {hw.word_bits}"
     )
     lines = [cut(f"{result.network} on {hw.name}", width), *wrap(facts, width)]
     if result.refused:
@@ -453,15 +455,19 @@ def _values(result: Result, width: int) -> list[str]:
     return lines
 
 
+def _word_bytes(hw: Hardware, entry: str) -> float:
+    """Bytes of a word that an entry of the ledger counts."""
+    return hw.word_bits.of(cast("Word", data_type(entry))) / 8
+
+
 def _layer_traffic(result: Result, width: int) -> list[str]:
-    word_bytes = result.hw.word_bits / 8
     entries = ("glb.filter.read", "glb.ifmap.read", "glb.psum.read", "glb.psum.write",
                "glb.ofmap.read")  # fmt: skip
 
     def figures(layer: LayerResult) -> list[float]:
         return [
             *(layer.dram_bytes[kind] for kind in ("filter", "ifmap", "ofmap")),
-            *(layer.entries[name] * word_bytes for name in entries),
+            *(layer.entries[name] * _word_bytes(result.hw, name) for name in entries),
             layer.glb_published_bytes,
         ]
 
@@ -488,7 +494,6 @@ def _layer_traffic(result: Result, width: int) -> list[str]:
 
 def _memory_table(result: Result, width: int) -> list[str]:
     entries = result.entries
-    word_bytes = result.hw.word_bits / 8
     link = {
         kind: sum(layer.dram_bytes[kind] for layer in result.layers)
         for kind in ("filter", "ifmap", "ofmap")
@@ -502,8 +507,9 @@ def _memory_table(result: Result, width: int) -> list[str]:
     for level, kind in levels:
         pair: list[tuple[int, float] | None] = []
         for way in ("read", "write"):
-            words = entries.get(f"{level.lower()}.{kind}.{way}")
-            size = link[kind] if level == "DRAM" else (words or 0) * word_bytes
+            entry = f"{level.lower()}.{kind}.{way}"
+            words = entries.get(entry)
+            size = link[kind] if level == "DRAM" else (words or 0) * _word_bytes(result.hw, entry)
             pair.append(None if words is None else (words, size))
         found.append((f"{level} {kind}", pair))
     published = sum(layer.glb_published_bytes for layer in result.layers)
@@ -527,17 +533,13 @@ def _memory_table(result: Result, width: int) -> list[str]:
             yield cells
 
     fact = f"GLB as JSSC 2017 counts it: {number(published / 1e6, places)} MB."
-    text = (
-        f"MB = 10^6 bytes, words of {result.hw.word_bits} bit; DRAM bytes are what crosses the "
-        "link."
-    )
+    text = f"MB = 10^6 bytes, words of {result.hw.word_bits}; DRAM bytes are what crosses the link."
     heads = ["memory", "words\nread", "\nMB", "words\nwritten", "\nMB"]
     return [*fitted(heads, rows, width), *wrap(fact, width, "  "), *_legend(text, width)]
 
 
 def _nocs(result: Result, width: int) -> list[str]:
     entries, noc = result.entries, result.hw.noc
-    word_bytes = result.hw.word_bits / 8
     networks: tuple[tuple[str, str, int | None], ...] = (
         ("GIN filter", "gin_filter", noc.gin_filter_words_per_cycle),
         ("GIN ifmap", "gin_ifmap", noc.gin_ifmap_words_per_cycle),
@@ -545,7 +547,11 @@ def _nocs(result: Result, width: int) -> list[str]:
         ("GON psum", "gon_psum", noc.psum_words_per_cycle),
         ("local links psum", "local_psum", None),  # many links: no one rate
     )
-    places = _mb_places([entries[f"noc.{key}.words"] * word_bytes for _, key, _ in networks])
+    sizes = {
+        key: entries[name := f"noc.{key}.words"] * _word_bytes(result.hw, name)
+        for _, key, _ in networks
+    }
+    places = _mb_places(list(sizes.values()))
     beats: Counter[str] = Counter()
     for layer in result.layers:
         beats.update(bus_beats(_plan(result, layer)))
@@ -560,7 +566,7 @@ def _nocs(result: Result, width: int) -> list[str]:
             yield [
                 name,
                 count(words, short),
-                number(words * word_bytes / 1e6, places, short),
+                number(sizes[key] / 1e6, places, short),
                 count(deliveries, short),
                 f"{deliveries / words:.2f}" if words else "-",
                 *(("-", "-") if rate is None else (share(beats[key]), share(words / rate))),

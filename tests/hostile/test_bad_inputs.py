@@ -552,7 +552,7 @@ bad_hardware(
     says=[
         (
             "error: hw.yaml:1: base: no shipped hardware 'eyeris_v1'; did you mean "
-            "'eyeriss_v1'? known: eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
+            "'eyeriss_v1'? known: eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
         )
     ],
 )
@@ -742,11 +742,11 @@ bad_hardware(
     says=[
         (
             "error: {DATA}/eyeriss_v1.yaml:37: noc.gin_filter_words_per_cycle: 4 words of "
-            "16 bits per cycle are more than the GLB port delivers: glb.port_bits = 63"
+            "16 bits per cycle are more than the GLB port delivers: glb.port_bits = 63, 3 words"
         ),
         (
             "error: {DATA}/eyeriss_v1.yaml:39: noc.psum_words_per_cycle: 4 words of 16 "
-            "bits per cycle are more than the GLB port delivers: glb.port_bits = 63"
+            "bits per cycle are more than the GLB port delivers: glb.port_bits = 63, 3 words"
         ),
         (
             "error: {DATA}/eyeriss_v1.yaml:47: glb.bank_bytes: 4096 bytes are no whole "
@@ -803,7 +803,7 @@ bad(
     says=[
         (
             "error: no shipped hardware 'eyeris_v1'; did you mean 'eyeriss_v1'? known: "
-            "eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
+            "eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
         )
     ],
 )
@@ -1421,7 +1421,7 @@ bad_case(
     "hardware unknown",
     CASE.replace("eyeriss_v1", "eyeriss_v2"),
     says=[
-        "error: case.yaml:2: hw: no shipped hardware 'eyeriss_v2'; did you mean 'eyeriss_v1'? known: eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
+        "error: case.yaml:2: hw: no shipped hardware 'eyeriss_v2'; did you mean 'eyeriss_v1'? known: eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
     ],
 )
 bad_case(
@@ -2104,7 +2104,7 @@ bad(
     "show of unknown hardware",
     "show hw eyeris_v1",
     says=[
-        "error: no shipped hardware 'eyeris_v1'; did you mean 'eyeriss_v1'? known: eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
+        "error: no shipped hardware 'eyeris_v1'; did you mean 'eyeriss_v1'? known: eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
     ],
 )
 bad(

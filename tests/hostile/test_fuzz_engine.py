@@ -70,6 +70,10 @@ def settings(draw: st.DrawFn) -> tuple[str, ...]:
     beat = draw(st.integers(1, line_words))
     if draw(st.integers(0, 3)):
         chosen.append(f"word_bits={word_bits}")
+        if word_bits % 8 == 0:  # a part of that width keeps lines of whole words
+            part = st.sampled_from([1, 2, 8])
+            ifmap, weight, psum = (word_bits // draw(part) for _ in range(3))
+            change("word_bits", ifmap=ifmap, filter=weight, psum=psum)
         lines = draw(st.sampled_from([1, 2, 5, 64, 512]))
         bits = 8 * word_bits * line_words // (word_bits * line_words % 8 or 8)
         port_bits = word_bits * line_words

@@ -106,7 +106,7 @@ def test_the_machine() -> None:
     assert (hw.array.rows, hw.array.columns) == (16, 16)
     pe = hw.pe
     words = pe.ifmap_spad_words + pe.filter_spad_words + pe.psum_spad_words
-    assert words * hw.word_bits // 8 == 512
+    assert words * hw.word_bits.filter // 8 == 512
     assert hw.glb.banks * hw.glb.bank_bytes == 128 * 1024
 
 
@@ -220,7 +220,7 @@ def _moves(layer: Layer, f: Mapping) -> int:
 
 def _candidates(layer: Layer, hw: Hardware, one_memory_q: int | None = None) -> Iterator[Mapping]:
     """Mappings of three spads, or of one memory with a given q."""
-    pe, words = hw.pe, hw.glb_words_per_bank
+    pe, words = hw.pe, hw.glb_words_per_bank("ifmap")
     every_q = [one_memory_q] if one_memory_q else _useful(layer.C, pe.ifmap_spad_words // layer.S)
     for e in _useful(layer.E, hw.array.columns * (hw.array.rows // layer.R)):
         for r in _useful(layer.C, hw.array.rows // layer.R):

@@ -88,7 +88,7 @@
     return [
       h("h1", {}, data.comparison ? "Runs side by side" : `${run.network} on ${hw.name}`),
       h("p", { class: "soft" },
-        `${data.comparison ? `${run.label}: ${run.network} on ${hw.name}, ` : ""}batch ${run.batch}; ${hw.rows} x ${hw.columns} = ${hw.pes} PEs at ${hw.core_mhz} MHz, DRAM link at ${hw.link_mhz} MHz, words of ${hw.word_bits} bit; `,
+        `${data.comparison ? `${run.label}: ${run.network} on ${hw.name}, ` : ""}batch ${run.batch}; ${hw.rows} x ${hw.columns} = ${hw.pes} PEs at ${hw.core_mhz} MHz, DRAM link at ${hw.link_mhz} MHz, words of ${hw.words}; `,
         run.simulated ? "simulated event by event." : "estimated in closed form, not simulated."),
       run.refused.map((layer) => h("p", { class: "note" }, `Refused by the chip and in no figure: ${layer.name}: ${layer.reasons.join("; ")}`)),
       run.values.filter((layer) => layer.wrong).map((layer) => h("p", { class: "note" }, `${layer.layer}: ${count(layer.wrong)} of ${count(layer.elements)} elements of the ofmap differ from NumPy's convolution.`)),

@@ -244,8 +244,8 @@ class Array:
     def build_filters(self) -> None:
         noc = self.hw.noc
         # Filters are read in the largest pieces that both a line and a beat of the link hold.
-        line = self.hw.glb_line_words
-        piece = gcd(line, self.hw.dram.link_bits // self.hw.word_bits)
+        line = self.hw.glb_line_words("filter")
+        piece = gcd(line, self.hw.dram.link_bits // self.hw.word_bits.filter)
         self.filter_pieces_of_line = line // piece
         self.filter_register = Fifo(noc.bus_fifo_entries * self.filter_pieces_of_line)
         self.filters_to_read = deque(cut(self.block.filter_words(self.layer), piece))
@@ -261,7 +261,7 @@ class Array:
     def build_ifmap(self) -> None:
         layer, block = self.layer, self.block
         self.ifmap_register = Fifo(self.hw.noc.bus_fifo_entries)
-        self.ifmap_lines = deque(cut(block.ifmap_words(layer), self.hw.glb_line_words))
+        self.ifmap_lines = deque(cut(block.ifmap_words(layer), self.hw.glb_line_words("ifmap")))
         self.ifmap_reads_left = len(self.ifmap_lines)
         self.ifmap_sent = 0  # words of the first line
         # A word of channel c, row h goes to the PEs of c's set in whose row i, column j it is

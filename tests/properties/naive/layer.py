@@ -165,10 +165,10 @@ class LayerRun:
     def bits(self, words: int, zeros: float | None) -> int:
         """Bits of a tile, run-length coded where its share of zeros is known (section 4)."""
         if zeros is None or not self.hw.dram.rlc:
-            return words * self.hw.word_bits
+            return words * self.hw.word_bits.ifmap
         z = Fraction(str(zeros))
         pairs = ceil(words * (1 - z) / (1 - z**32))
-        return 64 * ceil(Fraction(pairs, 3))
+        return 64 * ceil(Fraction(pairs, 63 // (5 + self.hw.word_bits.ifmap)))
 
 
 def run_layer(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> LayerTimes:

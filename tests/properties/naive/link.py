@@ -17,9 +17,9 @@ class FilterLink:
 
     def __init__(self, hw: Hardware, words: list[int]) -> None:
         self.beat_cycles = hw.link_beat_cycles
-        self.beat_words = hw.dram.link_bits // hw.word_bits
+        self.beat_words = hw.dram.link_bits // hw.word_bits.filter
         self.latency = hw.dram.first_access_latency_cycles
-        self.places = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.word_bits
+        self.places = hw.glb.filter_banks * hw.glb.bank_bytes * 8 // hw.word_bits.filter
         self.taken = 0  # places of words that are there or on the way
         self.freed = 0  # of these, words read in this cycle
         self.to_fetch = list(words)  # of each pass

@@ -199,7 +199,7 @@ def test_a_users_network_and_hardware(tmp_path: Path, capsys: pytest.CaptureFixt
             "error: --set array.row=3: no hardware field 'array.row'; did you mean 'array.rows'? "
             "known: array.rows, array.columns\n"
             "error: no shipped hardware 'eyeris'; did you mean 'eyeriss_v1'? known: "
-            "eyeriss_isca2016, eyeriss_rtl, eyeriss_v1\n",
+            "eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, eyeriss_v1\n",
         ),
         (["lenet5", "--batch", "0"], "error: --batch: must be 1 to 4096, got 0\n"),
         (

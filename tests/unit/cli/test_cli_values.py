@@ -17,6 +17,7 @@ from sim.account.result import Result
 from sim.check.convolution import convolve
 from sim.cli import main
 from sim.cli.arrays import read_words
+from sim.engine.values import random_words
 from sim.errors import InputError
 from workloads.layer import Layer
 
@@ -64,6 +65,53 @@ def wrong_ofmaps(monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
         return replace(result, layers=tuple(layers))
 
     monkeypatch.setattr(sim.run, "simulate", run)
+
+
+# --- words of other widths ------------------------------------------------------------------------
+
+
+def test_words_are_those_of_the_chip(network: str) -> None:
+    found = sim.run.run(network, layers=["ONE"], hw="eyeriss_int8", values=sim.run.Values(seed=3))
+    plan = sim.run.prepare(network, layers=["ONE"], hw="eyeriss_int8").plans[0]
+    ifmap, filters = random_words(plan, 3)
+    for drawn in (ifmap, filters):
+        assert -128 <= drawn.min() < -64 < 64 < drawn.max() <= 127
+    values = found.layers[0].values
+    assert values is not None
+    assert values.wrong == 0
+    assert values.ofmap.tolist() == convolve(plan.layer, ifmap, filters).tolist()
+
+
+def test_given_words_must_fit_the_chips(
+    one: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ifmap, filters = saved(tmp_path)
+    int8 = [*one, "--hw", "eyeriss_int8", "-q"]
+    assert main([*int8, *words((ifmap, filters))]) == 0
+    np.save(filters, np.full(FILTER_SHAPE, 128))
+    assert main([*int8, *words((ifmap, filters))]) == 2
+    found = "--filter: holds 128 to 128, a word is -128 to 127\n"
+    assert capsys.readouterr().err == f"error: {filters}: {found}"
+    with pytest.raises(InputError, match="--ifmap: holds -129 to -129, a word is -128 to 127"):
+        sim.run.run(
+            one[1],
+            layers=["ONE"],
+            hw="eyeriss_int8",
+            values=sim.run.Values(ifmap=np.full(IFMAP_SHAPE, -129)),
+        )
+
+
+def test_words_whose_sums_may_pass_64_bit_are_refused(
+    one: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = ["--set", "word_bits=32", "--set", "glb.port_bits=128"]
+    assert main([*one, *wide]) == 2
+    assert capsys.readouterr().err == (
+        "error: ONE on eyeriss_v1: --values adds 12 products of 32 by 32 bit, limit 64 bit for "
+        "their sum: lower word_bits.ifmap or word_bits.filter\n"
+    )
+    # 12 products of 2^46 do not reach 2^63.
+    assert main([*one, *wide, "--set", "word_bits.ifmap=16", "-q"]) == 0
 
 
 # --- outcomes -------------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ import pytest
 
 from hw_models.energy import EnergyTable, load_energy_table, shipped_energy_tables
 from hw_models.load import load_hardware
+from hw_models.spec import WordBits
 from sim.account.energy import (
     DATA_TYPES,
     LEVELS,
     EnergyBreakdown,
+    data_type,
     energy,
     layer_energy,
     network_energy,
@@ -174,9 +176,24 @@ def test_accesses_are_linear_in_their_width() -> None:
             assert narrow.by_action[action] == value * Fraction(width, 16)
 
 
-def test_an_ofmap_is_as_wide_as_the_psums() -> None:
-    narrow = priced(bits={"psum": 8}).by_action["dram.ofmap.write"]
-    assert narrow * 2 == priced().by_action["dram.ofmap.write"]
+def test_an_ofmap_is_as_wide_as_the_psums_in_the_glb_and_as_an_ifmap_on_dram() -> None:
+    full = priced().by_action
+    narrow = priced(bits={"psum": 8, "ifmap": 4}).by_action
+    assert narrow["glb.ofmap.read"] * 2 == full["glb.ofmap.read"]
+    assert narrow["dram.ofmap.write"] * 4 == full["dram.ofmap.write"]
+
+
+def test_each_word_is_priced_at_its_own_width() -> None:
+    given: dict[str, Any] = {"cycles": 12345, "pes": 168, "hops": noc_hops(plan())}
+    widths = WordBits(ifmap=8, filter=4, psum=32)
+    full = energy(ONE_OF_EACH, FULL, **given).by_action
+    int8 = energy(ONE_OF_EACH, FULL, word_bits=widths, **given).by_action
+    for action, value in full.items():
+        kind = data_type(action)
+        scale = {"ifmap": 2, "filter": 4, "psum": Fraction(1, 2), "mac": 8, "static": 1}[kind]
+        if action == "dram.ofmap.write":
+            scale = 2
+        assert int8[action] * scale == value, action
 
 
 def test_words_of_the_chip_and_of_the_table_may_differ() -> None:
@@ -186,7 +203,7 @@ def test_words_of_the_chip_and_of_the_table_may_differ() -> None:
         "mac.active": Fraction("0.830768"),  # 4 * 0.207692
         "dram.ifmap.read": 128,
     }
-    narrow = energy(entries, prices, word_bits=8)
+    narrow = energy(entries, prices, word_bits=WordBits.model_validate(8))
     assert narrow.by_action["mac.active"] == Fraction("0.207692")
 
 
@@ -210,12 +227,12 @@ def test_pruning_skips_macs_and_filter_accesses_in_proportion() -> None:
 
 
 def test_compressed_dram_traffic_replaces_the_ledgers() -> None:
-    words = {"ifmap": 40, "ofmap": 8}
-    breakdown = priced(dram_words=words, bits={"ifmap": 8, "filter": 8}, pruned=0.5)
+    bits = {"ifmap": 16 * 40, "ofmap": 16 * 8}
+    breakdown = priced(dram_bits=bits, bits={"ifmap": 8, "filter": 8}, pruned=0.5)
     assert breakdown.by_action["dram.ifmap.read"] == 40 * Fraction("100.1")
     assert breakdown.by_action["dram.ofmap.write"] == 8 * Fraction("200.2")
     assert breakdown.by_action["dram.filter.read"] == priced().by_action["dram.filter.read"] / 4
-    only_dram = priced(dram_words={"filter": 3}).by_action["dram.filter.read"]
+    only_dram = priced(dram_bits={"filter": 16 * 3}).by_action["dram.filter.read"]
     assert only_dram == 3 * Fraction("100.1")
 
 
@@ -364,12 +381,12 @@ def test_plain_data_is_json() -> None:
             "pruned must be between 0 and 1, got nan",
         ),
         (
-            lambda: energy({}, load_energy_table(), dram_words={"psum": 1}),
-            "dram_words: no data type 'psum'; known: ifmap, filter, ofmap",
+            lambda: energy({}, load_energy_table(), dram_bits={"psum": 1}),
+            "dram_bits: no data type 'psum'; known: ifmap, filter, ofmap",
         ),
         (
-            lambda: energy({}, load_energy_table(), dram_words={"ifmap": -1}),
-            "dram_words: ifmap must be 0 or more, got -1",
+            lambda: energy({}, load_energy_table(), dram_bits={"ifmap": -1}),
+            "dram_bits: ifmap must be 0 or more, got -1",
         ),
         (
             lambda: energy({"glb.ifmap.raed": 1}, load_energy_table()),

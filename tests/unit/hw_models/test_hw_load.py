@@ -6,6 +6,7 @@ import pytest
 
 import hw_models
 from hw_models.load import MAX_BASES, load_hardware, shipped_hardware
+from hw_models.spec import WordBits
 from workloads.document import InputError, read_document
 
 DATA = Path(hw_models.__file__).parent / "data"
@@ -33,7 +34,7 @@ def chip_line(*path: str) -> int | None:
 
 
 def test_shipped_names() -> None:
-    assert shipped_hardware() == ("eyeriss_isca2016", "eyeriss_rtl", "eyeriss_v1")
+    assert shipped_hardware() == ("eyeriss_int8", "eyeriss_isca2016", "eyeriss_rtl", "eyeriss_v1")
 
 
 @pytest.mark.parametrize("name", shipped_hardware())
@@ -63,7 +64,7 @@ def test_a_shipped_name_is_not_shadowed_by_a_file(
 
 
 def test_unknown_name() -> None:
-    known = "known: eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
+    known = "known: eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
     assert refusal("eyeris_v1") == (
         f"no shipped hardware 'eyeris_v1'; did you mean 'eyeriss_v1'? {known}"
     )
@@ -187,7 +188,10 @@ def test_a_value_put_right_above_its_base_is_no_fault(tmp_path: Path) -> None:
 
 def test_a_conflict_with_a_base_stands_where_the_base_gave_its_value(tmp_path: Path) -> None:
     path = write(tmp_path, "chip.yaml", "base: eyeriss_v1\nglb: {port_bits: 32}\n")
-    reason = "4 words of 16 bits per cycle are more than the GLB port delivers: glb.port_bits = 32"
+    reason = (
+        "4 words of 16 bits per cycle are more than the GLB port delivers: glb.port_bits = 32, "
+        "2 words"
+    )
     assert refusal(path).splitlines() == [
         f"{CHIP}:{chip_line('noc', field)}: noc.{field}: {reason}"
         for field in ("gin_filter_words_per_cycle", "psum_words_per_cycle")
@@ -203,7 +207,11 @@ def test_an_emptied_section_is_refused_where_it_was_emptied(tmp_path: Path) -> N
     ("base", "reason"),
     [
         ("eyeriss", "no shipped hardware 'eyeriss'; did you mean 'eyeriss_v1'? "),
-        ("tpu", "no shipped hardware 'tpu'; known: eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"),
+        (
+            "tpu",
+            "no shipped hardware 'tpu'; known: eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, "
+            "eyeriss_v1",
+        ),
         ("3", "must be the name or path of a hardware file, got 3"),
         ("", "must be the name or path of a hardware file, got nothing"),
         ("[eyeriss_v1]", "must be the name or path of a hardware file, got a list of 1"),
@@ -236,6 +244,45 @@ def test_length_of_a_chain_of_bases(tmp_path: Path) -> None:
     # eyeriss_v1 is a base too, so the chain of MAX_BASES starts at the last file but one.
     assert load_hardware(files[-2]).name == "eyeriss_v1"
     assert refusal(files[-1]) == f"{files[0]}:1: base: is base number 5; the limit is 4"
+
+
+# --- widths of words, in one number or in three ---------------------------------------------------
+
+
+def test_a_part_of_the_widths_changes_where_a_base_has_one_number(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "c.yaml", "base: eyeriss_v1\nname: c\nword_bits: {ifmap: 8, filter: 4}\n"
+    )
+    hardware = load_hardware(path)
+    assert hardware.word_bits == WordBits(ifmap=8, filter=4, psum=16)
+    assert load_hardware(path, ["word_bits=8"]).word_bits == WordBits(ifmap=8, filter=8, psum=8)
+
+
+def test_overrides_of_widths_come_in_their_order() -> None:
+    settings = ["word_bits.psum=4", "word_bits=8", "word_bits.filter=2"]
+    found = load_hardware("eyeriss_v1", settings).word_bits
+    assert found == WordBits(ifmap=8, filter=2, psum=8)
+
+
+def test_a_wrong_width_is_told_where_it_stands(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "c.yaml",
+        "base: eyeriss_v1\nname: c\nword_bits:\n  ifmap: 0\n  psums: 3\n  filter: x\n",
+    )
+    assert refusal(path).splitlines() == [
+        f"{path}:4: word_bits.ifmap: must be 1 or more, got 0",
+        f"{path}:5: word_bits: unknown key 'psums'; did you mean 'psum'?",
+        f"{path}:6: word_bits.filter: must be a whole number, got 'x'",
+    ]
+    path = write(tmp_path, "d.yaml", "base: eyeriss_v1\nname: d\nword_bits: [8, 8, 32]\n")
+    message = "word_bits: must be a whole number or a mapping of ifmap, filter, psum, got a list"
+    assert refusal(path).startswith(f"{path}:3: {message}")
+    path = write(tmp_path, "e.yaml", "base: eyeriss_v1\nname: e\nword_bits: 99\n")
+    assert refusal(path, "word_bits.psum=8").splitlines() == [
+        f"{path}:3: word_bits.ifmap: must be 64 or less, got 99",
+        f"{path}:3: word_bits.filter: must be 64 or less, got 99",
+    ]
 
 
 # --- overrides ------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ import pytest
 from pydantic import ValidationError
 
 from hw_models.load import load_hardware, shipped_hardware
-from hw_models.spec import Hardware
+from hw_models.spec import Hardware, WordBits
 from workloads.document import InputError
 
 # docs/machine.md section 3: blocks, FIFOs, clocks and variants.
 SECTION_3 = {
-    "word_bits": 16,
+    "word_bits": "16 bit",
     "clock.core_mhz": 200,
     "clock.link_mhz": 60,
     "array.rows": 12,
@@ -89,7 +89,8 @@ def chip() -> Hardware:
 
 @pytest.mark.parametrize(("field", "expected"), [*SECTION_3.items(), *SECTION_6.items()])
 def test_chip_is_the_one_of_the_machine_page(chip: Hardware, field: str, expected: object) -> None:
-    assert value(chip, field) == expected
+    found = value(chip, field)
+    assert (str(found) if field == "word_bits" else found) == expected
 
 
 def test_every_number_of_the_chip_is_in_the_tables_above(chip: Hardware) -> None:
@@ -106,9 +107,9 @@ def test_rtl_differs_from_the_chip_only_as_the_machine_page_says(chip: Hardware)
 
 def test_concepts_derived_from_the_chip(chip: Hardware) -> None:
     assert chip.pes == 168  # JSSC 2017
-    assert chip.glb_words_per_bank == 512 * 4
+    assert chip.glb_words_per_bank("ifmap") == 512 * 4
     assert chip.core_hz == 200e6
-    assert chip.glb_line_words == 4
+    assert chip.glb_line_words("psum") == 4
     assert chip.filter_bank_lines == 2 * 512
     assert chip.filter_bank_words == 4096
     assert chip.link_beat_cycles == Fraction(10, 3)
@@ -199,10 +200,12 @@ REFUSALS = {
     "limits.vertical_strides=[1, 1, 2]": "values must stand in ascending order, each given once",
     # fields that do not fit each other
     "noc.gin_ifmap_words_per_cycle=5": (
-        "5 words of 16 bits per cycle are more than the GLB port delivers: glb.port_bits = 64"
+        "5 words of 16 bits per cycle are more than the GLB port delivers: glb.port_bits = 64, "
+        "4 words"
     ),
     "noc.psum_words_per_cycle=8": (
-        "8 words of 16 bits per cycle are more than the GLB port delivers: glb.port_bits = 64"
+        "8 words of 16 bits per cycle are more than the GLB port delivers: glb.port_bits = 64, "
+        "4 words"
     ),
     "pe.filter_fifo_words=3": (
         "3 words are too few: the FIFO must hold what the bus sends in a cycle "
@@ -218,6 +221,17 @@ REFUSALS = {
     ),
     "glb.bank_bytes=4100": (
         "4100 bytes are no whole number of lines: a bank is read glb.port_bits = 64 bits at a time"
+    ),
+    # widths of words
+    "word_bits=0": "must be 1 or more, got 0",
+    "word_bits=x": "must be a whole number or a mapping of ifmap, filter, psum, got 'x'",
+    "word_bits=16.0": "must be a whole number or a mapping of ifmap, filter, psum, got 16.0",
+    "word_bits=null": "must be a whole number or a mapping of ifmap, filter, psum, got nothing",
+    "word_bits.psum=0": "must be 1 or more, got 0",
+    "word_bits.filter=65": "must be 64 or less, got 65",
+    "word_bits.ifmap=8.5": "must be a whole number, got 8.5",
+    "arithmetic.psum_bits=17": (
+        "psums of 17 bits do not fit the 16 bits that a psum word has: raise word_bits.psum"
     ),
     "dram.link_bits=40": "40 bits hold no whole number of words of 16 bits",
 }
@@ -246,6 +260,39 @@ def test_refused_port_of_broken_words() -> None:
     assert str(refusal.value) == (
         "--set glb.port_bits=72: 72 bits hold no whole number of words of 16 bits"
     )
+
+
+def test_a_number_is_short_for_the_width_of_all_words() -> None:
+    eight = load_hardware("eyeriss_v1", ["word_bits=8"])
+    assert eight.word_bits == WordBits(ifmap=8, filter=8, psum=8)
+    assert eight.to_dict()["word_bits"] == 8
+    assert str(eight.word_bits) == "8 bit"
+
+
+def test_capacities_and_lines_have_the_width_of_their_words() -> None:
+    hardware = load_hardware("eyeriss_int8")
+    words = ("ifmap", "filter", "psum")
+    assert hardware.to_dict()["word_bits"] == {"ifmap": 8, "filter": 8, "psum": 32}
+    assert str(hardware.word_bits) == "8, 8 and 32 bit (ifmap, filter, psum)"
+    assert [hardware.glb_words_per_bank(word) for word in words] == [4096, 4096, 1024]
+    assert [hardware.glb_line_words(word) for word in words] == [8, 8, 2]
+    assert [hardware.word_bits.range_of(word)[0] for word in words] == [-128, -128, -(1 << 31)]
+
+
+def test_refused_psum_beat_wider_than_the_port() -> None:
+    with pytest.raises(InputError) as refusal:
+        load_hardware("eyeriss_v1", ["word_bits.psum=32"])
+    assert str(refusal.value).endswith(
+        "noc.psum_words_per_cycle: 4 words of 32 bits per cycle are more than the GLB port "
+        "delivers: glb.port_bits = 64, 2 words"
+    )
+    for room in ("noc.psum_words_per_cycle=2", "glb.port_bits=128"):
+        assert load_hardware("eyeriss_v1", ["word_bits.psum=32", room]).word_bits.psum == 32
+
+
+def test_psums_never_cross_the_link() -> None:
+    wide = ["word_bits.psum=32", "dram.link_bits=16", "noc.psum_words_per_cycle=2"]
+    assert load_hardware("eyeriss_v1", wide).dram.link_bits == 16
 
 
 def test_a_psum_fifo_may_be_as_small_as_the_psum_spad() -> None:

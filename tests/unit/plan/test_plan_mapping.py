@@ -285,7 +285,7 @@ class TestBanks:
 
     @pytest.mark.parametrize(("words", "count"), [(1, 1), (2048, 1), (2049, 2), (4096, 2)])
     def test_banks_hold_2048_words(self, words: int, count: int) -> None:
-        assert banks(words, CHIP) == count
+        assert banks(words, "psum", CHIP) == count
 
     @pytest.mark.parametrize(
         # JSSC 2017, Table III: KB of ifmap and psum; a bank is 4 KB, so these are the banks.
@@ -310,7 +310,7 @@ class TestBanks:
         # Printed to a tenth; CONV3's and CONV4's ifmap (7.03 and 10.55) are cut, not rounded.
         assert ifmap * 2 / 1024 == pytest.approx(ifmap_kb, abs=0.051)
         assert psum * 2 / 1024 == pytest.approx(psum_kb, abs=0.051)
-        assert (banks(ifmap, CHIP), banks(psum, CHIP)) == (ifmap_banks, psum_banks)
+        assert (banks(ifmap, "ifmap", CHIP), banks(psum, "psum", CHIP)) == (ifmap_banks, psum_banks)
         assert mapping_violations(here, found, CHIP) == []
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from sim.plan.rlc import (
     LONGEST_RUN,
-    PAIRS_PER_WORD,
     decode,
     encode,
     expected_pairs,
     expected_words64,
+    pairs_per_word,
 )
 
 FLAG = 1 << 63
@@ -134,6 +134,46 @@ def test_a_stream_that_is_cut_or_forged(stream: tuple[int, ...], length: int, me
         decode(coded(*stream), length)
 
 
+# --- words of other widths ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bits", "pairs"),
+    [(1, 10), (3, 7), (4, 7), (8, 4), (11, 3), (16, 3), (26, 2), (27, 1)],
+)
+def test_as_many_pairs_as_fit_beside_the_flag(bits: int, pairs: int) -> None:
+    """Words without zeros take a pair each; where pairs would fill all 64 bit, one is too many."""
+    assert pairs_per_word(bits) == pairs
+    assert encode([-1] * (4 * pairs + 1), bits).size == 5
+    assert expected_words64(4 * pairs + 1, 0.0, bits) == 5
+
+
+def test_levels_of_8_bit_by_hand() -> None:
+    stream = [0, 0, 5, -1, 127, -128, 9]
+    first = [2 << 8 | 5, 0xFF, 0x7F, 0x80]
+    assert encode(stream, 8).tolist() == [
+        sum(one << (13 * slot) for slot, one in enumerate(first)),
+        FLAG | 9,
+    ]
+    assert decode(encode(stream, 8), 7, 8).tolist() == stream
+
+
+@given(st.integers(1, 58), st.data())
+def test_words_of_every_width_come_back(bits: int, data: st.DataObject) -> None:
+    half = 1 << (bits - 1)
+    value = st.one_of(st.just(0), st.integers(-half, half - 1))
+    words = data.draw(st.lists(value, max_size=80))
+    assert decode(encode(words, bits), len(words), bits).tolist() == words
+
+
+def test_a_word_beyond_its_width_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^128 does not fit a 8-bit word$"):
+        encode([128], 8)
+    for coder in (lambda: encode([1], 59), lambda: expected_words64(1, 0.5, 59)):
+        with pytest.raises(ValueError, match=r"^no pair with a level of 59 bit fits 64 bit$"):
+            coder()
+
+
 def test_coded_words_are_unsigned() -> None:
     with pytest.raises(ValueError, match="coded words of type int64, uint64 is needed"):
         decode(np.array([1]), 1)
@@ -194,7 +234,7 @@ def test_ten_thousand_round_trips() -> None:
         )
         # A pair for each word that is not zero, one for 32 zeros, and one at the end.
         most = sum(map(bool, words)) + len(words) // (LONGEST_RUN + 1) + 1
-        assert stream.size <= -(-most // PAIRS_PER_WORD)
+        assert stream.size <= -(-most // pairs_per_word(16))
 
 
 @given(st.lists(st.one_of(st.just(0), st.integers(-32768, 32767)), max_size=300))
@@ -212,7 +252,7 @@ def test_expected_size_is_that_of_the_coder_on_independent_zeros(zeros: float) -
     data = np.where(generator.random(words) < zeros, 0, generator.integers(1, 32768, words))
     found = encode(data).size
     # Pairs are about a binomial count of the words that are not zero; the zeros' share is smaller.
-    deviation = np.sqrt(words * zeros * (1 - zeros)) / PAIRS_PER_WORD
+    deviation = np.sqrt(words * zeros * (1 - zeros)) / pairs_per_word(16)
     assert abs(found - expected_words64(words, zeros)) <= 4 * deviation + 2
 
 

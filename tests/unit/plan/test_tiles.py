@@ -61,6 +61,22 @@ def test_of_the_shipped_networks_only_the_first_ifmap_is_not_coded() -> None:
         assert all(Traffic.of(layer, CHIP).ofmap_zero_fraction is not None for layer in layers)
 
 
+@pytest.mark.parametrize("bits", [4, 8, 32])
+def test_tiles_have_the_width_of_their_words(bits: int) -> None:
+    settings = [f"word_bits.ifmap={bits}", "word_bits.filter=16", "word_bits.psum=16"]
+    traffic = Traffic.of(LAYER, load_hardware("eyeriss_v1", settings))
+    assert traffic.ifmap_bits(3000) == 64 * expected_words64(3000, 0.5, bits)
+    # The ofmap is as wide as the next layer's ifmap, not as the psums.
+    assert traffic.ofmap_bits(3000) == 64 * expected_words64(3000, 0.75, bits)
+    plain = Traffic.of(LAYER, load_hardware("eyeriss_v1", [*settings, "dram.rlc=false"]))
+    assert plain.ifmap_bits(3000) == plain.ofmap_bits(3000) == 3000 * bits
+
+
+def test_words_too_wide_for_a_pair_go_as_they_are() -> None:
+    wide = ["word_bits.ifmap=64", "noc.psum_words_per_cycle=4"]
+    assert Traffic.of(LAYER, load_hardware("eyeriss_v1", wide)).ifmap_bits(3000) == 3000 * 64
+
+
 def test_no_words_take_no_bits() -> None:
     traffic = Traffic.of(LAYER, CHIP)
     assert (traffic.ifmap_bits(0), traffic.ofmap_bits(0), traffic.ticks(0)) == (0, 0, 0)
