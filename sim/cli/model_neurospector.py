@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from sim.cli.options import HelpWithoutArguments, OneOf
 from sim.cli.output import Target, keep_apart, write_found
-
-if TYPE_CHECKING:
-    from sim.models.neurospector.analyze import Analysis
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -107,6 +104,7 @@ def analyze(
     """
     from sim.models.neurospector.analyze import IllegalTableError
     from sim.models.neurospector.analyze import analyze as run
+    from sim.models.neurospector.summary import explanation
 
     if batch_size is not None and version == "1.5":
         raise click.UsageError("--batch-size is an option of version 1.6; add --version 1.6")
@@ -125,9 +123,109 @@ def analyze(
         return {"schema": SCHEMA, "version": VERSION, "analyzer": version, **found.to_dict()}
 
     def render(**_: Any) -> str:
-        return text + (_explained(found) if explain else "")
+        return text + (explanation(found.quirks(), found.notes) if explain else "")
 
     write_found(data, render, target, quiet=quiet)
+
+
+@neurospector.command(cls=HelpWithoutArguments, short_help="Search for the best table.")
+@_file_options
+@click.option(
+    "--metric",
+    required=True,
+    type=OneOf(["energy", "cycle"]),
+    help="What is to be small: total pJ or total cycles.",
+)
+@click.option(
+    "--search",
+    required=True,
+    type=OneOf(["bottom-up", "brute-force"]),
+    help="bottom-up and brute-force find what NeuroSpector's searches find.",
+)
+@click.option(
+    "--dataflow",
+    type=OneOf(["fixed", "flexible"]),
+    default="fixed",
+    show_default=True,
+    help="fixed: the file's; flexible: every combination of IS, WS and OS.",
+)
+@click.option(
+    "--layer", type=int, metavar="N", help="The number of a layer, from 1.  [default: all layers]"
+)
+@click.option(
+    "--multi-chip-partitioning",
+    "partition",
+    metavar="N,N",
+    help="Numbers of layers to run side by side on several chips, with bottom-up.",
+)
+@click.option(
+    "--cross-layer",
+    is_flag=True,
+    help="Take what a layer hands on to the next one off the totals, with bottom-up.",
+)
+@_output_options
+def optimize(
+    accelerator: str,
+    network: str,
+    metric: str,
+    search: str,
+    dataflow: str,
+    layer: int | None,
+    partition: str | None,
+    cross_layer: bool,
+    explain: bool,
+    original: str | None,
+    json_file: str | None,
+    quiet: bool,
+) -> None:
+    """Search each layer's scheduling table that takes the least energy or cycles.
+
+    \b
+    Example:
+      eyeriss-sim model neurospector optimize --accelerator eyeriss.cfg --network resnet50.cfg \\
+        --metric energy --search bottom-up --layer 1
+    """
+    from sim.models.neurospector.optimize import optimize as run
+    from sim.models.neurospector.summary import optimization_text
+
+    if search != "bottom-up" and (cross_layer or partition is not None):
+        option = "--cross-layer" if cross_layer else "--multi-chip-partitioning"
+        raise click.UsageError(f"{option} is an option of --search bottom-up")
+    target = _target(json_file, (accelerator, network))
+    began = time.monotonic()
+    done = run(
+        accelerator,
+        network,
+        metric=metric,
+        search=search,
+        dataflow=dataflow,
+        layer=layer,
+        partition=_numbers(partition),
+        cross_layer=cross_layer,
+    )
+    files = done.original()
+    files["stdout.txt"] += _runtime(time.monotonic() - began)
+    _write_original(original, files, (accelerator, network))
+
+    def data() -> dict[str, Any]:
+        return {"schema": SCHEMA, "version": VERSION, **done.to_dict()}
+
+    def render(**_: Any) -> str:
+        return optimization_text(done, explain=explain)
+
+    write_found(data, render, target, quiet=quiet)
+
+
+def _numbers(text: str | None) -> tuple[int, ...]:
+    """Numbers of a comma list."""
+    if text is None:
+        return ()
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        raise click.UsageError(
+            f"--multi-chip-partitioning {text[:60]}: must be numbers of layers, as in 1,2"
+        )
+    return tuple(int(part) for part in parts)
 
 
 def _target(json_file: str | None, read: tuple[str, ...]) -> Target | None:
@@ -154,11 +252,3 @@ def _write_original(folder: str | None, files: Mapping[str, str], read: tuple[st
         keep_apart({"--original": name}, read)
     for name, text in files.items():
         Target(names[name]).write(text)
-
-
-def _explained(found: Analysis) -> str:
-    lines = ["", "Quirks in these figures (docs/neurospector.md):"]
-    lines += [f"  {quirk.name}: {quirk.text}" for quirk in found.quirks()]
-    if found.notes:
-        lines += ["Read otherwise than it looks:", *[f"  {note}" for note in found.notes]]
-    return "\n".join(lines) + "\n"

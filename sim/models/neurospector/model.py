@@ -121,8 +121,8 @@ class Model:
     # -- tiles --------------------------------------------------------------------------------
 
     def tiles(self, reach: Array) -> Triple:
-        """Words of each type of loops that reach so far, (n, 8)."""
-        v = [reach[:, i] for i in range(len(PARAMETERS))]
+        """Words of each type of loops that reach so far, (8, n)."""
+        v = reach
         step_p = step_q = self._whole(self.layer.stride)
         if not self._release:  # no stride where the tile has one row or column of the filter
             one = self._whole(1)
@@ -136,20 +136,24 @@ class Model:
         outputs = v[K] * v[B] * v[P] * v[Q] * v[G]
         return inputs, weights, outputs
 
-    def reach(self, tables: Array, row: int) -> Array:
-        """Products of each column down to a row, (n, 8)."""
-        whole = tables[:, : row + 1].astype(self._whole)
-        result: Array = np.multiply.reduce(whole, axis=1, dtype=self._whole)
+    def rows(self, tables: Array) -> Array:
+        """Tables (n, 10, 8) as (10, 8, n), so that each column of a row lies in one piece."""
+        return np.ascontiguousarray(tables.transpose(1, 2, 0), self._whole)
+
+    def reach(self, rows: Array) -> Array:
+        """Products of each column down to each row, (10, 8, n)."""
+        result: Array = np.multiply.accumulate(rows, axis=0, dtype=self._whole)
         return result
 
     # -- counts -------------------------------------------------------------------------------
 
     def _product(self, rows: list[Array], columns: list[int]) -> Array:
-        parts = [row[:, column] for row in rows for column in columns]
-        product = parts[0].astype(self._whole)
+        parts = [row[column] for row in rows for column in columns]
+        product = parts[0]
         for part in parts[1:]:
             product = product * part
-        return product
+        result: Array = product
+        return result
 
     def local_counts(self, m3: Array, m6: Array, m9: Array) -> Counts:
         """LB's counts: the registers above keep nothing."""
@@ -199,18 +203,19 @@ class Model:
 
     def _input_reuse(self, row: Array) -> Array:
         """Loops over filters; where there are none version 1.5 takes others [Q2]."""
-        filters = row[:, K].astype(self._whole)
+        filters: Array = row[K]
         if not self._divides:
             return filters
         others = np.maximum(self._product([row], BPQ), self._product([row], CRS))
-        return np.where(filters == 1, others, filters)
+        reuse: Array = np.where(filters == 1, others, filters)
+        return reuse
 
     def _around_local(self, counts: Counts, m3: Array, m6: Array, m9: Array) -> Counts:
         """Version 1.6: what LB bypasses is read from the GB again for each of LB's loops."""
         inputs, weights, outputs = self.accelerator.buffers[LB].bypass
         rd_i, rd_w, rd_o, wr_o = counts.rd_i, counts.rd_w, counts.rd_o, counts.wr_o
         if inputs:
-            rd_i = rd_i * m3[:, K].astype(self._whole)
+            rd_i = rd_i * m3[K]
         elif weights:
             rd_w = rd_w * self._product([m3], BPQ)
         elif outputs:
@@ -233,7 +238,7 @@ class Model:
         bypass = self.accelerator.buffers[GB].bypass
         one = self._whole(1)
         rd_i, rd_w, rd_o, wr_o = counts.rd_i, counts.rd_w, counts.rd_o, counts.wr_o
-        todo = np.ones(len(m9), bool)
+        todo = np.ones(m9.shape[1], bool)
         for kind in range(3):
             if not bypass[kind]:
                 continue
@@ -310,13 +315,15 @@ class Model:
             return self._figures(tables)
 
     def _figures(self, tables: Array) -> Figures:
-        whole, real = self._whole, self._real
-        alloc = {row: self.tiles(self.reach(tables, row)) for row in self._levels}
-        send = {row: self.tiles(self.reach(tables, row - 1)) for row in self._levels}
-        m3, m6, m9 = (tables[:, row].astype(whole) for row in (LB, GB, DRAM))
+        real = self._real
+        rows = self.rows(tables)
+        reach = self.reach(rows)
+        alloc = {row: self.tiles(reach[row]) for row in self._levels}
+        send = {row: self.tiles(reach[row - 1]) for row in self._levels}
+        m3, m6, m9 = rows[LB], rows[GB], rows[DRAM]
         counts = {LB: self.local_counts(m3, m6, m9)}
         counts.update(self.lower_counts(m6, m9, alloc, send, m3))
-        active = tuple(self._active(tables, row) for row in (MAC_X, PE_X, CHIPS_X))
+        active = tuple(self._active(rows, row) for row in (MAC_X, PE_X, CHIPS_X))
         macs, pes, chips = active
         cycles = {0: self._macs / (macs * pes * chips).astype(real)}
         for row in self._levels:
@@ -324,7 +331,7 @@ class Model:
         total_cycles = cycles[0]
         for row in self._levels:
             total_cycles = total_cycles + cycles[row]
-        upper, lower = self._energies(tables, alloc, send, counts, pes, chips)
+        upper, lower = self._energies(rows, alloc, send, counts, pes, chips)
         dynamic = {0: np.full(len(tables), self._macs * real(self.accelerator.mac_energy_pj), real)}
         total_dynamic = dynamic[0]
         for row in self._levels:
@@ -350,14 +357,14 @@ class Model:
             total_dynamic + total_static,
         )
 
-    def _active(self, tables: Array, row: int) -> Array:
+    def _active(self, rows: Array, row: int) -> Array:
         if self._units[row] <= 1:
-            return np.ones(len(tables), self._whole)
-        return self._product([tables[:, row], tables[:, row + 1]], list(range(len(PARAMETERS))))
+            return np.ones(rows.shape[2], self._whole)
+        return self._product([rows[row], rows[row + 1]], list(range(len(PARAMETERS))))
 
     def _energies(
         self,
-        tables: Array,
+        rows: Array,
         alloc: dict[int, Triple],
         send: dict[int, Triple],
         counts: dict[int, Counts],
@@ -379,15 +386,15 @@ class Model:
             written = self._priced(above, alloc[above], (got.rd_i, got.rd_w, got.wr_o))
             zero = np.zeros_like(got.rd_o)
             read = self._priced(above, alloc[above], (zero, zero, got.rd_o))
-            lower[above] = written * copies[above] + read * self._clusters(tables, above)
+            lower[above] = written * copies[above] + read * self._clusters(rows, above)
         return upper, lower
 
-    def _clusters(self, tables: Array, above: int) -> Array:
+    def _clusters(self, table_rows: Array, above: int) -> Array:
         """Version 1.6: groups of PEs (or chips) that make different outputs."""
         first = PE_X if above == LB else CHIPS_X
-        rows = [tables[:, first], tables[:, first + 1]]
+        rows = [table_rows[first], table_rows[first + 1]]
         if above == LB and GB not in self.accelerator.buffers:
-            rows += [tables[:, CHIPS_X], tables[:, CHIPS_X + 1]]
+            rows += [table_rows[CHIPS_X], table_rows[CHIPS_X + 1]]
         return self._product(rows, [*KBPQ, G]).astype(self._real)
 
     def static(self, total_cycles: Array) -> dict[int, Array]:

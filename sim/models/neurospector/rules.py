@@ -71,7 +71,7 @@ def rules(model: Model, tables: Array) -> Iterator[Rule]:
             yield Rule(row, "units", left, 1, what, f"constraint_{letter}")
     for row in (LB, GB):
         if row in accelerator.buffers:
-            yield from _capacity(model, tables, row)
+            yield from capacity_rules(model, tables, row)
     for row in (LB, GB, DRAM):
         buffer = accelerator.buffers.get(row)
         for column, number in enumerate((buffer.constraint or ()) if buffer is not None else ()):
@@ -81,11 +81,14 @@ def rules(model: Model, tables: Array) -> Iterator[Rule]:
                 yield Rule(row, about, tables[:, row, column], number, what, "constraint", True)
 
 
-def _capacity(model: Model, tables: Array, row: int) -> Iterator[Rule]:
+def capacity_rules(model: Model, tables: Array, row: int) -> Iterator[Rule]:
+    """Rules of what a memory holds, for tables (n, 10, 8); none for DRAM."""
+    if row == DRAM:
+        return
     accelerator = model.accelerator
     buffer, real = accelerator.buffers[row], model.arithmetic.real
     capacity = [real(words) for words in accelerator.capacity(row)]
-    tiles = model.tiles(model.reach(tables, row))
+    tiles = model.tiles(model.reach(model.rows(tables[:, : row + 1]))[row])
     kept = [kind for kind in range(3) if not buffer.bypass[kind]]
     words = f"words of {buffer.name}"
     if len(capacity) == 3:

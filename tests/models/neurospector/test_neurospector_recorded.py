@@ -33,3 +33,23 @@ def test_analyzer(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         label, colon, value = line.partition(" : ")
         if colon:
             assert f"{statistics[label.strip()]:.6g}" == f"{float(value):.6g}", label
+
+
+SLOW = ("o01", "o03")  # o08 finds what o01 does, with totals changed; o03 is six such searches
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case, id=case.name, marks=[pytest.mark.slow] if case.name.startswith(SLOW) else []
+        )
+        for case in recorded("optimizer")
+    ],
+)
+def test_optimizer(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments(case), "--original", str(tmp_path)]) == 0
+    assert outputs(tmp_path) == outputs(case)
+    shown = capsys.readouterr().out
+    if case.name.startswith("o13"):  # there silent
+        assert "every stage failed: a CONSTRAINT of a buffer" in shown
