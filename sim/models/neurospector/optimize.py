@@ -164,15 +164,20 @@ def optimize(
         numbered = [(number, layers.layers[number - 1]) for number in partition]
         if read.units(CHIPS_X) > 1:
             return _partitioned(read, layers, numbered, metric, dataflow)
-        chosen = numbered
-    run = bottom_up if search == "bottom-up" else brute_force
+        chosen = numbered  # one after the other
     done: list[Scheduled] = []
     for number, one in chosen:
-        scheduled = _scheduled(read, number, run(read, one, metric, dataflow))
+        if search == "bottom-up":
+            found = bottom_up(read, one, metric, dataflow, is_first=not done)
+        else:
+            found = brute_force(read, one, metric, dataflow)
+        scheduled = _scheduled(read, number, found)
         if cross_layer and done:
             scheduled = _reusing(scheduled, done[-1], metric)
         done.append(scheduled)
-    return Optimization(read, layers, search, metric, tuple(done))
+    # One chip leaves the cost to beat as it was, at the largest number.
+    alone = Partition(float(np.finfo(np.float32).max), ()) if partition else None
+    return Optimization(read, layers, search, metric, tuple(done), alone)
 
 
 def _scheduled(accelerator: Accelerator, number: int, found: Found) -> Scheduled:
@@ -231,7 +236,7 @@ class _Option:
 
 @dataclass(frozen=True)
 class Partition:
-    """The chosen options, and their cost."""
+    """The chosen options, none where there is one chip, and their cost."""
 
     cost: float
     options: tuple[_Option, ...]
@@ -267,11 +272,11 @@ def _partitioned(
     if best is None:
         message = "no choice of options fits on the chips"
         raise InputError(Fault(network.file, None, "--multi-chip-partitioning", message))
-    done = []
+    done: list[Scheduled] = []
     for (number, layer), option in zip(numbered, best.options, strict=True):
         left = bool((option.table[DRAM] == np.array(layer.size)).all())
         start = None if left else option.table
-        found = bottom_up(accelerator, layer, metric, dataflow, start)
+        found = bottom_up(accelerator, layer, metric, dataflow, start, is_first=not done)
         done.append(_scheduled(accelerator, number, found))
     return Optimization(accelerator, network, "bottom-up", metric, tuple(done), best)
 
@@ -331,6 +336,7 @@ def _best_options(accelerator: Accelerator, choices: list[list[_Option]]) -> Par
     """The cheapest combination; all alone is never tried [Q14]. The first layer's runs fastest."""
     available = accelerator.units(CHIPS_X)
     best: Partition | None = None
+    least = math.inf
     price = np.float32(accelerator.buffers[DRAM].energy_pj[0])
     combinations = itertools.product(*reversed(choices))
     next(combinations)
@@ -344,8 +350,8 @@ def _best_options(accelerator: Accelerator, choices: list[list[_Option]]) -> Par
             cost = cost + np.float32(option.cost)
         if len(parallel) > 1:
             cost = cost - _shared(options[0], parallel) * price
-        if best is None or cost < best.cost:
-            best = Partition(float(cost), options)
+        if cost < least:
+            least, best = float(cost), Partition(float(cost), options)
     return best
 
 

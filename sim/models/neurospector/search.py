@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -156,22 +156,26 @@ def bottom_up(
     metric: str,
     dataflow: str = "fixed",
     start: Table | None = None,
+    is_first: bool = True,
 ) -> Found:
     """What the tool's bottom-up search finds.
 
-    `start` is a table whose rows from the GB down are given; its stages above them remain.
+    `start` is a table whose rows from the GB down are given; its stages above them remain. What is
+    found must be cheaper than the table that the search begins with, under the file's dataflows;
+    for the layers behind a run's first one, the tool still has the last ones that it tried.
     """
     choices = dataflow_choices(accelerator, dataflow)
-    nothing = unscheduled(layer)
-    found = Found(layer, nothing, choices[0])
+    begin_with = unscheduled(layer) if start is None else start
+    found = Found(layer, begin_with, accelerator.dataflows if is_first else choices[-1])
     todo = stages(accelerator)
     if start is not None:
         todo = todo[1:]
-    model = Model(accelerator, layer, choices[0])
-    best = float(model.cost(model.figures(nothing[None]), metric)[0])
+    model = Model(accelerator, layer, found.dataflows)
+    best = float(model.cost(model.figures(begin_with[None]), metric)[0])
+    is_legal = False
     for dataflows in choices:
         model = Model(accelerator, layer, dataflows)
-        branches = [_Branch(nothing if start is None else start)]
+        branches = [_Branch(begin_with)]
         for begin, end in todo:
             is_last = begin == REGISTER
             branches = [
@@ -180,15 +184,16 @@ def bottom_up(
                 for after in _Stage(model, metric, begin, end, found).run(branch, is_last)
             ]
         for branch in branches:
+            is_legal = True
             cost = float(model.cost(model.figures(branch.table[None]), metric)[0])
             if cost < best:
                 best, found.table, found.dataflows = cost, branch.table, dataflows
                 found.strategies = "-".join(branch.strategies)
     if not found.strategies:
-        why = "every stage failed"
-        if any(buffer.constraint for buffer in accelerator.buffers.values()):
+        why = "nothing that the stages leave is cheaper" if is_legal else "every stage failed"
+        if not is_legal and any(buffer.constraint for buffer in accelerator.buffers.values()):
             why += ": a CONSTRAINT of a buffer makes partial tables illegal (quirk Q11)"
-        found.notes.append(f"{why}; everything is left in DRAM's row")
+        found.notes.append(f"{why}; the answer is the table that the search began with")
     return found
 
 
@@ -362,7 +367,3 @@ class _Inner:
         for digit, size in zip(digits, sizes, strict=True):
             index = index * size + digit
         return index
-
-
-Search = Callable[[Accelerator, Layer, str, str], Found]
-SEARCHES: Final[dict[str, Search]] = {"bottom-up": bottom_up, "brute-force": brute_force}

@@ -19,7 +19,7 @@ def optimization_text(done: Optimization, *, explain: bool = False) -> str:
         energy = sum(float(layer.figures.total_energy[0]) for layer in done.layers)
         cycles = sum(float(layer.figures.total_cycles[0]) for layer in done.layers)
         lines += ["", f"{len(done.layers)} layers: {energy:.6g} pJ, {cycles:.6g} cycles"]
-    if done.partitioned is not None:
+    if done.partitioned is not None and done.partitioned.options:
         chips = [option.chips or "alone" for option in done.partitioned.options]
         lines.append(f"Chips of the layers: {', '.join(map(str, chips))}")
     body = "\n".join(lines) + "\n"
