@@ -82,6 +82,11 @@ class EnergyBreakdown:
         return sum(self.by_action.values(), Fraction())
 
     @property
+    def total_float(self) -> float:
+        """The sum of all actions as the nearest float; by level or data type `to_dict` has them."""
+        return float(self.total)
+
+    @property
     def by_level(self) -> dict[Level, Fraction]:
         """Energy by level, all of `LEVELS`; sums to `total` exactly."""
         found = dict.fromkeys(LEVELS, Fraction())
@@ -144,10 +149,10 @@ class EnergyBreakdown:
             "by_data_type": {name: float(value) for name, value in self.by_data_type.items()},
             "by_action": {name: float(value) for name, value in self.by_action.items()},
             "unpriced": {name: _plain(count) for name, count in self.unpriced.items()},
-            "per_mac": as_float(self.per_mac),
-            "average_power_w": as_float(self.average_power_w),
-            "chip_power_w": as_float(self.chip_power_w),
-            "energy_delay_product": as_float(self.energy_delay_product),
+            "per_mac": _float(self.per_mac),
+            "average_power_w": _float(self.average_power_w),
+            "chip_power_w": _float(self.chip_power_w),
+            "energy_delay_product": _float(self.energy_delay_product),
         }
 
 
@@ -488,7 +493,7 @@ def _share(pruned: float) -> Fraction:
     return exact(pruned)
 
 
-def as_float(value: Fraction | None) -> float | None:
+def _float(value: Fraction | None) -> float | None:
     return None if value is None else float(value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 from hw_models.energy import EnergyTable
 from hw_models.fields import exact
 from hw_models.spec import Hardware
-from sim.account.energy import EnergyBreakdown, as_float, layer_energy, network_energy
+from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
+from sim.errors import Fault, InputError
 from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.mapping import ceil_div
 from sim.plan.schedule import Plan
@@ -256,27 +256,28 @@ class Result:
         return tuple(layer.name for layer in self.refused)
 
     @property
-    def images_per_second(self) -> Fraction | None:
+    def images_per_second(self) -> float | None:
         """Images over the total latency of the layers that ran; None where none did."""
         if not self.total_cycles:
             return None
-        return self.batch * exact(self.hw.clock.core_mhz) * 1_000_000 / self.total_cycles
+        hz = exact(self.hw.clock.core_mhz) * 1_000_000
+        return float(self.batch * hz / self.total_cycles)
 
     @property
-    def mj_per_image(self) -> Fraction | None:
+    def mj_per_image(self) -> float | None:
         """Energy of an image in mJ; None where no table in pJ priced the result."""
         energy = self.energy
         if energy is None or energy.unit != "pJ":
             return None
-        return energy.total / self.batch / 10**9
+        return float(energy.total / self.batch / 10**9)
 
     @property
-    def tops_per_watt(self) -> Fraction | None:
+    def tops_per_watt(self) -> float | None:
         """Operations, two a MAC with the gated ones, per pJ, which is TOPS/W; None likewise."""
         energy = self.energy
         if energy is None or energy.unit != "pJ" or not energy.total:
             return None
-        return 2 * self.macs / energy.total
+        return float(2 * self.macs / energy.total)
 
     @property
     def entries(self) -> dict[str, int]:
@@ -295,6 +296,69 @@ class Result:
         """
         parts = [layer.energy for layer in self.layers if layer.energy is not None]
         return network_energy(parts) if parts else None
+
+    @property
+    def processing_ms(self) -> float:
+        """Processing latency of all layers, ms."""
+        return self.milliseconds(self.processing_cycles)
+
+    @property
+    def total_ms(self) -> float:
+        """Total latency of all layers, ms."""
+        return self.milliseconds(self.total_cycles)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each layer that ran, of plain numbers and texts with units in their names.
+
+        `energy_pj` or `energy_normalised` by the unit of the table; `<cause>_pe_cycles` are the
+        PE-cycles of `LayerResult.cycles_by_cause`.
+        """
+        return [self._row(layer) for layer in self.layers]
+
+    def _row(self, layer: LayerResult) -> dict[str, Any]:
+        energy = layer.energy
+        unit = "" if energy is None else {"pJ": "pj", "normalised": "normalised"}[energy.unit]
+        return {
+            "layer": layer.layer.name,
+            "mapping": str(layer.mapping),
+            "mapping_source": layer.mapping_source,
+            "macs": layer.macs,
+            "passes": layer.passes,
+            "active_pes": layer.active_pes,
+            "processing_cycles": layer.processing_cycles,
+            "processing_ms": self.milliseconds(layer.processing_cycles),
+            "total_cycles": layer.total_cycles,
+            "total_ms": self.milliseconds(layer.total_cycles),
+            **{f"{what}_cycles": cycles for what, cycles in layer.standstill_cycles.items()},
+            "utilization_active": layer.utilization_active,
+            "utilization_array": layer.utilization_array,
+            **{f"dram_{kind}_bytes": size for kind, size in layer.dram_bytes.items()},
+            "glb_published_convention_bytes": layer.glb_published_bytes,
+            **({} if energy is None else {f"energy_{unit}": energy.total_float}),
+            **{f"{cause}_pe_cycles": cycles for cause, cycles in layer.cycles_by_cause.items()},
+        }
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame of the `rows`, by layer; `attrs` say of what, and what is left out.
+
+        Raises:
+            InputError: pandas is not installed; it is an extra.
+
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415 - an extra, and slow to import
+        except ImportError:
+            message = "needs pandas, which is not installed: pip install 'eyeriss-sim[frame]'"
+            raise InputError(Fault("", None, "to_frame", message)) from None
+        frame = pd.DataFrame(self.rows()).set_index("layer") if self.layers else pd.DataFrame()
+        frame.attrs = {
+            "engine": self.engine,
+            "network": self.network,
+            "batch": self.batch,
+            "hw": self.hw.name,
+            "left_out": list(self.left_out),
+        }
+        return frame
 
     def milliseconds(self, cycles: int) -> float:
         """Core cycles as milliseconds at the core clock."""
@@ -342,9 +406,9 @@ class Result:
             ),
             "energy": energy.to_dict() if energy is not None else None,
             "left_out": list(self.left_out),
-            "images_per_second": as_float(self.images_per_second),
-            "mj_per_image": as_float(self.mj_per_image),
-            "tops_per_watt": as_float(self.tops_per_watt),
+            "images_per_second": self.images_per_second,
+            "mj_per_image": self.mj_per_image,
+            "tops_per_watt": self.tops_per_watt,
         }
 
 

@@ -297,9 +297,9 @@ def _ms(result: Result, cycles: int) -> str:
     return number(found, 2 if found >= 10 else 4)
 
 
-def _figures(value: Fraction) -> str:
+def _figures(value: float) -> str:
     """Four figures, or all before the point."""
-    return f"{float(value):,.0f}" if value >= 1000 else f"{float(value):.4g}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _latency(result: Result, width: int) -> list[str]:
