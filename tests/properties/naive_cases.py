@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 
 from hw_models.load import load_hardware
+from hw_models.spec import WORDS
 from sim.check.cases import Case
 from sim.errors import InputError, MappingError
 from sim.plan.mapping import Mapping
@@ -39,21 +40,29 @@ def chip(draw: random.Random) -> tuple[str, ...]:
     def sometimes(share: float, *settings: str) -> list[str]:
         return list(settings) if draw.random() < share else []
 
-    line = draw.choice([1, 2, 4, 4, 4, 8])
-    bus = draw.randint(1, line)
+    ifmap, filters, psum = draw.choice(3 * [(16, 16, 16)] + [(8, 8, 32), (16, 8, 16), (4, 8, 8)])
+    widest = max(ifmap, filters, psum)
+    port = widest * draw.choice([1, 2, 4, 4, 4, 8])
+    ifmaps = draw.choice([1, 1, 1, draw.randint(1, port // ifmap)])
+    weights = draw.randint(1, port // filters)
+    psums = draw.randint(1, port // psum)
     return (
+        *(
+            f"word_bits.{word}={bits}"
+            for word, bits in zip(WORDS, (ifmap, filters, psum), strict=True)
+        ),
         f"array.rows={draw.randint(1, 7)}",
         f"array.columns={draw.randint(1, 6)}",
-        f"glb.port_bits={16 * line}",
-        f"dram.link_bits={16 * draw.choice([line, line, 1, 2, 3, 4, 8])}",
-        f"noc.gin_ifmap_words_per_cycle={draw.choice([1, 1, 1, draw.randint(1, line)])}",
-        f"noc.gin_filter_words_per_cycle={draw.randint(1, line)}",
-        f"noc.psum_words_per_cycle={bus}",
+        f"glb.port_bits={port}",
+        f"dram.link_bits={draw.choice([port, port, *(widest * words for words in (1, 2, 3, 4, 8))])}",
+        f"noc.gin_ifmap_words_per_cycle={ifmaps}",
+        f"noc.gin_filter_words_per_cycle={weights}",
+        f"noc.psum_words_per_cycle={psums}",
         f"noc.bus_fifo_entries={draw.choice([1, 1, 2, 2, 3])}",
-        f"pe.ifmap_fifo_words={draw.choice([16, line + draw.randint(0, 3)])}",
-        f"pe.filter_fifo_words={line}",
-        f"pe.psum_in_fifo_words={draw.choice([32, bus + draw.randint(0, 5)])}",
-        f"pe.psum_out_fifo_words={draw.choice([32, bus + draw.randint(0, 5)])}",
+        f"pe.ifmap_fifo_words={draw.choice([16, ifmaps + draw.randint(0, 3)])}",
+        f"pe.filter_fifo_words={weights}",
+        f"pe.psum_in_fifo_words={draw.choice([32, psums + draw.randint(0, 5)])}",
+        f"pe.psum_out_fifo_words={draw.choice([32, psums + draw.randint(0, 5)])}",
         f"pe.pipeline_stages={draw.choice([1, 2, 3, 3, 3, 5])}",
         f"clock.link_mhz={draw.choice([60, 60, 66.7, 9.999, 200, 333, 59.999, 23])}",
         f"dram.first_access_latency_cycles={draw.choice([0, 0, 1, 7, 40])}",

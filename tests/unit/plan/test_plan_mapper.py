@@ -76,13 +76,13 @@ def test_a_window_wider_than_the_spads_names_the_rules() -> None:
 @pytest.mark.untraced
 @pytest.mark.parametrize("name", ["CONV1", "CONV2", "CONV3", "CONV4", "CONV5"])
 def test_auto_is_not_far_from_the_published_mapping(name: str) -> None:
-    """The search ranks by the closed form: its choice may not be much slower than the authors'."""
+    """The authors' mapping is among those that are searched: no choice may be slower."""
     from sim.run import run
 
     published = run("alexnet", layers=[name], batch=4).layers[0]
     auto = run("alexnet", layers=[name], batch=4, mapping="auto").layers[0]
     assert auto.mapping_source == "auto"
-    assert auto.processing_cycles < 1.1 * published.processing_cycles
+    assert auto.processing_cycles <= published.processing_cycles
 
 
 def test_strips_that_fit_are_found_among_many() -> None:
@@ -95,13 +95,16 @@ def test_strips_that_fit_are_found_among_many() -> None:
 @pytest.mark.parametrize("side", [16, 32, 64])
 @pytest.mark.parametrize("name", ["CONV2_1a", "CONV2_1b", "CONV2_1c"])
 def test_more_pes_are_no_reason_for_more_cycles(name: str, side: int) -> None:
-    """One filter in a PE would put more PEs to work, but send psum beats of a single word."""
+    """One filter in a PE would put more PEs to work, but send psum beats of a single word.
+
+    The rank is a bound: of two mappings that it holds for equal one takes 1.2 % longer.
+    """
     from sim.run import estimate
 
     small = estimate("resnet50", layers=[name], mapping="auto").layers[0]
     chip = load_hardware("eyeriss_v1", [f"array.rows={side}", f"array.columns={side}"])
     large = estimate("resnet50", layers=[name], mapping="auto", hw=chip).layers[0]
-    assert large.processing_cycles < 1.05 * small.processing_cycles
+    assert large.processing_cycles < 1.013 * small.processing_cycles
 
 
 def test_auto_legal_where_sets_of_channels_do_not_divide_them() -> None:

@@ -104,4 +104,5 @@ def test_a_tiles_size_is_that_of_the_coder_on_such_data() -> None:
     generator = np.random.default_rng(5)
     data = np.where(generator.random(strip) < 0.5, 0, generator.integers(1, 1000, strip))
     found = 64 * encode(data).size
-    assert Traffic.of(LAYER, CHIP).ifmap_bits(strip) == pytest.approx(found, rel=0.03)
+    # Some 6,000 pairs, give or take the root of a quarter of 12,000: 0.9 %, and three times that.
+    assert Traffic.of(LAYER, CHIP).ifmap_bits(strip) == pytest.approx(found, rel=0.027)
