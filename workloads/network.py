@@ -81,25 +81,10 @@ class Network:
 
         Raises `InputError` with one fault for each name that chooses none.
         """
-        known = {layer.name.casefold(): layer.name for layer in self.layers}
-        wanted: set[str] = set()
-        unknown: list[str] = []
-        for name in dict.fromkeys(names):
-            whole = name.casefold() in known
-            for part in [name] if whole else map(str.strip, name.split(",")):
-                pattern = part.casefold()
-                found = {pattern} & known.keys() or set(fnmatch.filter(known, pattern))
-                wanted |= found
-                if not found:
-                    unknown.append(part)
-        if unknown:
-            raise InputError(
-                *(
-                    Fault(self.name, None, "", unknown_name("layer", name, known.values()))
-                    for name in unknown[:MAX_FAULTS]
-                )
-            )
-        return tuple(layer for layer in self.layers if layer.name.casefold() in wanted)
+        chosen, faults = choose_names(names, [layer.name for layer in self.layers])
+        if faults:
+            raise InputError(*(Fault(self.name, None, "", fault) for fault in faults))
+        return tuple(layer for layer in self.layers if layer.name in chosen)
 
     def only(self, names: Sequence[str]) -> Network:
         """The network with the layers that `names` choose; the others are `left_out`.
@@ -110,6 +95,22 @@ class Network:
         kept = {layer.name for layer in chosen}
         others = tuple(layer.name for layer in self.layers if layer.name not in kept)
         return replace(self, layers=chosen, left_out=(*self.left_out, *others))
+
+
+def choose_names(wanted: Sequence[str], layers: Sequence[str]) -> tuple[set[str], list[str]]:
+    """Return the layers that lists and patterns choose, and a message for each without any."""
+    known = {name.casefold(): name for name in layers}
+    chosen: set[str] = set()
+    unknown: list[str] = []
+    for name in dict.fromkeys(wanted):
+        whole = name.casefold() in known
+        for part in [name] if whole else map(str.strip, name.split(",")):
+            pattern = part.casefold()
+            found = {pattern} & known.keys() or set(fnmatch.filter(known, pattern))
+            chosen |= {known[each] for each in found}
+            if not found:
+                unknown.append(part)
+    return chosen, [unknown_name("layer", name, layers) for name in unknown[:MAX_FAULTS]]
 
 
 def shipped_networks() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from sim.cli.options import (
     selection_options,
 )
 from sim.cli.output import Target, keep_apart, write_found, write_result
-from sim.cli.pages import Pages, brief_option, report_option, verbose_option
+from sim.cli.pages import Pages, Plots, page_options
 from sim.cli.plans import lay_out
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _MEANINGLESS = {
     CLOSED_FORM: {},
     FIRST_ORDER: {
         "report_file": "its figures are in no page",
+        "plot_names": "it has five charts of its own",
+        "plot_layers": "its charts have all layers",
         "verbose": "it knows no passes",
         "brief": "its table is brief",
         "batch": "the first-order model knows one image",
@@ -49,9 +51,12 @@ _MEANINGLESS = {
         "energy_table": "published figures are energies already",
         "precision": "published figures are for 16 bit",
         "plots": "there is nothing to draw",
+        "plot_names": "there is nothing to draw",
+        "plot_layers": "there is nothing to draw",
     },
 }
-_OPTIONS = {"energy_table": "--energy", "settings": "--set", "report_file": "--report"}
+_OPTIONS = {"energy_table": "--energy", "settings": "--set", "report_file": "--report",
+            "plot_names": "--plot", "plot_layers": "--plot-layer"}  # fmt: skip
 
 
 @click.command(cls=HelpWithoutArguments)
@@ -63,17 +68,10 @@ _OPTIONS = {"energy_table": "--energy", "settings": "--set", "report_file": "--r
     default=CLOSED_FORM,
     show_default=True,
     help="closed-form: the simulated machine; first-order: the energy estimator of 2022 from "
-    "shapes alone; published: FODLAM of 2017, look-up and scaling of measured layers.",
+    "shapes alone, whose --plots are five charts as PNG; published: FODLAM of 2017, look-up and "
+    "scaling of measured layers.",
 )
-@click.option(
-    "--plots",
-    metavar="DIR",
-    help="Write the page's figures as SVG and PDF there; with --model first-order its five charts "
-    "as PNG. Needs Matplotlib.",
-)
-@report_option
-@verbose_option
-@brief_option
+@page_options
 @click.option(
     "--json",
     "json_file",
@@ -87,7 +85,7 @@ def estimate(
     selection: Selection,
     prices: Prices,
     model: str,
-    plots: str | None,
+    plots: Plots | None,
     report_file: str | None,
     verbose: bool,
     brief: bool,
@@ -140,7 +138,7 @@ def _check_usage(ctx: click.Context, model: str) -> None:
 
 
 def _first_order(
-    selection: Selection, prices: Prices, plots: str | None, target: Target | None, *, quiet: bool
+    selection: Selection, prices: Prices, plots: Plots | None, target: Target | None, *, quiet: bool
 ) -> None:
     from dataclasses import replace
 
@@ -160,7 +158,7 @@ def _first_order(
     result = FirstOrderResult(
         every.network, tuple(layer for layer in every.layers if layer.layer.name in chosen)
     )
-    charts = {} if plots is None else _chart_targets(plots)
+    charts = {} if plots is None else _chart_targets(plots.folder)
     for file in (target, *charts.values()):
         if file is not None:
             file.check()
@@ -175,11 +173,11 @@ def _first_order(
     write_found(result.to_dict, render, target, quiet=quiet)
 
 
-def _chart_targets(folder: str) -> dict[str, Target]:
+def _chart_targets(folder: Path) -> dict[str, Target]:
     from sim.report.charts import CHARTS
 
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    return {name: Target(str(Path(folder) / f"{name}.png")) for name in CHARTS}
+    folder.mkdir(parents=True, exist_ok=True)
+    return {name: Target(str(folder / f"{name}.png")) for name in CHARTS}
 
 
 def _write_charts(result: FirstOrderResult, targets: dict[str, Target]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,11 +26,6 @@ report_option = click.option(
     metavar="FILE.html",
     help="Write a page to look at: where time and energy go, layer by layer.",
 )
-plots_option = click.option(
-    "--plots",
-    metavar="DIR",
-    help="Write the page's figures as SVG and PDF there. Needs Matplotlib.",
-)
 verbose_option = click.option(
     "-v",
     "--verbose",
@@ -42,15 +38,127 @@ brief_option = click.option(
 
 
 @dataclass(frozen=True)
+class Plots:
+    """Which figures are drawn, and where; no names and no layers are the default ones."""
+
+    folder: Path
+    names: tuple[str, ...]
+    layers: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, folder: str | None, names: tuple[str, ...], layers: tuple[str, ...]
+    ) -> Plots | None:
+        """From the options as they were given.
+
+        Raises:
+            click.UsageError: there is no such figure, or nothing to write it to.
+
+        """
+        if folder is None:
+            for option, given in (("--plot", names), ("--plot-layer", layers)):
+                if given:
+                    raise click.UsageError(f"{option} needs --plots: without it nothing is drawn")
+            return None
+        wanted = [part.strip() for name in names for part in name.split(",")]
+        if not wanted:
+            return cls(Path(folder), (), layers)
+        from sim.report.plots import PLOTS
+        from workloads.document import unknown_name
+
+        for name in wanted:
+            if name not in (*PLOTS, "all"):
+                raise click.UsageError(f"--plot: {unknown_name('figure', name, (*PLOTS, 'all'))}")
+        chosen = tuple(PLOTS) if "all" in wanted else tuple(dict.fromkeys(wanted))
+        return cls(Path(folder), chosen, layers)
+
+    def check(self, layers: Sequence[str]) -> None:
+        """Find out whether they can be drawn of these layers; see `Pages.check`."""
+        from sim.report.plots import require_matplotlib
+
+        require_matplotlib()
+        self._chosen(layers)
+        check_folder(self.folder)
+
+    def _chosen(self, layers: Sequence[str]) -> list[str]:
+        from workloads.network import choose_names
+
+        chosen, faults = choose_names(self.layers, layers)
+        if faults:
+            raise click.UsageError(f"--plot-layer: {faults[0]}")
+        return [name for name in layers if name in chosen]
+
+    def write(self, result: ResultFile) -> None:
+        """Write the figures of a result into the folder, which is made where it is not there."""
+        from sim.report.plots import plot_files
+
+        names = [layer.name for layer in result.layers]
+        written = 0
+        for name, picture in plot_files(result, self.names, self._chosen(names)):
+            file = self.folder / name
+            with suppress(FileExistsError):
+                file.parent.mkdir(parents=True)
+            Target(str(file)).write_bytes(picture)
+            written += 1
+        if not written:
+            click.echo(
+                f"note: {self.folder}: nothing to draw; {', '.join(self.names)} is no figure of "
+                "what was chosen",
+                err=True,
+            )
+
+
+def plots_options(command: Command) -> Callable[..., Any]:
+    """Add `--plots`, `--plot` and `--plot-layer`, handed over as one `Plots` or None, `plots`."""
+
+    @wraps(command)
+    def collect(
+        *before: object,
+        plots: str | None,
+        plot_names: tuple[str, ...],
+        plot_layers: tuple[str, ...],
+        **others: object,
+    ) -> object:
+        return command(*before, plots=Plots.of(plots, plot_names, plot_layers), **others)
+
+    decorated: Callable[..., Any] = collect
+    for option in (
+        click.option(
+            "--plot-layer",
+            "plot_layers",
+            metavar="NAME",
+            multiple=True,
+            help="With --plots: layers to draw in place of the whole network, as in 'CONV*'.",
+        ),
+        click.option(
+            "--plot",
+            "plot_names",
+            metavar="NAME,..",
+            multiple=True,
+            help="With --plots: these figures, of latency, eyexam, pes, stalls, buses, multicast, "
+            "pass and energy, or all.  [default: latency,eyexam,stalls,energy]",
+        ),
+        click.option(
+            "--plots",
+            metavar="DIR",
+            help="Write figures of the page as SVG and PDF there, of the whole network. Needs "
+            "Matplotlib.",
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+@dataclass(frozen=True)
 class Pages:
     """What is to be written of a result, checked before anything runs."""
 
     report: Target | None
-    plots: Path | None
+    plots: Plots | None
     verbose: bool
 
     @classmethod
-    def of(cls, report_file: str | None, plots: str | None, verbose: bool, brief: bool) -> Pages:
+    def of(cls, report_file: str | None, plots: Plots | None, verbose: bool, brief: bool) -> Pages:
         """The pages that the options ask for; nothing is written yet."""
         if brief and verbose:
             raise click.UsageError("--brief and --verbose ask for less and for more; take one")
@@ -58,7 +166,7 @@ class Pages:
             raise click.UsageError("--report - : name a file; `report -o -` writes to stdout")
         return cls(
             None if report_file is None else Target(report_file),
-            None if plots is None else Path(plots),
+            plots,
             verbose,
         )
 
@@ -69,6 +177,7 @@ class Pages:
             OSError: a file or folder cannot be written.
             InputError: plots are asked for and Matplotlib is missing, or what is written would be
                 too large to be read again.
+            click.UsageError: a plot is asked for of a layer that is not there.
 
         """
         if result is not None:
@@ -80,10 +189,7 @@ class Pages:
         if self.report is not None:
             self.report.check()
         if self.plots is not None:
-            from sim.report.plots import require_matplotlib
-
-            require_matplotlib()
-            check_folder(self.plots)
+            self.plots.check([plan.layer.name for plan in prepared.plans])
 
     def write(self, result: Result, *, summary: bool) -> None:
         """Write all that was asked for; `summary` says that stdout takes text."""
@@ -103,7 +209,7 @@ class Pages:
                 self.report.write(render_page([(found.network, found)]))
         finally:
             if self.plots is not None:
-                write_plots(found, self.plots)
+                self.plots.write(found)
 
 
 def check_folder(folder: Path) -> None:
@@ -121,17 +227,6 @@ def check_folder(folder: Path) -> None:
     Target(str(there / "plot.svg")).check()
 
 
-def write_plots(result: ResultFile, folder: Path) -> None:
-    """Write every plot of a result into a folder, which is made where it is not there."""
-    from sim.report.plots import plot_files
-
-    for name, picture in plot_files(result):
-        file = folder / name
-        with suppress(FileExistsError):
-            file.parent.mkdir(parents=True)
-        Target(str(file)).write_bytes(picture)
-
-
 def page_options(command: Command) -> Callable[..., Any]:
-    """Add `--report`, `--plots`, `--verbose` and `--brief`, handed over by these names."""
-    return report_option(plots_option(verbose_option(brief_option(command))))
+    """Add `--report`, `--verbose`, `--brief`, handed over by these names, and `plots_options`."""
+    return report_option(plots_options(verbose_option(brief_option(command))))

@@ -9,7 +9,7 @@ import click
 
 from sim.cli.options import HelpWithoutArguments
 from sim.cli.output import Target, keep_apart
-from sim.cli.pages import check_folder, plots_option, write_plots
+from sim.cli.pages import Plots, plots_options
 
 MOST_RUNS = 16
 
@@ -23,8 +23,8 @@ MOST_RUNS = 16
     help="The page; - is stdout.  [default: beside the result, with .html in place of .json; "
     "comparison.html here for several]",
 )
-@plots_option
-def report(files: tuple[str, ...], output: str | None, plots: str | None) -> None:
+@plots_options
+def report(files: tuple[str, ...], output: str | None, plots: Plots | None) -> None:
     """Write a page of what a run found: one file, opened anywhere.
 
     A RESULT is what `run --json` or `estimate --json` wrote, or a trace of `run --trace`.
@@ -50,13 +50,10 @@ def report(files: tuple[str, ...], output: str | None, plots: str | None) -> Non
     keep_apart({"-o": target.name}, files)
     found = list(zip(labels(files), read_results(files), strict=True))
     if plots is not None:
-        from sim.report.plots import require_matplotlib
-
-        require_matplotlib()
-        check_folder(Path(plots))
+        plots.check([layer.name for layer in found[0][1].layers])
     target.write(render_page(found))
     if plots is not None:
-        write_plots(found[0][1], Path(plots))
+        plots.write(found[0][1])
     if not target.is_stdout:
         click.echo(f"wrote {target.name}")
 

@@ -17,7 +17,7 @@ from sim.cli.options import (
     selection_options,
 )
 from sim.cli.output import Target, keep_apart, write_result
-from sim.cli.pages import Pages, page_options
+from sim.cli.pages import Pages, Plots, page_options
 from sim.cli.plans import lay_out
 from sim.cli.progress import layer_progress, progress_wanted
 from sim.cli.tracing import Tracing, trace_options
@@ -100,7 +100,7 @@ def run(
     ofmap_file: str | None,
     tracing: Tracing,
     report_file: str | None,
-    plots: str | None,
+    plots: Plots | None,
     verbose: bool,
     brief: bool,
     quiet: bool,

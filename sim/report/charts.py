@@ -6,10 +6,9 @@ Matplotlib is an extra, and is imported only when charts are drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-from sim.report.plots import plain, require_matplotlib
+from sim.report.plots import plain, require_matplotlib, saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,10 +54,8 @@ def first_order_charts(result: FirstOrderResult) -> dict[str, bytes]:
         else:
             _pie(figure, data[name])
         figure.suptitle(f"{title}, {result.network}")
-        stream = BytesIO()
         # Without the version in it, equal results make equal files.
-        figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
-        pictures[name] = stream.getvalue()
+        pictures[name] = saved(figure, format="png", dpi=120, metadata={"Software": None})
     return pictures
 
 

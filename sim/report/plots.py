@@ -5,12 +5,13 @@ Matplotlib is an extra, and is imported only when something is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import Fault, InputError
-from sim.report.figures import View, views
+from sim.report.figures import View, layer_view, network_view
 from workloads.document import path_part
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from sim.report.load import ResultFile
 
-__all__ = ["FORMATS", "PLOTS", "draw", "plain", "plot_files", "require_matplotlib"]
+__all__ = ["DEFAULT", "FORMATS", "PLOTS", "draw", "plain", "plot_files", "require_matplotlib"]
 
 FORMATS = ("svg", "pdf")
 
@@ -81,26 +82,51 @@ def require_matplotlib() -> type[Figure]:
     return Figure
 
 
-def plot_files(result: ResultFile) -> Iterator[tuple[str, bytes]]:
-    """Every plot of a result: path inside the folder of plots, and the file.
+def plot_files(
+    result: ResultFile, names: Iterable[str] = (), layers: Sequence[str] = ()
+) -> Iterator[tuple[str, bytes]]:
+    """Return plots of a result: path inside the folder of plots, and the file.
 
-    A layer has a folder of its own, the whole network `network`.
+    `names` are of `PLOTS`; without any they are `DEFAULT`. Drawn is the whole network, in the
+    folder `network`, or each of `layers` in a folder of its own.
     """
     import matplotlib  # noqa: PLC0415 - an extra
 
     taken: set[str] = set()
+    wanted = tuple(names) or DEFAULT
     with matplotlib.rc_context(_STYLE):
-        for view in views(result):
+        for view in _views(result, layers):
             folder = path_part("network" if view["whole"] else view["name"], taken)
-            for name in PLOTS:
+            for name in wanted:
                 figure = draw(view, name)
                 if figure is None:
                     continue
                 for kind in FORMATS:
-                    stream = BytesIO()
-                    figure.savefig(stream, format=kind, metadata=_METADATA[kind])
+                    picture = saved(figure, format=kind, metadata=_METADATA[kind])
                     figure.set_layout_engine("none")  # laid out once for all formats
-                    yield f"{folder}/{name}.{kind}", stream.getvalue()
+                    yield f"{folder}/{name}.{kind}", picture
+
+
+def saved(figure: Figure, **how: Any) -> bytes:
+    """Return a picture as `savefig` writes it.
+
+    Without its warnings of characters that the font lacks, which name a line of Matplotlib's: a
+    name in another script has boxes in a PDF, and is text in an SVG.
+    """
+    stream = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"(?s)Glyph \d+ .* missing from", UserWarning)
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
+        figure.savefig(stream, **how)
+    return stream.getvalue()
+
+
+def _views(result: ResultFile, layers: Sequence[str]) -> Iterator[View]:
+    if not layers and len(result.layers) > 1:
+        yield network_view(result)
+    for layer in result.layers:
+        if layer.name in layers or len(result.layers) == 1:
+            yield layer_view(result, layer)
 
 
 def draw(view: View, name: str) -> Figure | None:
@@ -285,3 +311,6 @@ PLOTS: dict[str, _Draw] = {
     "energy": _energy,
 }
 """Every plot by its name, which is that of its files."""
+
+DEFAULT = ("latency", "eyexam", "stalls", "energy")
+"""What a paper shows of a network, or of a layer, which has no `latency`."""

@@ -87,3 +87,22 @@ def test_unwritable_page_is_found_before_the_run(tmp_path: Path, capsys: Capture
     assert main(["run", "lenet5", "--report", "-"]) == 2
     (tmp_path / "file").write_text("")
     assert main(["estimate", "lenet5", "--plots", str(tmp_path / "file" / "x")]) == 2
+
+
+def test_figures_and_layers_are_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "figures"
+    said = ["estimate", "lenet5", "-q", "--plots", str(folder)]
+    assert main([*said, "--plot", "buses,pass", "--plot-layer", "f*,out*", "--plot", "buses"]) == 0
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.svg"))
+    assert found == ["F6/buses.svg", "OUTPUT/buses.svg"]
+    assert main([*said[:3], "--plots", str(tmp_path / "none"), "--plot", "pass"]) == 0
+    assert "nothing to draw; pass is no figure of what was chosen" in capsys.readouterr().err
+    for options, words in (
+        (["--plot", "stals"], "--plot: no figure 'stals'; did you mean 'stalls'?"),
+        (["--plot-layer", "C9"], "--plot-layer: no layer 'C9'; known: C1, C3, C5, F6, OUTPUT"),
+    ):
+        assert main([*said, *options]) == 2
+        assert words in capsys.readouterr().err
+    for option in ("--plot", "--plot-layer"):
+        assert main(["run", "lenet5", option, "x"]) == 2
+        assert f"{option} needs --plots" in capsys.readouterr().err
