@@ -35,26 +35,25 @@ def random_cases(seed: int, most_work: int = 6000) -> Iterator[Case]:
 
 
 def chip(draw: random.Random) -> tuple[str, ...]:
-    """Settings of a chip: FIFOs of a beat, odd clocks, small filter banks, every variant."""
+    """Settings of a chip: words and buses of any width, FIFOs of a beat, odd clocks, variants."""
 
     def sometimes(share: float, *settings: str) -> list[str]:
         return list(settings) if draw.random() < share else []
 
-    ifmap, filters, psum = draw.choice(3 * [(16, 16, 16)] + [(8, 8, 32), (16, 8, 16), (4, 8, 8)])
+    bits = draw.choice(3 * [(16, 16, 16)] + [(8, 8, 32), (16, 8, 16), (4, 8, 8)])
+    ifmap, filters, psum = bits
     widest = max(ifmap, filters, psum)
     port = widest * draw.choice([1, 2, 4, 4, 4, 8])
     ifmaps = draw.choice([1, 1, 1, draw.randint(1, port // ifmap)])
     weights = draw.randint(1, port // filters)
     psums = draw.randint(1, port // psum)
+    link = draw.choice([port, port, *(widest * words for words in (1, 2, 3, 4, 8))])
     return (
-        *(
-            f"word_bits.{word}={bits}"
-            for word, bits in zip(WORDS, (ifmap, filters, psum), strict=True)
-        ),
+        *(f"word_bits.{word}={width}" for word, width in zip(WORDS, bits, strict=True)),
         f"array.rows={draw.randint(1, 7)}",
         f"array.columns={draw.randint(1, 6)}",
         f"glb.port_bits={port}",
-        f"dram.link_bits={draw.choice([port, port, *(widest * words for words in (1, 2, 3, 4, 8))])}",
+        f"dram.link_bits={link}",
         f"noc.gin_ifmap_words_per_cycle={ifmaps}",
         f"noc.gin_filter_words_per_cycle={weights}",
         f"noc.psum_words_per_cycle={psums}",
@@ -72,7 +71,7 @@ def chip(draw: random.Random) -> tuple[str, ...]:
         *sometimes(0.5, "glb.banks=4096", f"glb.bank_bytes={draw.choice([16, 32, 64])}"),
         *sometimes(0.3, "glb.filter_load=streamed"),
         *sometimes(0.3, "pe.ifmap_spad=shift"),
-        *sometimes(0.4, "schedule.charge_full_strip=true"),
+        *sometimes(0.5, "schedule.charge_full_strip=true"),
     )
 
 
