@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 from hw_models.energy import DEFAULT_TABLE, load_energy_table
@@ -422,39 +423,48 @@ def _timeline(activity: LayerActivity) -> Timeline:
 
 def _estimated_timeline(plan: Plan, found: LayerEstimate) -> Timeline:
     kinds = []
-    for share in found.bounds:
-        cycles = share.cycles // share.passes
-        load = min(share.load_cycles, cycles)
-        phases = {**dict.fromkeys(PHASES, 0), "load": load, "steady": cycles - load}
-        kinds.append(_pass_kind(share.shape, cycles, share.passes, phases, {}))
-    places = {share.shape: place for place, share in enumerate(found.bounds)}
-    return Timeline.of(kinds, _planned_order(plan, places))
+    for kind in found.kinds:
+        load = min(kind.load_cycles, kind.cycles)
+        phases = {**dict.fromkeys(PHASES, 0), "load": load, "steady": kind.cycles - load}
+        kinds.append(_pass_kind(kind.shape, kind.cycles, kind.passes, phases, {}))
+    order = found.order
+    if order is None:
+        first = len(kinds) - 1
+        others = {kind.shape: place for place, kind in enumerate(found.kinds[:first])}
+        order = _planned_order(plan, others, first)
+    return Timeline.of(kinds, order)
 
 
-def _planned_order(plan: Plan, kinds: dict[PassShape, int]) -> Order:
-    """The order of a plan's passes, m-block by m-block; empty where there are too many."""
+def _planned_order(plan: Plan, kinds: dict[PassShape, int], first: int) -> Order:
+    """The order of a plan's passes, m-block by m-block; empty where there are too many.
+
+    `kinds` has the kind of each shape, `first` is that of the layer's first pass.
+    """
     blocks = len(plan.image_blocks) * len(plan.strips) * len(plan.m_blocks)
     if plan.layer.G * blocks > MOST_ORDERED:
         return ()
     known: dict[tuple[int, int, int], Runs] = {}
 
+    def passes(images: int, strip: int, m_block: int) -> Iterator[PassShape]:
+        for place, channels in enumerate(plan.channel_blocks):
+            for filters in plan.filter_blocks(m_block):
+                yield plan.shape(images, strip, filters, channels, place == 0)
+
     def runs(images: int, strip: int, m_block: int) -> Runs:
         key = (images, strip, m_block)
         if key not in known:
-            known[key] = runs_of(
-                kinds[plan.shape(images, strip, filters, channels, place == 0)]
-                for place, channels in enumerate(plan.channel_blocks)
-                for filters in plan.filter_blocks(m_block)
-            )
+            known[key] = runs_of(kinds[shape] for shape in passes(*key))
         return known[key]
 
-    return fold_blocks(
-        runs(images, strip, m_block)
-        for _ in range(plan.layer.G)
-        for images in plan.image_blocks
-        for strip in plan.strips
-        for m_block in plan.m_blocks
-    )
+    def blocks_in_order() -> Iterator[Runs]:
+        blocks = product(range(plan.layer.G), plan.image_blocks, plan.strips, plan.m_blocks)
+        _, *block = next(blocks)
+        _, *others = passes(*block)
+        yield runs_of([first, *(kinds[shape] for shape in others)])
+        for _, images, strip, m_block in blocks:
+            yield runs(images, strip, m_block)
+
+    return fold_blocks(blocks_in_order())
 
 
 def _pass_kind(

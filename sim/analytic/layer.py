@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
 from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, pass_cycles
-from sim.analytic.tiles import PassTime, standstill
+from sim.analytic.tiles import PassTime, PassTimes, standstill, standstill_of_each
+from sim.plan.order import Order, fold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,15 +36,21 @@ CAUSES = (
 
 @dataclass(frozen=True)
 class BoundShare:
-    """A kind of pass: how many there are, their cycles in all, and the station that bounds them.
-
-    `load_cycles` is how long the filters of one such pass load.
-    """
+    """A shape of pass: how many have it, their cycles in all, and the station that bounds them."""
 
     shape: PassShape
     passes: int
     cycles: int
     bound: str
+
+
+@dataclass(frozen=True)
+class EstimatedKind:
+    """Passes of one shape that take equally long: their cycles, and those until a first product."""
+
+    shape: PassShape
+    cycles: int
+    passes: int
     load_cycles: int
 
 
@@ -52,7 +59,10 @@ class LayerEstimate:
     """What the closed form predicts of a layer; the fields mean what the engine's mean.
 
     `stalls` has computing, accumulating and clock gated as the engine has them; what is left of a
-    PE's time is booked as one cause, by the bound of the pass.
+    PE's time is booked as one cause, by the bound of the pass. `kinds` are the kinds of pass, whose
+    cycles add up to the layer's; `order` tells which follows which where filters are late. Where
+    they are not it is None, and passes are those of the plan: the layer's first pass is of the last
+    kind, each other one of its shape's.
     """
 
     cycles: int
@@ -61,6 +71,8 @@ class LayerEstimate:
     macs: NDArray[np.int64]
     stalls: NDArray[np.int64]
     bounds: tuple[BoundShare, ...]
+    kinds: tuple[EstimatedKind, ...]
+    order: Order | None
     standstill: Standstill
     passes_simulated: int = 0
     events: int = 0
@@ -82,13 +94,19 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
     shortest = int(charged.min()) * supply.ticks_per_cycle
     most = int(supply.beats.max())
     longest = most * supply.beat_ticks + supply.latency_ticks
+    filter_ticks = supply.beats * supply.beat_ticks
+    order: Order | None = None
     if longest <= shortest and most <= supply.buffer_beats:
-        cold = _cold_start(plan, shapes, arrays, supply)
         first = shapes.index(next(iter(plan)).shape)
+        cold = _one_pass(plan, arrays, supply, first, 0, 0)
         spent = charged * times
-        spent[first] += max(0, cold - int(charged[first]))
+        spent[first] += cold.cycles - int(charged[first])
+        kinds = _prefetched_kinds(shapes, times, charged, full.start, first, cold)
+        waits = standstill(plan, _pass_times(shapes, charged, filter_ticks), cold.cycles)
     else:
-        spent = _late_prefetch(plan, shapes, arrays, supply)
+        late = _LatePrefetch(plan, shapes, arrays, supply)
+        waits = standstill_of_each(plan, iter(late))
+        spent, kinds, order = late.spent(), late.kinds(), late.order()
     bounds = tuple(
         BoundShare(
             shape,
@@ -96,7 +114,6 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
             int(cycles),
             # What a pass takes beyond its prefetched self, it waits for its filters.
             FILTER_LOAD if 2 * (load + cycles // many - usual) > cycles // many else BOUNDS[bound],
-            int(load),
         )
         for shape, many, cycles, usual, bound, load in zip(
             shapes, times, spent, charged, full.bound, full.load, strict=True
@@ -104,17 +121,6 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
     )
     loading = np.minimum(full.load, full.cycles) * times + spent - charged * times
     macs, stalls = _pe_cycles(plan, shapes, spent, loading, full.bound)
-    link = supply.beats * supply.beat_ticks
-    pass_times = {
-        (
-            shape.images,
-            shape.strip_rows,
-            sum(shape.filters),
-            sum(shape.channels),
-            shape.first_channels,
-        ): PassTime(int(cycles // many), int(ticks))
-        for shape, cycles, many, ticks in zip(shapes, spent, times, link, strict=True)
-    }
     return LayerEstimate(
         cycles=int(spent.sum()),
         counts=layer_counts(plan),
@@ -122,8 +128,44 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
         macs=macs,
         stalls=stalls,
         bounds=bounds,
-        standstill=standstill(plan, pass_times),
+        kinds=kinds,
+        order=order,
+        standstill=waits,
     )
+
+
+def _pass_times(
+    shapes: list[PassShape], cycles: NDArray[np.int64], filter_ticks: NDArray[np.int64]
+) -> PassTimes:
+    return {
+        (
+            shape.images,
+            shape.strip_rows,
+            sum(shape.filters),
+            sum(shape.channels),
+            shape.first_channels,
+        ): PassTime(int(long), int(ticks))
+        for shape, long, ticks in zip(shapes, cycles, filter_ticks, strict=True)
+    }
+
+
+def _prefetched_kinds(
+    shapes: list[PassShape],
+    times: NDArray[np.int64],
+    cycles: NDArray[np.int64],
+    start: NDArray[np.int64],
+    first: int,
+    cold: _OnePass,
+) -> tuple[EstimatedKind, ...]:
+    """One kind for each shape, and one for the first pass, which waits for its filters."""
+    found = [
+        EstimatedKind(shape, int(long), int(many), int(load))
+        for shape, long, many, load in zip(shapes, cycles, times, start, strict=True)
+    ]
+    usual = found[first]
+    found[first] = replace(usual, passes=usual.passes - 1)
+    found.append(EstimatedKind(usual.shape, cold.cycles, 1, cold.start))
+    return tuple(kind for kind in found if kind.passes)
 
 
 def _full_strips(arrays: PassArrays, plan: Plan) -> PassArrays:
@@ -145,66 +187,108 @@ def _supply(supply: FilterSupply, place: int, there: int, busy_ticks: int) -> Fi
     )
 
 
+class _OnePass(NamedTuple):
+    """A pass: its cycles, those until a first product, and the tick of its last filters."""
+
+    cycles: int
+    start: int
+    last_tick: int
+
+
 def _one_pass(
     plan: Plan, arrays: PassArrays, supply: FilterSupply, place: int, there: int, busy: int
-) -> int:
+) -> _OnePass:
     row, state = _row(arrays, place), _supply(supply, place, there, busy)
-    cycles = int(pass_cycles(row, plan.hw, state).cycles[0])
+    found = pass_cycles(row, plan.hw, state)
+    cycles = int(found.cycles[0])
     if plan.hw.schedule.charge_full_strip:
         full = pass_cycles(_full_strips(row, plan), plan.hw, state)
         cycles = max(cycles, int(full.cycles[0]))
-    return cycles
+    last = int(state.arrival_ticks(state.beats - 1)[0])
+    return _OnePass(cycles, int(found.start[0]), last)
 
 
-def _cold_start(
-    plan: Plan, shapes: list[PassShape], arrays: PassArrays, supply: FilterSupply
-) -> int:
-    """Cycles of the layer's first pass, whose filters nobody has prefetched."""
-    return _one_pass(plan, arrays, supply, shapes.index(next(iter(plan)).shape), 0, 0)
-
-
-def _class_sequence(plan: Plan, shapes: list[PassShape]) -> Iterator[int]:
-    place = {shape: index for index, shape in enumerate(shapes)}
-    return (place[step.shape] for step in plan)
-
-
-def _late_prefetch(
-    plan: Plan, shapes: list[PassShape], arrays: PassArrays, supply: FilterSupply
-) -> NDArray[np.int64]:
-    """Cycles spent in each class where the link does not always keep ahead of the array.
+class _LatePrefetch:
+    """The passes of a layer where the link does not always keep ahead of the array.
 
     The state between two passes is how many beats of the next one are there. It takes few values,
-    so each (class, state) is evaluated once.
+    so each (shape, state) is evaluated once. Iterate it once, for the time of each pass in order;
+    then ask for the rest.
     """
-    per_cycle, beat = supply.ticks_per_cycle, supply.beat_ticks
-    beats = supply.beats.tolist()
-    known: dict[tuple[int, int, int], tuple[int, int]] = {}
-    spent: Counter[int] = Counter()
-    there = busy = 0
-    base = 0  # ticks from the start of a pass until the link is done with its own beats
-    end = 0
-    fresh = True
-    for place in _class_sequence(plan, shapes):
-        if not fresh:
-            most = min(beats[place], supply.buffer_beats)
-            begun = base + supply.latency_ticks
-            there = max(0, min(most, (end - begun) // beat))
-            busy = 0
-            if there < most and begun + there * beat < end:
-                busy = begun + (there + 1) * beat - end
-            elif there == 0 and base < end < begun:
-                busy = begun + beat - end
-        fresh = False
-        key = (place, there, busy)
-        found = known.get(key)
-        if found is None:
-            state = _supply(supply, place, there, busy)
-            last = int(state.arrival_ticks(state.beats - 1)[0])
-            found = known[key] = (_one_pass(plan, arrays, supply, *key), last)
-        cycles, base = found
-        spent[place] += cycles
-        end = cycles * per_cycle
-    return np.array([spent[place] for place in range(len(shapes))], np.int64)
+
+    def __init__(
+        self, plan: Plan, shapes: list[PassShape], arrays: PassArrays, supply: FilterSupply
+    ) -> None:
+        self.plan = plan
+        self.shapes = shapes
+        self.arrays = arrays
+        self.supply = supply
+        # (place of the shape, cycles, cycles until a first product) -> number of the kind
+        self._numbers: dict[tuple[int, int, int], int] = {}
+        self._times: Counter[int] = Counter()
+        self._sequence: list[tuple[int, bool]] = []
+
+    def __iter__(self) -> Iterator[PassTime]:
+        supply = self.supply
+        beat = supply.beat_ticks
+        beats = supply.beats.tolist()
+        places = {shape: place for place, shape in enumerate(self.shapes)}
+        known: dict[tuple[int, int, int], _OnePass] = {}
+        there = busy = 0
+        last: tuple[_OnePass, int] | None = None  # the pass before, and ticks of its own filters
+        for step in self.plan:
+            place = places[step.shape]
+            begun = 0
+            if last is not None:
+                before, missing = last
+                there, busy = self._state(before, min(beats[place], supply.buffer_beats))
+                begun = there * beat + (max(0, beat - busy) if busy else 0)
+                yield PassTime(before.cycles, missing + begun)
+            key = (place, there, busy)
+            found = known.get(key)
+            if found is None:
+                found = known[key] = _one_pass(self.plan, self.arrays, supply, *key)
+            kind = self._numbers.setdefault((place, found.cycles, found.start), len(self._numbers))
+            self._times[kind] += 1
+            self._sequence.append((kind, step.ends_m_block))
+            last = found, beats[place] * beat - begun
+        if last is not None:
+            yield PassTime(last[0].cycles, last[1])
+
+    def _state(self, before: _OnePass, most: int) -> tuple[int, int]:
+        """Beats that are there when a pass has ended, and the ticks that the next one still takes.
+
+        `before.last_tick` is when the link was done with that pass's own beats.
+        """
+        supply = self.supply
+        beat = supply.beat_ticks
+        end = before.cycles * supply.ticks_per_cycle
+        begun = before.last_tick + supply.latency_ticks
+        there = max(0, min(most, (end - begun) // beat))
+        busy = 0
+        if there < most and begun + there * beat < end:
+            busy = begun + (there + 1) * beat - end
+        elif there == 0 and before.last_tick < end < begun:
+            busy = begun + beat - end
+        return there, busy
+
+    def spent(self) -> NDArray[np.int64]:
+        """Cycles of all passes of each shape."""
+        spent = np.zeros(len(self.shapes), np.int64)
+        for (place, cycles, _), kind in self._numbers.items():
+            spent[place] += cycles * self._times[kind]
+        return spent
+
+    def kinds(self) -> tuple[EstimatedKind, ...]:
+        """Passes of one shape and length."""
+        return tuple(
+            EstimatedKind(self.shapes[place], cycles, self._times[kind], start)
+            for (place, cycles, start), kind in self._numbers.items()
+        )
+
+    def order(self) -> Order:
+        """Which kind follows which."""
+        return fold(self._sequence)
 
 
 def _pe_cycles(

@@ -113,12 +113,13 @@ class PassArrays:
 class PassCycles:
     """Lengths of passes.
 
-    `cycles` in all; `load` until the last filter word can be read; `bound` the slowest station, an
-    index into `BOUNDS`.
+    `cycles` in all; `load` until the last filter word can be read; `start` until the first product;
+    `bound` the slowest station, an index into `BOUNDS`.
     """
 
     cycles: Ints
     load: Ints
+    start: Ints
     bound: Ints
 
 
@@ -239,7 +240,10 @@ def pass_cycles(a: PassArrays, hw: Hardware, supply: FilterSupply | None = None)
     )
     ifmaps = np.maximum(to_last, to_image)
     stacked = np.stack([station.max(axis=0) for station in (arrays, psums, ifmaps)])
-    return PassCycles(cycles=stacked.max(axis=0), load=load, bound=stacked.argmax(axis=0))
+    begins: Ints = from_load(_word(a, c, steps, a.filter_columns - 1)).min(axis=(0, 1))
+    return PassCycles(
+        cycles=stacked.max(axis=0), load=load, start=begins, bound=stacked.argmax(axis=0)
+    )
 
 
 @dataclass(frozen=True)
@@ -293,15 +297,20 @@ def _steps(a: PassArrays) -> _Steps:
     return _Steps(step, filter_row, q, sets * a.q + q)
 
 
+def _word(a: PassArrays, c: _Chains, steps: _Steps, column: Ints) -> Ints:
+    """Place on the bus of the last word that each PE needs of an ifmap column."""
+    word: Ints = (column * a.channels + steps.channels - 1) * a.ifmap_rows
+    return word + c.ofmap_row * a.row_step + steps.filter_row
+
+
 def _wave(a: PassArrays, c: _Chains, steps: _Steps, column: Ints, begin: _Begin) -> Ints:
     """When the first beat of a window can be taken in at the top of each chain.
 
     `column` is the ifmap column that completes the window; `begin` gives the cycle in which the
     MACs start of a PE whose last word has that place on the bus.
     """
-    word = (column * a.channels + steps.channels - 1) * a.ifmap_rows
-    word = word + c.ofmap_row * a.row_step + steps.filter_row
     way_up = (a.filter_rows * a.channel_sets - 1 - steps.step) * c.hop
+    word = _word(a, c, steps, column)
     wave: Ints = (begin(word) + c.p * steps.q * a.filter_columns + way_up).max(axis=0)
     return wave
 

@@ -1,17 +1,23 @@
 """Total latency in closed form: the time in which the array stands still for DRAM.
 
-An ifmap strip that is not loaded ahead costs its own time on the link. The ofmap of an m-block
-leaves while the filter blocks behind it still compute; what the link does not manage by then, and
-the last filter block's part, is waited for. With more overlap only what the link has too little
-time for is left.
+The link serves tiles in the order in which they are issued, in the time that filters leave. In the
+last channel block of an m-block it brings the strip that the next m-block begins with, and behind
+that the ofmaps of the filter blocks. All that an m-block hands on is therefore one number, the link
+time of ofmaps that have not left, and a run of equal m-blocks is followed only until that number
+comes back.
+
+Where the link does not keep ahead with the filters, passes that are equal otherwise differ in time,
+and every m-block is looked at with the times of its own passes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from itertools import groupby, islice, product
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.plan.tiles import Standstill, Traffic
 
@@ -19,91 +25,336 @@ if TYPE_CHECKING:
     from sim.plan.schedule import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class PassTime:
-    """A kind of pass on the tiles' scale: cycles, and link ticks of the filters of such a pass."""
+class PassTime(NamedTuple):
+    """A pass on the tiles' scale: its cycles, and the link ticks that filters take meanwhile."""
 
     cycles: int
     filter_ticks: int
 
 
-# (images, strip rows, filters, channels, first channel block) -> the time of such a pass
+# (images, strip rows, filters, channels, first channel block) -> the cycles of such a pass, and the
+# link ticks of its own filters
 PassTimes = dict[tuple[int, int, int, int, bool], PassTime]
 
+# (images, strip rows, filters) of an m-block
+_Kind = tuple[int, int, int]
 
-def _spare(passes: Sequence[PassTime], per_cycle: int, buffer_ticks: int) -> list[int]:
-    """Link ticks that filters leave in each pass of a channel block.
 
-    During a pass the link brings what is missing of its own filters, then those of the next one as
-    far as the buffer holds them. Another channel block of the same filters comes before and after.
+class _Waits(NamedTuple):
+    """Cycles in which the array waits for ifmaps and for ofmaps."""
+
+    ifmap: int = 0
+    ofmap: int = 0
+
+    def plus(self, other: _Waits, times: int = 1) -> _Waits:
+        """These and `times` others."""
+        return _Waits(self.ifmap + times * other.ifmap, self.ofmap + times * other.ofmap)
+
+
+class _Before(NamedTuple):
+    """What an m-block finds: ticks of ofmaps still on the link, and whether it is the first."""
+
+    ofmap_ticks: int = 0
+    first: bool = False
+
+
+class _ChannelBlocks(NamedTuple):
+    """Channel blocks in a row that are equal: the load of each, and what filters leave in it."""
+
+    times: int
+    load_ticks: int
+    spare_ticks: int
+
+
+@dataclass(frozen=True)
+class _MBlock:
+    """An m-block as the link sees it.
+
+    `blocks` are its channel blocks but the last one, which asks for `load_ticks` and has in each of
+    its passes `spares` ticks for tiles and behind it `dumps` ticks of ofmap.
     """
-    spare: list[int] = []
-    ahead = min(passes[0].filter_ticks, buffer_ticks)
-    for _ in range(2):  # the second time with what the channel block before leaves behind
-        spare = []
-        for place, step in enumerate(passes):
-            following = passes[(place + 1) % len(passes)]
-            left = max(0, step.cycles * per_cycle - (step.filter_ticks - ahead))
-            ahead = min(following.filter_ticks, buffer_ticks, left)
-            spare.append(left - ahead)
-    return spare
+
+    blocks: tuple[_ChannelBlocks, ...]
+    load_ticks: int
+    spares: tuple[int, ...]
+    dumps: tuple[int, ...]
 
 
-def standstill(plan: Plan, times: PassTimes) -> Standstill:
-    """The standstill of a layer whose passes take `times`."""
-    layer, hw = plan.layer, plan.hw
-    traffic = Traffic.of(layer, hw)
-    per_cycle = traffic.beat.denominator
-    latency = hw.dram.first_access_latency_cycles * per_cycle
-    overlap = hw.dram.overlap
-    buffer_bits = hw.glb.filter_banks * hw.glb.bank_bytes * 8
-    buffer_ticks = buffer_bits // hw.dram.link_bits * traffic.beat.numerator
-    ifmap_cycles = ofmap_cycles = ifmap_bits = ofmap_bits = 0
-    link_ticks = spare_ticks = 0
-    first_load = last_dump = 0
+def standstill(plan: Plan, times: PassTimes, cold_cycles: int) -> Standstill:
+    """The standstill of a layer whose filters are there in time, but for its first pass.
 
-    for images, image_blocks in Counter(plan.image_blocks).items():
-        for strip, strips in Counter(plan.strips).items():
-            for m_block, m_blocks in Counter(plan.m_blocks).items():
-                many = layer.G * image_blocks * strips * m_blocks
-                filters = plan.filter_blocks(m_block)
-                tiles = []
-                for place, channels in enumerate(plan.channel_blocks):
-                    words = images * channels * layer.ifmap_rows(strip) * layer.ifmap_columns
-                    bits = traffic.ifmap_bits(words)
-                    passes = [times[images, strip, f, channels, place == 0] for f in filters]
-                    spare = _spare(passes, per_cycle, buffer_ticks)
-                    tiles.append((traffic.ticks(bits) + latency, bits, spare))
-                ifmap_bits += many * sum(bits for _, bits, _ in tiles)
-                parts = list(filters)
-                if hw.dram.ofmap_dump == "m_block":
-                    parts = [0] * (len(filters) - 1) + [m_block]
-                dumps = [traffic.ofmap_bits(images * f * strip * layer.F) for f in parts]
-                ofmap_bits += many * sum(dumps)
-                dump_ticks = [traffic.ticks(bits) + latency if bits else 0 for bits in dumps]
+    `cold_cycles` are those of that pass.
+    """
+    return _Link(plan).all_alike(times, cold_cycles)
 
-                loads = [ticks for ticks, _, _ in tiles]
-                first_load, last_dump = first_load or loads[0], dump_ticks[-1]
-                link_ticks += many * (sum(loads) + sum(dump_ticks))
-                spare_ticks += many * sum(sum(spare) for _, _, spare in tiles)
-                # While the last strip's passes run, the link has the dumps to do (and, where
-                # ifmaps are loaded ahead, the next strip before them).
-                backlog = 0 if overlap == "none" else loads[0]
-                for left, ticks in zip(tiles[-1][2], dump_ticks, strict=True):
-                    backlog = max(0, backlog - left) + ticks
-                ofmap_cycles += many * -(-backlog // per_cycle)
-                if overlap == "none":
-                    ifmap_cycles += many * sum(-(-ticks // per_cycle) for ticks in loads)
-                else:
-                    waits = (
-                        max(0, ticks - sum(before[2]))
-                        for ticks, before in zip(loads[1:], tiles, strict=False)
-                    )
-                    ifmap_cycles += many * sum(-(-ticks // per_cycle) for ticks in waits)
-    if overlap == "ifmap":
-        ifmap_cycles += -(-first_load // per_cycle)
-    if overlap == "full":
-        ifmap_cycles = -(-first_load // per_cycle)
-        behind = max(last_dump, link_ticks - first_load - spare_ticks)
-        ofmap_cycles = -(-behind // per_cycle)
-    return Standstill(ifmap_cycles, ofmap_cycles, ifmap_bits, ofmap_bits)
+
+def standstill_of_each(plan: Plan, passes: Iterator[PassTime]) -> Standstill:
+    """The standstill of a layer whose passes, in their order, take these times."""
+    return _Link(plan).one_by_one(passes)
+
+
+class _Link:
+    """The tiles of a layer on its link."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.traffic = Traffic.of(plan.layer, plan.hw)
+        self.per_cycle = self.traffic.beat.denominator
+        self.latency = plan.hw.dram.first_access_latency_cycles * self.per_cycle
+        self.overlap = plan.hw.dram.overlap
+        self._loads: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._dumps: dict[_Kind, tuple[int, ...]] = {}
+        self.ifmap_bits = self.ofmap_bits = 0
+        levels = (Counter(level) for level in (plan.image_blocks, plan.strips, plan.m_blocks))
+        for (images, a), (strip, b), (m_block, c) in product(*(level.items() for level in levels)):
+            many = plan.layer.G * a * b * c
+            loads = self._load_words(images, strip)
+            dumps = self._dump_words(images, strip, m_block)
+            self.ifmap_bits += many * sum(map(self.traffic.ifmap_bits, loads))
+            self.ofmap_bits += many * sum(map(self.traffic.ofmap_bits, dumps))
+
+    # ---------------------------------------------------------------- sizes
+
+    @cached_property
+    def _runs(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Groups, image blocks, strips and m-blocks as (size, how many in a row)."""
+        plan = self.plan
+        levels = ((0,) * plan.layer.G, plan.image_blocks, plan.strips, plan.m_blocks)
+        return tuple(
+            tuple((size, len(list(equal))) for size, equal in groupby(level)) for level in levels
+        )
+
+    def _kinds(self) -> Iterator[_Kind]:
+        plan = self.plan
+        for _ in range(plan.layer.G):
+            for images in plan.image_blocks:
+                for strip in plan.strips:
+                    for m_block in plan.m_blocks:
+                        yield images, strip, m_block
+
+    def _load_words(self, images: int, strip: int) -> list[int]:
+        layer = self.plan.layer
+        words = images * layer.ifmap_rows(strip) * layer.ifmap_columns
+        return [channels * words for channels in self.plan.channel_blocks]
+
+    def _dump_words(self, images: int, strip: int, m_block: int) -> list[int]:
+        """Words that leave behind each pass of the last channel block."""
+        filters = list(self.plan.filter_blocks(m_block))
+        if self.plan.hw.dram.ofmap_dump == "m_block":
+            filters = [0] * (len(filters) - 1) + [m_block]
+        return [images * many * strip * self.plan.layer.F for many in filters]
+
+    def _ticks(self, bits: int) -> int:
+        return self.traffic.ticks(bits) + self.latency if bits else 0
+
+    def loads(self, images: int, strip: int) -> tuple[int, ...]:
+        """Link ticks of the strip of each channel block."""
+        found = self._loads.get((images, strip))
+        if found is None:
+            words = self._load_words(images, strip)
+            found = tuple(self._ticks(self.traffic.ifmap_bits(each)) for each in words)
+            self._loads[images, strip] = found
+        return found
+
+    def dumps(self, kind: _Kind) -> tuple[int, ...]:
+        """Link ticks of the ofmaps behind each pass of the last channel block."""
+        found = self._dumps.get(kind)
+        if found is None:
+            words = self._dump_words(*kind)
+            found = tuple(self._ticks(self.traffic.ofmap_bits(each)) for each in words)
+            self._dumps[kind] = found
+        return found
+
+    def _cycles(self, ticks: int) -> int:
+        return -(-ticks // self.per_cycle)
+
+    # ---------------------------------------------------------------- an m-block
+
+    def serve(self, block: _MBlock, next_load: int, late: int) -> tuple[_Waits, int]:
+        """What the array waits for in an m-block, and the ofmap ticks that it leaves behind.
+
+        `next_load` is the next m-block's first strip, 0 where there is none; `late` ofmap ticks are
+        still on the link when it begins.
+        """
+        cycles = self._cycles
+        if self.overlap == "none":
+            ifmap = sum(each.times * cycles(each.load_ticks) for each in block.blocks)
+            ifmap += cycles(block.load_ticks)
+            return _Waits(ifmap, cycles(self._backlog(block, 0))), 0
+        ifmap = 0
+        loads = [*(each.load_ticks for each in block.blocks), block.load_ticks]
+        for each, load in zip(block.blocks, loads[1:], strict=True):
+            # The next strip is behind the ofmaps; once it has come they are gone.
+            alike = each.times
+            if alike > 1:
+                ifmap += cycles(max(0, late + each.load_ticks - each.spare_ticks))
+                ifmap += (alike - 2) * cycles(max(0, each.load_ticks - each.spare_ticks))
+                late = 0
+            ifmap += cycles(max(0, late + load - each.spare_ticks))
+            late = 0
+        backlog = self._backlog(block, late + next_load)
+        if self.overlap == "ifmap":
+            return _Waits(ifmap, cycles(backlog)), 0
+        spare = sum(block.spares)
+        left = max(0, late - spare)
+        to_load = max(0, late + next_load - spare)
+        return _Waits(ifmap + cycles(to_load - left), cycles(left)), backlog - to_load
+
+    @staticmethod
+    def _backlog(block: _MBlock, ticks: int) -> int:
+        """What is on the link after the last channel block, of `ticks` that were and the ofmaps."""
+        for spare, dump in zip(block.spares, block.dumps, strict=True):
+            ticks = max(0, ticks - spare) + dump
+        return ticks
+
+    def _found(self, waits: _Waits, late: int) -> Standstill:
+        """The layer's standstill: its first strip and last ofmaps are always waited for."""
+        if self.overlap != "none":
+            first = self.loads(self.plan.image_blocks[0], self.plan.strips[0])[0]
+            waits = waits.plus(_Waits(ifmap=self._cycles(first)))
+        waits = waits.plus(_Waits(ofmap=self._cycles(late)))
+        return Standstill(waits.ifmap, waits.ofmap, self.ifmap_bits, self.ofmap_bits)
+
+    # ---------------------------------------------------------------- equal m-blocks
+
+    def all_alike(self, times: PassTimes, cold_cycles: int) -> Standstill:
+        """The standstill where passes of a kind are equal and bring the next one's filters."""
+        known: dict[tuple[_Kind, _Kind | None, bool], _MBlock] = {}
+
+        def one(kind: _Kind, following: _Kind | None, before: _Before) -> tuple[_Waits, _Before]:
+            key = kind, following, before.first
+            block = known.get(key)
+            if block is None:
+                block = known[key] = self._block(times, kind, following)
+                if before.first:
+                    block = known[key] = self._first(block, times, kind, cold_cycles)
+            next_load = self.loads(*following[:2])[0] if following else 0
+            waits, late = self.serve(block, next_load, before.ofmap_ticks)
+            return waits, _Before(late)
+
+        def walk(
+            sizes: tuple[int, ...], following: _Kind | None, before: _Before
+        ) -> tuple[_Waits, _Before]:
+            level = len(sizes)
+            if level == len(self._runs):
+                _, images, strip, m_block = sizes
+                return one((images, strip, m_block), following, before)
+            waits = _Waits()
+            runs = self._runs[level]
+            for place, (size, many) in enumerate(runs):
+                inner = (*sizes, size)
+                behind = following
+                if place + 1 < len(runs):
+                    behind = self._first_kind((*sizes, runs[place + 1][0]))
+                again = self._first_kind(inner)
+                found, before = _repeated(partial(walk, inner, again), many - 1, before)
+                waits = waits.plus(found)
+                found, before = walk(inner, behind, before)
+                waits = waits.plus(found)
+            return waits, before
+
+        waits, before = walk((), None, _Before(first=True))
+        return self._found(waits, before.ofmap_ticks)
+
+    def _first_kind(self, sizes: tuple[int, ...]) -> _Kind:
+        """The first m-block inside these blocks."""
+        rest = tuple(runs[0][0] for runs in self._runs[len(sizes) :])
+        _, images, strip, m_block = sizes + rest
+        return images, strip, m_block
+
+    def _block(self, times: PassTimes, kind: _Kind, following: _Kind | None) -> _MBlock:
+        images, strip, m_block = kind
+        filters = self.plan.filter_blocks(m_block)
+        channels = self.plan.channel_blocks
+        loads = self.loads(images, strip)
+
+        def lead(block: _Kind, channels_: int, first: bool) -> int:
+            found = self.plan.filter_blocks(block[2])[0]
+            return times[block[0], block[1], found, channels_, first].filter_ticks
+
+        def spares(place: int) -> tuple[int, ...]:
+            """Ticks of each pass of a channel block beside the filters of the pass behind it."""
+            passes = [times[images, strip, f, channels[place], place == 0] for f in filters]
+            behind = 0
+            if place + 1 < len(channels):
+                behind = lead(kind, channels[place + 1], False)
+            elif following is not None:
+                behind = lead(following, channels[0], True)
+            taken = [*(each.filter_ticks for each in passes[1:]), behind]
+            return tuple(
+                each.cycles * self.per_cycle - ticks
+                for each, ticks in zip(passes, taken, strict=True)
+            )
+
+        last = len(channels) - 1
+        blocks = []
+        # Channel blocks with equal ones on both sides are equal.
+        kinds = [(channels[place], channels[place + 1], place == 0, place) for place in range(last)]
+        for _, equal in groupby(kinds, key=lambda each: each[:3]):
+            alike = list(equal)
+            place = alike[0][3]
+            blocks.append(_ChannelBlocks(len(alike), loads[place], sum(spares(place))))
+        return _MBlock(tuple(blocks), loads[last], spares(last), self.dumps(kind))
+
+    def _first(self, block: _MBlock, times: PassTimes, kind: _Kind, cold_cycles: int) -> _MBlock:
+        """The layer's first m-block, whose first pass also brings its own filters."""
+        images, strip, m_block = kind
+        filters = self.plan.filter_blocks(m_block)[0]
+        usual = times[images, strip, filters, self.plan.channel_blocks[0], True]
+        more = (cold_cycles - usual.cycles) * self.per_cycle - usual.filter_ticks
+        if block.blocks:
+            # The first channel block is always a run of its own.
+            first = block.blocks[0]._replace(spare_ticks=block.blocks[0].spare_ticks + more)
+            return _MBlock((first, *block.blocks[1:]), block.load_ticks, block.spares, block.dumps)
+        spares = (block.spares[0] + more, *block.spares[1:])
+        return _MBlock((), block.load_ticks, spares, block.dumps)
+
+    # ---------------------------------------------------------------- each m-block
+
+    def one_by_one(self, passes: Iterator[PassTime]) -> Standstill:
+        """The standstill where every pass has a time of its own."""
+        kinds = self._kinds()
+        kind: _Kind | None = next(kinds)
+        waits, late = _Waits(), 0
+        channel_blocks = len(self.plan.channel_blocks)
+        while kind is not None:
+            following = next(kinds, None)
+            loads = self.loads(*kind[:2])
+            filter_blocks = len(self.plan.filter_blocks(kind[2]))
+            spares: tuple[int, ...] = ()
+            blocks = []
+            for place in range(channel_blocks):
+                spares = tuple(
+                    max(0, each.cycles * self.per_cycle - each.filter_ticks)
+                    for each in islice(passes, filter_blocks)
+                )
+                blocks.append(_ChannelBlocks(1, loads[place], sum(spares)))
+            block = _MBlock(tuple(blocks[:-1]), loads[-1], spares, self.dumps(kind))
+            next_load = self.loads(*following[:2])[0] if following else 0
+            found, late = self.serve(block, next_load, late)
+            waits = waits.plus(found)
+            kind = following
+        return self._found(waits, late)
+
+
+def _repeated(
+    step: Callable[[_Before], tuple[_Waits, _Before]], times: int, before: _Before
+) -> tuple[_Waits, _Before]:
+    """`step` so many times, each from what the one before left: followed until that comes back."""
+    waits = _Waits()
+    seen: dict[_Before, tuple[int, _Waits]] = {}
+    done = 0
+    while done < times:
+        if before in seen:
+            since, then = seen[before]
+            turn = _Waits(waits.ifmap - then.ifmap, waits.ofmap - then.ofmap)
+            rounds = (times - done) // (done - since)
+            waits = waits.plus(turn, rounds)
+            done += rounds * (done - since)
+            seen = {}
+            continue
+        seen[before] = done, waits
+        found, before = step(before)
+        waits = waits.plus(found)
+        done += 1
+    return waits, before
