@@ -85,14 +85,15 @@ def make_plans(
         raise InputError(Fault("", None, "--batch", f"must be 1 to {MAX_BATCH}, got {batch}"))
     plans: list[Plan] = []
     refused: list[RefusedLayer] = []
-    notes: list[str] = []
+    notes: dict[str, None] = {}
     readings = [_readings(layer) for layer in network.layers]
     every = [reading for layer in readings for reading in layer]
     choices = iter(choose_mappings(mapping, network.name, every, batch, hw, network.left_out))
     for layer in readings:
         legal: list[tuple[Plan, str]] = []
         broken: list[MappingError] = []
-        for reading, choice in zip(layer, choices, strict=False):
+        for reading in layer:
+            choice = next(choices)
             try:
                 if isinstance(choice, MappingError):
                     raise choice
@@ -106,8 +107,10 @@ def make_plans(
             continue
         plan, note = legal[0] if len(layer) == 1 else min(legal, key=_estimated_cycles)
         plans.append(plan)
-        found = [note, _which_reading(plan.layer, len(layer))] if len(layer) > 1 else [note]
-        notes += (text for text in found if text and text not in notes)
+        if note:
+            notes[note] = None
+        if len(layer) > 1:
+            notes[_which_reading(plan.layer, len(layer))] = None
     needed = run_bytes(plans)
     if needed > MOST_BYTES:
         raise InputError(
@@ -120,7 +123,7 @@ def make_plans(
                 "--layer, or use a smaller array",
             )
         )
-    return plans, refused, notes
+    return plans, refused, list(notes)
 
 
 def _readings(layer: Layer) -> list[Layer]:
