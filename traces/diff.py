@@ -50,8 +50,13 @@ class Parting:
 
 @dataclass
 class Diff:
-    """What differs: the first event, the passes that differ, and the figures of the runs."""
+    """What differs: the first event, the passes that differ, and the figures of the runs.
 
+    `inputs` are what was simulated: mappings, hardware, shapes. Two runs of other inputs may be the
+    same all the same.
+    """
+
+    inputs: list[str] = field(default_factory=list)
     first: Parting | None = None
     passes: int = 0
     figures: list[str] = field(default_factory=list)
@@ -74,7 +79,7 @@ def diff(a: Trace, b: Trace) -> Diff:
             f"{a.path} is of an array of {a.layout.rows} x {a.layout.columns}, {b.path} of "
             f"{b.layout.rows} x {b.layout.columns}: no event of one is an event of the other"
         )
-    found = Diff()
+    found = Diff(list(_inputs(a, b)))
     equal: dict[tuple[int, int], bool] = {}
     for left, right in zip(a.layers, b.layers, strict=False):
         if left.name != right.name:
@@ -85,6 +90,44 @@ def diff(a: Trace, b: Trace) -> Diff:
     if len(a.layers) != len(b.layers):
         found.figures.append(f"layers: {len(a.layers)} and {len(b.layers)}")
     return found
+
+
+def _inputs(a: Trace, b: Trace) -> Iterator[str]:
+    """What was simulated, as far as the two differ in it: the likely reason for all the rest."""
+    for name in ("network", "batch"):
+        mine, other = a.description.get(name), b.description.get(name)
+        if mine != other:
+            yield f"{name}: {mine} and {other}"
+    yield from _other_fields("", a.description.get("hardware"), b.description.get("hardware"))
+    mappings: dict[str, list[str]] = {}
+    for left, right in zip(a.layers, b.layers, strict=False):
+        if left.name != right.name:
+            break
+        yield from _other_fields(
+            f"{left.name} ", left.description.get("shape"), right.description.get("shape")
+        )
+        mine, other = (_mapping_text(one.description.get("mapping")) for one in (left, right))
+        if mine != other:
+            mappings.setdefault(f"{mine} and {other}", []).append(left.name)
+    for both, names in mappings.items():
+        yield f"mapping of {', '.join(names)}: {both}"
+
+
+def _other_fields(prefix: str, mine: object, other: object) -> Iterator[str]:
+    """The values that differ in two descriptions, by their dotted names."""
+    if isinstance(mine, Mapping) and isinstance(other, Mapping):
+        for key in sorted(mine.keys() | other.keys()):
+            if key not in ("description", "sources"):
+                dot = "." if prefix and not prefix.endswith(" ") else ""
+                yield from _other_fields(f"{prefix}{dot}{key}", mine.get(key), other.get(key))
+    elif mine != other:
+        yield f"{prefix}: {mine} and {other}"
+
+
+def _mapping_text(mapping: object) -> str:
+    if not isinstance(mapping, Mapping):
+        return "none"
+    return ",".join(f"{name}={value}" for name, value in mapping.items())
 
 
 def _compare_layer(

@@ -432,6 +432,10 @@ def diff(a: str, b: str) -> None:
 
     with _open(a) as left, _open(b) as right:
         found = _asked(compare, left, right)
+    for line in found.inputs[:SHOWN_DIFFERENCES]:
+        click.echo(f"A and B differ in {line}")
+    if len(found.inputs) > SHOWN_DIFFERENCES:
+        click.echo(f"and {len(found.inputs) - SHOWN_DIFFERENCES} more")
     if found.same:
         click.echo("every event is the same")
         return

@@ -88,10 +88,44 @@ def test_diff(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     deeper = ["--set", "noc.local_hop_cycles=2"]
     assert main(["run", "lenet5", "--batch", "1", "--trace", str(other), "-q", *deeper]) == 0
     out, _ = told(capsys, "diff", path, other, code=1)
-    assert out.startswith("the runs part in layer C1, pass 0, cycle ")
-    assert "(duration)" in out.splitlines()[0]
+    inputs, parting, *_ = out.splitlines()
+    assert inputs == "A and B differ in noc.local_hop_cycles: 1 and 2"
+    assert parting.startswith("the runs part in layer C1, pass 0, cycle ")
+    assert "(duration)" in parting
     assert "A: cycle" in out
     assert "processing cycles: " in out
+
+
+def test_diff_names_the_mapping_and_all_else_that_was_simulated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Layers of one mapping are told together; what has no effect is told, too."""
+    (tmp_path / "map.yaml").write_text(
+        "layers:\n  F6: {m: 84, n: 1, e: 1, p: 6, q: 7, r: 1, t: 14}\n"
+        "  OUTPUT: {m: 10, n: 1, e: 1, p: 5, q: 12, r: 1, t: 2}\n"
+    )
+    for name, options in (
+        ("a", ["--mapping", "auto"]),
+        ("b", ["--mapping", str(tmp_path / "map.yaml")]),
+        ("c", ["--mapping", "auto", "--set", "pe.psum_in_fifo_words=1000"]),
+        ("d", ["--mapping", "auto", "--batch", "2"]),
+    ):
+        layers = ["--layer", "F6", "--layer", "OUTPUT"]
+        args = ["run", "lenet5", *layers, *options, "--trace", str(tmp_path / name), "-q"]
+        assert main(args) == 0
+    out, _ = told(capsys, "diff", tmp_path / "a", tmp_path / "b", code=1)
+    first, second, third, *_ = out.splitlines()
+    assert first.startswith("A and B differ in mapping of F6: e=1,m=")
+    assert first.endswith(" and e=1,m=84,n=1,p=6,q=7,r=1,t=14")
+    assert second.startswith("A and B differ in mapping of OUTPUT: ")
+    assert third.startswith("the runs part in layer F6, pass 0, cycle ")
+    out, _ = told(capsys, "diff", tmp_path / "a", tmp_path / "c")
+    assert out.splitlines() == [
+        "A and B differ in pe.psum_in_fifo_words: 32 and 1000",
+        "every event is the same",
+    ]
+    out, _ = told(capsys, "diff", tmp_path / "a", tmp_path / "d", code=1)
+    assert out.startswith("A and B differ in batch: 1 and 2\n")
 
 
 @pytest.mark.parametrize("form", ["perfetto", "vcd", "csv", "npz"])
