@@ -70,7 +70,20 @@ def count(record_property: Callable[[str, object], None]) -> Count:
     return lambda heading, what, number: record_property(f"{_COUNTED}{heading}", (number, what))
 
 
+def _tell_skipped(terminalreporter: Any) -> None:
+    """Say which tests were left out and why, also where `-q` shows a letter for each."""
+    reasons: Counter[tuple[str, str]] = Counter()
+    for report in terminalreporter.stats.get("skipped", ()):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[report.nodeid.partition("::")[0], reason.removeprefix("Skipped: ")] += 1
+    if reasons:
+        terminalreporter.section("tests that were left out, and why")
+    for (file, reason), number in sorted(reasons.items()):
+        terminalreporter.line(f"{file}: {number} left out: {reason}")
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
+    _tell_skipped(terminalreporter)
     told: dict[str, list[str]] = {}
     counted: dict[str, Counter[str]] = {}
     for reports in terminalreporter.stats.values():

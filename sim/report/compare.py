@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim.report.figures import energy_table
+from sim.report.figures import energy_table, summed
 from sim.report.load import LayerPart, ResultFile
 from sim.report.story import bound_word
 
@@ -18,6 +18,16 @@ METRICS: tuple[tuple[str, str, str], ...] = (
     ("dram_mb", "DRAM accesses", "MB"),
     ("energy", "energy", ""),
 )
+
+
+NETWORKS: tuple[tuple[str, str], ...] = (
+    ("gin_filter", "filter bus (GIN)"),
+    ("gin_ifmap", "ifmap bus (GIN)"),
+    ("gin_psum", "psum bus in (GIN)"),
+    ("gon_psum", "psum bus out (GON)"),
+    ("local_psum", "links from PE to PE"),
+)
+"""Networks on the chip by their key in the ledger, whose traffic is compared."""
 
 
 def compare(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
@@ -51,6 +61,7 @@ def compare(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
     return {
         "labels": [label for label, _ in results],
         "metrics": [list(metric) for metric in METRICS],
+        "networks": [list(network) for network in NETWORKS],
         "rows": rows,
         "warnings": _warnings(results),
     }
@@ -59,6 +70,7 @@ def compare(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
 def _figures(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, Any]:
     cycles = sum(layer.cycles.processing for layer in layers)
     energy = energy_table(layers)
+    entries = summed(layer.entries for layer in layers)
     single = layers[0] if len(layers) == 1 else None
     return {
         "processing_ms": result.milliseconds(cycles),
@@ -68,6 +80,13 @@ def _figures(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, Any]:
         "glb_mb": sum(layer.glb_published_convention_bytes for layer in layers) / 1e6,
         "dram_mb": sum(sum(layer.dram_bytes.values()) for layer in layers) / 1e6,
         "energy": energy["total"] if energy is not None else None,
+        "noc": {
+            key: {
+                "words": entries[f"noc.{key}.words"],
+                "deliveries": entries.get(f"noc.{key}.deliveries"),  # a link has one end
+            }
+            for key, _ in NETWORKS
+        },
         "bound": bound_word(result, single) if single is not None else "",
         "mapping": ", ".join(f"{k}={v}" for k, v in single.mapping.items()) if single else "",
     }

@@ -20,7 +20,12 @@ from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-MISSING = None if CHROMIUM and DRIVER else "chromium and chromedriver are not installed"
+MISSING = (
+    None
+    if CHROMIUM and DRIVER
+    else "chromium and chromedriver are not installed, so no page was opened "
+    "(Debian: apt-get install chromium chromium-driver)"
+)
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _START_SECONDS = 30.0

@@ -196,3 +196,97 @@ def test_runs_side_by_side(tmp_path: Path, window: Browser) -> None:
         "const s = document.getElementById('run'); s.value = 1;s.dispatchEvent(new Event('change'))"
     )
     assert window.text("#view-name") == "auto: CONV1-2"
+
+
+@pytest.fixture(scope="module")
+def mappings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two mappings of two layers of VGG-16."""
+    two = [
+        (label, of_result(estimate("vgg16", layers=["CONV1-1", "CONV1-2"], batch=1, mapping=name)))
+        for label, name in (("as published", "published"), ("a/b", "auto"))
+    ]
+    file = tmp_path_factory.mktemp("mappings") / "two.html"
+    file.write_text(render_page(two), encoding="utf-8")
+    return file
+
+
+def test_links_lead_to_a_layer_by_name(page: Path, mappings: Path, window: Browser) -> None:
+    def follow(hash_: str) -> str:
+        window.script("location.hash = arguments[0]", hash_)
+        time.sleep(0.2)
+        return window.text("#view-name")
+
+    window.open(page)
+    assert follow("#alexnet/CONV3") == "CONV3"
+    assert follow("#AlexNet/conv5") == "CONV5"
+    assert follow("#alexnet/none") == "CONV5"  # nowhere: the page stays
+    assert follow("#view") == "CONV5"
+    assert follow("#%E0%A4%A") == "CONV5"
+    assert follow("#alexnet") == "whole network"
+    assert follow("#0/2") == "CONV2"  # as earlier pages numbered them
+    window.click("#on")
+    assert window.script("return location.hash") == "#alexnet/CONV3"
+    window.click("#back")
+    window.script("location.reload()")
+    time.sleep(0.5)
+    assert window.text("#view-name") == "CONV2"
+    window.open(mappings)
+    assert follow("#vgg16/CONV1-2") == "as published: CONV1-2"
+    assert follow("#as published/CONV1-1") == "as published: CONV1-1"
+    assert follow("#a%2Fb/CONV1-2") == "a/b: CONV1-2"
+    window.click("#back")
+    assert window.script("return location.hash") == "#a%2Fb/CONV1-1"
+    window.click("#back")
+    assert window.script("return location.hash") == "#a%2Fb"
+    assert window.log() == []
+
+
+def test_a_comparison_can_be_read_on_a_phone(mappings: Path) -> None:
+    with Browser(390, 800, phone=True) as phone:
+        phone.open(mappings)
+        phone.script("document.querySelectorAll('#compare details').forEach(d => d.open = true)")
+        # Nothing has to be scrolled sideways, and every cell says whose it is.
+        assert (
+            phone.script(
+                "return [...document.querySelectorAll('#compare .scroll')].filter("
+                "s => s.scrollWidth > s.clientWidth).length"
+            )
+            == 0
+        )
+        cells = phone.script(
+            "return [...document.querySelectorAll('#compare td')].map(td => ["
+            "getComputedStyle(td, '::before').content, td.getBoundingClientRect().width,"
+            "td.querySelector('span').getClientRects().length])"
+        )
+        assert len(cells) > 50
+        assert {content for content, _, _ in cells} == {'"as published"', '"a/b"'}
+        assert min(width for _, width, _ in cells) > 300
+        labels = phone.script(
+            "return [...document.querySelectorAll('#compare .label')].map("
+            "l => l.getBoundingClientRect().height)"
+        )
+        assert max(labels) < 30  # one line
+        assert phone.log() == []
+
+
+def test_traffic_of_two_mappings(mappings: Path, window: Browser) -> None:
+    window.open(mappings)
+    window.script("location.hash = '#vgg16/CONV1-2'")
+    time.sleep(0.2)
+    assert "Traffic on the networks, CONV1-2" in window.text("#noc")
+    before, after = (
+        estimate("vgg16", layers=["CONV1-2"], batch=1, mapping=name).layers[0].entries
+        for name in ("published", "auto")
+    )
+    window.script("document.querySelector('#noc details').open = true")
+    text = window.text("#noc table")
+    for network in ("gin_filter", "gin_ifmap", "gin_psum", "gon_psum"):
+        for what in ("words", "deliveries"):
+            mine, other = (one[f"noc.{network}.{what}"] for one in (before, after))
+            change = 100 * (other / mine - 1)
+            sign = "±" if abs(change) < 0.05 else "+" if change > 0 else "−"
+            assert f"{mine:,}" in text
+            assert f"{other:,} ({sign}{abs(change):,.1f} %)" in text
+    window.script("location.hash = '#vgg16'")
+    time.sleep(0.2)
+    assert "Traffic on the networks, all layers" in window.text("#noc")

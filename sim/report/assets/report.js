@@ -38,13 +38,14 @@
   const signed = (value) => `${Math.abs(value) < 0.05 ? "±" : value > 0 ? "+" : "−"}${number(Math.abs(value), 1)} %`;
   const words = (text) => text.split(/(`[^`]+`|--mapping [^\s;)]+|--set [^\s,;)]+|--[a-z][^\s,;)]*)/).map((part, place) => place % 2 ? h("code", {}, part.replace(/`/g, "")) : part);
 
-  function table(heads, rows, { high = false, text = [0], caption = null } = {}) {
+  // A `stacked` table is one of cards where the window is narrow: each cell has its head beside it.
+  function table(heads, rows, { high = false, text = [0], caption = null, stacked = false } = {}) {
     const side = (place) => (text.includes(place) ? "text" : null);
     return h("div", { class: high ? "scroll high" : "scroll", tabindex: high ? "0" : null, role: high ? "region" : null, "aria-label": high ? "Numbers" : null },
-      h("table", {},
+      h("table", { class: stacked ? "stacked" : null },
         caption && h("caption", { class: "small soft" }, caption),
         h("thead", {}, h("tr", {}, heads.map((head, place) => h("th", { scope: "col", class: side(place) }, head)))),
-        h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, place) => h(place ? "td" : "th", { scope: place ? null : "row", class: side(place) }, cell)))))));
+        h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, place) => h(place ? "td" : "th", { scope: place ? null : "row", class: side(place), "data-head": stacked && place ? heads[place] : null }, stacked ? h("span", {}, cell) : cell)))))));
   }
   function numbers(heads, rows, options) {
     return h("details", {}, h("summary", {}, "The numbers as a table"), table(heads, rows, options));
@@ -379,18 +380,56 @@
     return section("compare", "Side by side", `Each run against the first, ${found.labels[0]}. Differences are in percent of it.`,
       found.warnings.map((text) => h("p", { class: "note" }, text)),
       found.rows.filter((row) => row.layer !== "all").map((row) => [h("h3", {}, row.layer), bars(row.runs.map((one, place) => one && [found.labels[place], [[one.processing_ms / most, KINDS[place % KINDS.length]]], [milliseconds(one.processing_ms), place && row.runs[0] ? ` (${signed(100 * (one.processing_ms / row.runs[0].processing_ms - 1))})` : "", one.bound ? h("span", { class: "soft" }, `, bound by ${one.bound}`) : ""]]).filter(Boolean))]),
-      found.rows.length === 1 ? table(["", ...found.labels], found.metrics.filter(([metric]) => some(metric)).map(([metric, name, unit]) => [unit ? `${name}, ${unit}` : name, ...found.labels.map((_, place) => cellOf(found.rows[0], metric, place))]))
+      found.rows.length === 1 ? table(["", ...found.labels], found.metrics.filter(([metric]) => some(metric)).map(([metric, name, unit]) => [unit ? `${name}, ${unit}` : name, ...found.labels.map((_, place) => cellOf(found.rows[0], metric, place))]), { stacked: true })
         : found.metrics.filter(([metric]) => some(metric)).map(([metric, name, unit]) => h("details", { open: metric === "processing_ms" || metric === "energy" }, h("summary", {}, `${name}${unit ? `, ${unit}` : ""}`),
-        table(["layer", ...found.labels], found.rows.map((row) => [row.layer, ...row.runs.map((_, place) => cellOf(row, metric, place))])))),
-      h("details", {}, h("summary", {}, "The mappings"), table(["layer", ...found.labels], found.rows.filter((row) => row.layer !== "all").map((row) => [row.layer, ...row.runs.map((one) => one ? one.mapping : "-")]), { text: [0, ...found.labels.map((_, place) => place + 1)] })));
+        table(["layer", ...found.labels], found.rows.map((row) => [row.layer, ...row.runs.map((_, place) => cellOf(row, metric, place))]), { stacked: true }))),
+      traffic(found),
+      h("details", {}, h("summary", {}, "The mappings"), table(["layer", ...found.labels], found.rows.filter((row) => row.layer !== "all").map((row) => [row.layer, ...row.runs.map((one) => one ? one.mapping : "-")]), { text: [0, ...found.labels.map((_, place) => place + 1)], stacked: true })));
+  }
+
+  function traffic(found) {
+    const name = data.runs[state.run].views[state.view].name;
+    const row = found.rows.find((one) => one.layer === name) || found.rows[found.rows.length - 1];
+    const most = Math.max(...found.networks.flatMap(([key]) => row.runs.map((one) => one ? one.noc[key].words : 0)), 1);
+    const against = (one, key, what) => {
+      if (!one || one.noc[key][what] === null) return "-";
+      const base = row.runs[0] && row.runs[0].noc[key][what], text = count(one.noc[key][what]);
+      return one === row.runs[0] || !base ? text : [text, h("span", { class: "soft" }, ` (${signed(100 * (one.noc[key][what] / base - 1))})`)];
+    };
+    return h("div", { id: "noc" }, h("h3", {}, `Traffic on the networks, ${row.layer === "all" ? "all layers" : row.layer}`),
+      h("p", { class: "small soft" }, "Words that each bus carries, and what arrives at PEs: a multicast word arrives several times."),
+      found.networks.map(([key, title]) => [h("h4", {}, title), bars(row.runs.map((one, place) => one && [found.labels[place], [[one.noc[key].words / most, KINDS[place % KINDS.length]]], against(one, key, "words")]).filter(Boolean))]),
+      numbers(["", ...found.labels], found.networks.flatMap(([key, title]) => [["words", "words"], ["deliveries", "deliveries to PEs"]].filter(([what]) => row.runs.some((one) => one && one.noc[key][what] !== null)).map(([what, text]) => [`${title}: ${text}`, ...row.runs.map((one) => against(one, key, what))])), { stacked: true }));
   }
 
   // --- the page --------------------------------------------------------------------------------
 
+  // The address: #RUN/LAYER by name, #RUN for its first view; a run's network, and numbers, do too.
+  function address() {
+    const run = data.runs[state.run], view = run.views[state.view];
+    return `#${encodeURIComponent(run.label)}${view && !view.whole ? `/${encodeURIComponent(view.name)}` : ""}`;
+  }
+  function place(hash) {
+    const parts = hash.replace(/^#/, "").split("/");
+    let names;
+    try { names = parts.map((part) => decodeURIComponent(part).toLowerCase()); } catch (_) { return null; }
+    const among = (items, name, ...keys) => {
+      for (const key of keys) {
+        const found = items.findIndex((item) => String(item[key]).toLowerCase() === name);
+        if (found >= 0) return found;
+      }
+      return /^\d{1,4}$/.test(name) && items[Number(name)] ? Number(name) : -1;
+    };
+    if (parts.length > 2) return null;
+    const run = among(data.runs, names[0], "label", "network");
+    const view = run < 0 ? -1 : parts.length === 1 || !names[1] ? 0 : among(data.runs[run].views, names[1], "name");
+    return view < 0 ? null : [run, view];
+  }
+
   function go(run, view) {
     state.run = Math.min(Math.max(run, 0), data.runs.length - 1);
     state.view = Math.min(Math.max(view, 0), data.runs[state.run].views.length - 1);
-    try { history.replaceState(null, "", `#${state.run}/${state.view}`); } catch (_) { /* a page from a file may not */ }
+    try { history.replaceState(null, "", address()); } catch (_) { /* a page from a file may not */ }
     draw();
   }
 
@@ -405,9 +444,9 @@
       h("p", {}, "PE: processing element. Psum: partial sum of an ofmap word. GLB: global buffer. GIN, GON: the networks into and out of the array. A pass: what the array does with one set of filters, channels and rows. Written by eyeriss-sim; this page loads nothing from elsewhere."));
   }
 
-  const start = /^#(\d+)\/(\d+)$/.exec(location.hash);
-  if (start) { state.run = Math.min(Number(start[1]), data.runs.length - 1); state.view = Math.min(Number(start[2]), data.runs[state.run].views.length - 1); }
-  window.addEventListener("hashchange", () => { const at = /^#(\d+)\/(\d+)$/.exec(location.hash); if (at) go(Number(at[1]), Number(at[2])); });
+  const start = place(location.hash);
+  if (start) [state.run, state.view] = start;
+  window.addEventListener("hashchange", () => { const at = place(location.hash); if (at) go(...at); });
   window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((node) => { if (!node.querySelector(".high")) node.open = node.closest("#pe") === null; }));
   draw();
 })();

@@ -229,6 +229,12 @@ def test_comparison() -> None:
     assert row["runs"][0]["processing_ms"] == slow.milliseconds(slow.processing_cycles)
     assert row["runs"][1]["processing_ms"] < row["runs"][0]["processing_ms"] / 2
     assert row["runs"][0]["bound"] == "psum bus"
+    for side, result in zip(row["runs"], (slow, fast), strict=True):
+        entries = result.layers[0].entries
+        for network, moved in side["noc"].items():
+            assert moved["words"] == entries[f"noc.{network}.words"]
+            assert moved["deliveries"] == entries.get(f"noc.{network}.deliveries")
+    assert {network for network, _ in found["networks"]} == set(row["runs"][0]["noc"])
     assert found["warnings"] == []
 
 
