@@ -26,6 +26,7 @@ Every observation is divided by its own measured value, so that relative errors 
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -317,7 +318,7 @@ def calibrate() -> Calibration:
             for group in GROUPS:
                 alone = _table({name: prices[name] for name in group.ratios})
                 parts[group.part] += _energy(layer.entries, alone, layer.cycles, layer.pes)
-    whole = sum(parts.values())
+    whole = math.fsum(parts.values())
     return Calibration(
         scales={group.name: float(scale) for group, scale in zip(GROUPS, scales, strict=True)},
         prices=prices,
@@ -379,7 +380,7 @@ def _rounded(price: float) -> float:
 
 def _mean(values: Iterable[float]) -> float:
     listed = list(values)
-    return sum(listed) / len(listed)
+    return math.fsum(listed) / len(listed)
 
 
 # --- the table as a file --------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -161,5 +162,5 @@ def _alone(plan: Plan, step: Pass) -> Plan:
 
 def summary(checks: list[LayerCheck]) -> tuple[float, float]:
     """Mean and worst absolute difference in cycles, as fractions."""
-    errors = np.array([abs(check.cycles_error) for check in checks])
-    return float(errors.mean()), float(errors.max())
+    errors = [abs(check.cycles_error) for check in checks]
+    return math.fsum(errors) / len(errors), max(errors)

@@ -9,6 +9,7 @@ the simulation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -415,11 +416,12 @@ def _summary(published: Published, rows: Sequence[Row], column: str) -> Summary:
     weights = [1.0] * len(values)
     if column == "power_mw":
         times = [row.cells["total_ms"].simulated or 0.0 for row in rows]
-        weights = [time / sum(times) for time in times]
+        whole_time = math.fsum(times)
+        weights = [time / whole_time for time in times]
     whole = column != "active_pes" and len(values) == len(rows)
     return Summary(
         total=Cell(
-            sum(v * w for v, w in zip(values, weights, strict=True)) if whole else None,
+            math.fsum(v * w for v, w in zip(values, weights, strict=True)) if whole else None,
             published.total(column),
             tuple(
                 mark
@@ -427,7 +429,7 @@ def _summary(published: Published, rows: Sequence[Row], column: str) -> Summary:
                 if whole and any(mark in cell.marks for cell in cells)
             ),
         ),
-        mean_percent=sum(map(abs, differences.values())) / len(differences)
+        mean_percent=math.fsum(map(abs, differences.values())) / len(differences)
         if differences
         else None,
         worst_percent=None if worst is None else differences[worst],

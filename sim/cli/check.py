@@ -524,4 +524,4 @@ def _check_dict(found: LayerCheck, tolerance: float) -> dict[str, Any]:
 
 
 def _mean(ranked: Sequence[tuple[float, CaseCheck]]) -> float:
-    return sum(error for error, _ in ranked) / len(ranked) if ranked else 0.0
+    return math.fsum(error for error, _ in ranked) / len(ranked) if ranked else 0.0

@@ -5,6 +5,7 @@ Matplotlib is an extra, and is imported only when charts are drawn.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ def _pie(figure: Figure, parts: Mapping[str, float]) -> None:
     axes = figure.add_subplot()
     found = {name: value for name, value in parts.items() if value > 0}
     wedges = axes.pie(list(found.values()))[0]
-    whole = sum(found.values())
+    whole = math.fsum(found.values())
     labels = [
         f"{_LABELS.get(name, plain(name))} {100 * value / whole:.1f} %"
         for name, value in found.items()

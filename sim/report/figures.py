@@ -6,6 +6,7 @@ raw numbers. Only shares for stall causes come rounded as text, so that they rea
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -389,7 +390,7 @@ def energy_table(layers: Sequence[LayerPart]) -> dict[str, Any] | None:
             level = action.partition(".")[0]
             if level in cells:
                 cells[level][data_type(action)] += value
-    total = sum(part.total for part in parts)
+    total = math.fsum(part.total for part in parts)
     macs = sum(layer.macs for layer in layers)
     unpriced = {name for part in parts for name, count in part.unpriced.items() if count}
     return {
@@ -400,10 +401,11 @@ def energy_table(layers: Sequence[LayerPart]) -> dict[str, Any] | None:
         "levels": list(LEVELS),
         "data_types": list(DATA_TYPES),
         "by_level": {
-            level: sum(part.by_level.get(level, 0.0) for part in parts) for level in LEVELS
+            level: math.fsum(part.by_level.get(level, 0.0) for part in parts) for level in LEVELS
         },
         "by_data_type": {
-            kind: sum(part.by_data_type.get(kind, 0.0) for part in parts) for kind in DATA_TYPES
+            kind: math.fsum(part.by_data_type.get(kind, 0.0) for part in parts)
+            for kind in DATA_TYPES
         },
         "cells": [[cells[level][kind] for kind in DATA_TYPES] for level in LEVELS],
         "chip_power_w": parts[0].chip_power_w if len(parts) == 1 else None,

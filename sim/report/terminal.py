@@ -6,6 +6,7 @@ but for names out of the user's files, so that it survives any pipe.
 
 from __future__ import annotations
 
+import math
 import textwrap
 import unicodedata
 from collections import Counter
@@ -472,7 +473,7 @@ def _layer_traffic(result: Result, width: int) -> list[str]:
         ]
 
     per_layer = [figures(layer) for layer in result.layers]
-    totals = [sum(column) for column in zip(*per_layer, strict=True)]
+    totals = [math.fsum(column) for column in zip(*per_layer, strict=True)]
     places = _mb_places(totals)
 
     def rows(short: bool) -> Rows:

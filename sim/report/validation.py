@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -173,7 +174,7 @@ def _places(found: NetworkValidation, column: str) -> int:
     if column in ("active_pes", "power_mw"):
         return 0
     cells = [row.cells[column] for row in found.rows]
-    return 2 if sum(cell.simulated or 0.0 for cell in cells) < 1000 else 1
+    return 2 if math.fsum(cell.simulated or 0.0 for cell in cells) < 1000 else 1
 
 
 def _published(value: float, column: str) -> str:

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import reduce
 from math import isfinite, isnan, prod
+from operator import add
 from typing import Any, Final
 
 from sim.models.maestro.analysis import Access, Delay, Hardware, LayerCost
@@ -159,7 +161,7 @@ class LayerReport:
             throughput,
             _ratio(throughput, energy) * 1e9,
             area,
-            sum(powers),
+            reduce(add, powers, 0.0),  # in this order: Python's own sum is more exact from 3.12 on
             cost.peak_bandwidth,
             float(cost.mean_bandwidth),
             cost.peak_bandwidth,
