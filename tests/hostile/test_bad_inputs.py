@@ -1071,6 +1071,41 @@ bad(
     says=["error: map.yaml: no such file"],
 )
 
+bad_network(
+    "product of matrices with keys of a convolution",
+    "network: n\nlayers:\n  - {name: A, type: gemm, M: 4, channels: 3, N: 2}\n",
+    says=[
+        "error: net.yaml:3: layers[0].K: missing; columns of the left matrix, rows of the right one",
+        "error: net.yaml:3: layers[0]: unknown key 'channels'; known: K, M, N, batch, "
+        "ifmap_zero_fraction, name, ofmap_zero_fraction, type, zero_fraction_source",
+    ],
+)
+bad_network(
+    "product of matrices of no rows",
+    "network: n\nlayers:\n  - {name: A, type: gemm, M: 0, K: 3, N: 2}\n",
+    says=["error: net.yaml:3: layers[0].M: must be 1 or more, got 0"],
+)
+bad(
+    "mapping for a chip that does not exist",
+    "run lenet5 --layer C1 --mapping map.yaml",
+    map__yaml=f"chip: eyeriss_v2\nlayers: {{C1: {FACTORS}}}\n",
+    says=[
+        "error: map.yaml:1: chip: no shipped hardware 'eyeriss_v2'; did you mean 'eyeriss_v1'? "
+        "known: eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, eyeriss_v1"
+    ],
+)
+bad(
+    "pattern of layers that chooses none",
+    "run lenet5 --layer C1,X*",
+    says=["error: lenet5: no layer 'X*'; known: C1, C3, C5, F6, OUTPUT"],
+)
+bad(
+    "less and more",
+    "run lenet5 --brief --verbose",
+    says=["error: --brief and --verbose ask for less and for more; take one"],
+)
+
+
 # --- energy tables
 
 section("energy tables")
@@ -1188,6 +1223,26 @@ bad(
     ],
 )
 bad("table missing", "run lenet5 --energy table.yaml", says=["error: table.yaml: no such file"])
+bad_table(
+    "base that is none",
+    "base: [isca2016]\nname: mine\n",
+    says=[
+        "error: table.yaml:1: base: must be the name or path of an energy table, got a list of 1"
+    ],
+)
+bad_table(
+    "base of another unit, without a name",
+    "base: isca2016\nunit: pJ\n",
+    says=[
+        "error: table.yaml:1: name: missing; a file that differs from its base has a name of its own",
+        "error: table.yaml:2: unit: must be 'normalised' as in its base, whose values it takes",
+    ],
+)
+bad_table(
+    "base that is itself",
+    "base: table.yaml\nname: mine\n",
+    says=["error: table.yaml:1: base: leads back to table.yaml, which builds on it"],
+)
 bad(
     "precision missing", "run lenet5 --precision gone.yaml", says=["error: gone.yaml: no such file"]
 )
