@@ -81,6 +81,8 @@ def test_the_random_layers_have_what_time_depends_on() -> None:
     assert share(lambda plan: plan.hw.pe.ifmap_spad == "shift") > 0.15
     assert share(lambda plan: plan.hw.noc.local_hop_cycles > 1) > 0.15
     assert share(lambda plan: plan.placement.segments > 1) > 0.02
+    assert share(lambda plan: plan.hw.word_bits.ifmap != plan.hw.word_bits.psum) > 0.2
+    assert share(lambda plan: plan.hw.dram.link_bits != plan.hw.glb.port_bits) > 0.3
     charged = share(lambda plan: plan.hw.schedule.charge_full_strip and len(set(plan.strips)) > 1)
     assert charged > 0.05
     for overlap in ("none", "ifmap", "full"):
