@@ -13,36 +13,44 @@ from typing import Any
 
 import numpy as np
 import pytest
-from breaking import Break, case, with_result
+from breaking import Break, after_init, case, with_result
 from naive.layer import LayerTimes
 from test_naive import naive_times
 
 import sim.analytic.layer as form_layer
 import sim.analytic.passes as form_passes
+import sim.analytic.tiles as form_tiles
 from sim.analytic.layer import estimate_layer
 from sim.analytic.passes import FilterSupply
+from sim.analytic.tiles import PassTime, _Link, _Waits
 from sim.plan.schedule import Plan
 
 CASES = {
-    "narrow link, first access": case(
-        "m=3,n=1,e=1,p=3,q=1,r=1,t=1",
-        "dram.link_bits=16", "dram.first_access_latency_cycles=1",
-        M=7, C=1, H=2, W=1, R=2, S=1,
+    "odd clock, first access, full overlap, groups": case(
+        "m=7,n=1,e=1,p=6,q=1,r=1,t=1",
+        "clock.link_mhz=23", "dram.first_access_latency_cycles=1", "dram.overlap=full",
+        G=2, M=14, C=1, H=3, W=1, R=3, S=1,
     ),
-    "filter banks of four lines": case(
-        "m=3,n=1,e=1,p=3,q=3,r=1,t=1",
-        "glb.bank_bytes=16",
-        M=3, C=3, H=2, W=3, R=1, S=3,
+    "narrow words on a narrow link, strips ahead": case(
+        "m=1,n=1,e=1,p=1,q=2,r=1,t=1",
+        "word_bits.ifmap=4", "word_bits.filter=8", "dram.link_bits=8",
+        "clock.link_mhz=200", "dram.overlap=ifmap",
+        M=1, C=2, H=4, W=3, R=2, S=3,
+    ),
+    "filter banks of 16 words": case(
+        "m=3,n=1,e=1,p=3,q=2,r=1,t=1",
+        "dram.link_bits=16", "glb.bank_bytes=16",
+        M=3, C=2, H=3, W=5, R=2, S=3,
     ),
     "charged strip": case(
-        "m=1,n=1,e=2,p=1,q=1,r=1,t=1",
-        "schedule.charge_full_strip=true",
-        M=1, C=1, H=5, W=1, R=1, S=1,
-    ),
-    "charged strip, slow link": case(
         "m=1,n=1,e=3,p=1,q=1,r=1,t=1",
-        "clock.link_mhz=9.999", "schedule.charge_full_strip=true",
-        M=1, C=1, H=4, W=1, R=1, S=1,
+        "schedule.charge_full_strip=true",
+        M=1, C=1, H=16, W=1, R=1, S=1,
+    ),
+    "charged strip, late filters": case(
+        "m=1,n=1,e=3,p=1,q=1,r=1,t=1",
+        "dram.first_access_latency_cycles=40", "schedule.charge_full_strip=true",
+        M=1, C=1, H=7, W=3, R=1, S=3,
     ),
 }  # fmt: skip
 
@@ -203,6 +211,108 @@ def _charged_warm(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(form_layer, "_full_strips", noted)
     monkeypatch.setattr(form_layer, "pass_cycles", broken)
+
+
+# --- tiles ----------------------------------------------------------------------------------------
+
+
+@mutant("in full overlap ofmaps that an m-block leaves on the link are forgotten")
+def _late_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _Link.serve
+    monkeypatch.setattr(
+        _Link, "serve", lambda self, block, next_load, late: whole(self, block, next_load, 0)
+    )
+
+
+@mutant("the next strip takes no time of the link behind which ofmaps wait")
+def _strip_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _Link.serve
+    monkeypatch.setattr(
+        _Link, "serve", lambda self, block, next_load, late: whole(self, block, 0, late)
+    )
+
+
+@mutant("tiles go before filters on the link")
+def _tiles_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_layer, "PassTime", lambda cycles, ticks: PassTime(cycles, 0))
+
+
+@mutant("a tile takes a whole number of core cycles")
+def _tile_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _Link._ticks
+    monkeypatch.setattr(
+        _Link,
+        "_ticks",
+        lambda self, bits: -(-whole(self, bits) // self.per_cycle) * self.per_cycle,
+    )
+
+
+@mutant("the first access to a tile takes no time")
+def _no_tile_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    after_init(monkeypatch, _Link, lambda link: setattr(link, "latency", 0))
+
+
+@mutant("the array goes on in the cycle in which a tile is through")
+def _rounded_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Link, "_cycles", lambda self, ticks: ticks // self.per_cycle)
+
+
+@mutant("ofmaps leave behind the m-block in either setting")
+def _dump_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_result(
+        monkeypatch, _Link, "_dump_words", lambda words: [0] * (len(words) - 1) + [sum(words)]
+    )
+
+
+@mutant("the layer's first strip is there when it begins")
+def _first_strip_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _Link._found
+
+    def broken(self: _Link, *args: Any) -> Any:
+        self.overlap = "none"
+        return whole(self, *args)
+
+    monkeypatch.setattr(_Link, "_found", broken)
+
+
+@mutant("the layer's last ofmaps are not waited for")
+def _last_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _Link._found
+    monkeypatch.setattr(_Link, "_found", lambda self, waits, late: whole(self, waits, 0))
+
+
+def _overlap(monkeypatch: pytest.MonkeyPatch, meant: str, taken: str) -> None:
+    def change(link: _Link) -> None:
+        if link.overlap == meant:
+            link.overlap = taken
+
+    after_init(monkeypatch, _Link, change)
+
+
+@mutant("strips are loaded ahead without overlap")
+def _always_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    _overlap(monkeypatch, "none", "ifmap")
+
+
+@mutant("full overlap waits at the end of each m-block")
+def _full_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    _overlap(monkeypatch, "full", "ifmap")
+
+
+@mutant("the first pass leaves the link as much time as its like")
+def _first_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Link, "_first", lambda self, block, *rest: block)
+
+
+@mutant("equal m-blocks all wait as the first of them")
+def _first_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(step: Callable[[Any], Any], times: int, before: Any) -> Any:
+        if not times:
+            return _Waits(), before
+        found, after = step(before)
+        return _Waits().plus(found, times), after
+
+    monkeypatch.setattr(form_tiles, "_repeated", broken)
 
 
 # --- the test -------------------------------------------------------------------------------------

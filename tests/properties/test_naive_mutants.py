@@ -158,7 +158,7 @@ def _no_latency(monkeypatch: pytest.MonkeyPatch) -> None:
     after_init(monkeypatch, DramLink, lambda link: setattr(link, "latency_ticks", 0))
 
 
-@mutant("a line takes a whole number of core cycles")
+@mutant("a beat takes a whole number of core cycles")
 def _whole_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
     def round_up(link: DramLink) -> None:
         per_cycle = link.ticks_per_cycle
@@ -176,22 +176,22 @@ def _filter_buffer(monkeypatch: pytest.MonkeyPatch, method: str, cycles: int) ->
     monkeypatch.setattr(Fifo, method, broken)
 
 
-@mutant("a line of the link is read a cycle late")
+@mutant("a beat of the link is read a cycle late")
 def _line_late(monkeypatch: pytest.MonkeyPatch) -> None:
     _filter_buffer(monkeypatch, "put", 1)
 
 
-@mutant("a line of the link is read in the cycle in which it arrives")
+@mutant("a beat of the link is read in the cycle in which it arrives")
 def _line_early(monkeypatch: pytest.MonkeyPatch) -> None:
     _filter_buffer(monkeypatch, "put", -1)
 
 
-@mutant("the place of a line of filters is free a cycle late")
+@mutant("the place of filters in their banks is free a cycle late")
 def _place_late(monkeypatch: pytest.MonkeyPatch) -> None:
     _filter_buffer(monkeypatch, "take", 1)
 
 
-@mutant("the place of a line of filters is free a cycle early")
+@mutant("the place of filters in their banks is free a cycle early")
 def _place_early(monkeypatch: pytest.MonkeyPatch) -> None:
     _filter_buffer(monkeypatch, "take", -1)
 
