@@ -17,9 +17,11 @@ import pytest
 from naive.layer import LayerTimes, run_layer
 from naive_cases import random_cases
 
+from hw_models.load import load_hardware
 from sim.check.cases import Case
 from sim.engine.layer import simulate_layer
 from sim.plan.schedule import Plan
+from sim.run import prepare
 
 Tell = Callable[[str, str], None]
 
@@ -65,6 +67,18 @@ def test_every_pass_and_standstill_of_random_layers(block: int, tell: Tell) -> N
         f"random layers of seed {SEED + block}: {passes} passes of {BLOCK} layers equal, and both "
         f"parts of the standstill; {stood} layers stand still",
     )
+
+
+@pytest.mark.parametrize("chip", ["eyeriss_v1", "eyeriss_rtl", "eyeriss_int8"])
+@pytest.mark.parametrize(
+    "layer", ["C1", "C3", pytest.param("C5", marks=pytest.mark.slow), "F6", "OUTPUT"]
+)
+def test_lenet5_on_the_shipped_chips(chip: str, layer: str, tell: Tell) -> None:
+    """FIFOs, buses and an array of the size that they have, and the mapping that a run takes."""
+    (plan,) = prepare("lenet5", layers=[layer], hw=load_hardware(chip)).plans
+    found = engine_times(plan)
+    assert found == run_layer(plan.layer, plan.batch, plan.hw, plan.mapping)
+    tell(HEADING, f"lenet5 {layer} on {chip}: {found.processing:,} and {found.total:,} cycles")
 
 
 def test_the_random_layers_have_what_time_depends_on() -> None:
