@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
@@ -506,8 +506,11 @@ def estimate(
 
 def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
     """Estimate what has been prepared, in closed form."""
-    from sim.analytic.layer import estimate_layer
+    from sim.analytic.layer import estimate_layer, outside_proven_range
 
+    unproven = outside_proven_range(prepared.hw)
+    if unproven:
+        prepared = replace(prepared, notes=(*prepared.notes, unproven))
     pricing = pricing if pricing is not None else load_pricing()
     results: list[LayerResult] = []
     for plan in prepared.plans:

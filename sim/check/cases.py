@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hw_models.load import load_hardware
 from hw_models.spec import WORDS
+from sim.analytic.layer import outside_proven_range
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapping import FACTORS, Mapping, parse_mapping
 from sim.plan.schedule import Plan, make_plan
@@ -23,7 +24,6 @@ from workloads.network import network_from_document
 # Larger triples show nothing new and take longer.
 MOST_MACS = 3_000_000
 MOST_PASSES = 400
-DEFAULT_FIFOS = ("ifmap_fifo_words", "psum_in_fifo_words", "psum_out_fifo_words")
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,8 @@ class Case:
 
     @cached_property
     def default_fifos(self) -> bool:
-        """No FIFO is shallower than the shipped chip's: the closed form's cycles are claimed."""
-        chip, shipped = load_hardware(self.hw, self.overrides).pe, load_hardware(self.hw).pe
-        return all(getattr(chip, name) >= getattr(shipped, name) for name in DEFAULT_FIFOS)
+        """No FIFO is shallower than the shipped chips': the closed form's cycles are claimed."""
+        return not outside_proven_range(load_hardware(self.hw, self.overrides))
 
     def to_yaml(self) -> str:
         """The file that `check --case` reads."""
@@ -150,13 +149,14 @@ def random_cases(seed: int) -> Iterator[Case]:
 
     Strides (also unequal, also beyond the filter), groups, padding, rectangles, edge blocks in
     every dimension, folded sets, chains over several channel sets, other arrays, FIFOs (also tiny),
-    bus widths, hops, spads and words of other widths.
+    bus widths, hops, spads, words of other widths, and what crosses the DRAM link when.
     """
     generator = random.Random(seed)
     # Of their own, so that nothing else hangs on them.
     widths = random.Random(f"widths of {seed}")
+    link = random.Random(f"link of {seed}")
     while True:
-        overrides = _random_overrides(generator)
+        overrides = _random_overrides(generator) + _random_link(link)
         base = "eyeriss_rtl" if generator.random() < 0.15 else "eyeriss_v1"
         try:
             hw = load_hardware(base, overrides)
@@ -219,6 +219,17 @@ def _random_overrides(generator: random.Random) -> tuple[str, ...]:
         chosen += [f"clock.link_mhz={generator.choice([20, 100, 200])}"]
     if generator.random() < 0.1:
         chosen += ["schedule.charge_full_strip=true"]
+    return tuple(chosen)
+
+
+def _random_link(generator: random.Random) -> tuple[str, ...]:
+    overlap = generator.choice(["none", "ifmap", "full"])
+    dump = generator.choice(["filter_block", "filter_block", "m_block"])
+    chosen = [f"dram.overlap={overlap}"] if overlap != "none" else []
+    if dump != "filter_block":
+        chosen += [f"dram.ofmap_dump={dump}"]
+    if generator.random() < 0.1:
+        chosen += [f"dram.first_access_latency_cycles={generator.choice([5, 40])}"]
     return tuple(chosen)
 
 

@@ -21,6 +21,7 @@ from sim.cli.progress import duration, progress_wanted, seconds_left
 if TYPE_CHECKING:
     from sim.check.cases import Case
     from sim.check.compare import Difference, LayerCheck
+    from sim.plan.tiles import Standstill
     from sim.run import Prepared
 
     Step = Callable[[str], None]
@@ -211,7 +212,7 @@ def _check_random(count: int, seed: int, tolerance: float, *, quiet: bool) -> Ra
             found.append(done)
             failing += not done.holds(tolerance / 100)
             if done.check is not None and case.default_fifos:
-                worst = max(worst, abs(done.check.cycles_error))
+                worst = max(worst, abs(done.check.worst_error))
     return RandomOutcome(seed, tolerance, tuple(found))
 
 
@@ -299,6 +300,9 @@ class NetworkOutcome:
             *wrap(self.title, width),
             "",
             *_table(self.checks, width),
+            "",
+            *_latencies(self.checks, width),
+            "",
             *wrap(_verdict(len(self.checks), len(failed), mean, worst, self.tolerance), width),
         ]
         for found in failed:
@@ -329,7 +333,7 @@ class RandomOutcome:
     def _errors(self, *, default_fifos: bool) -> list[tuple[float, CaseCheck]]:
         """(absolute difference in cycles as a fraction, case), largest first."""
         pairs = [
-            (abs(found.check.cycles_error), found)
+            (abs(found.check.worst_error), found)
             for found in self.found
             if found.check is not None and found.case.default_fifos == default_fifos
         ]
@@ -431,8 +435,32 @@ def _table(checks: Sequence[LayerCheck], width: int) -> list[str]:
             count(found.entries),
             count(found.engine_cycles),
             count(found.closed_form_cycles),
-            _signed(found.cycles_error),
+            _signed(found.errors["cycles"]),
             "yes" if not found.differences else f"{len(found.differences)} not",
+        ]
+        for found in checks
+    ]
+    return table(heads, rows, width)
+
+
+def _latencies(checks: Sequence[LayerCheck], width: int) -> list[str]:
+    """Total latency, and the two parts of it in which the array waits for DRAM."""
+    from sim.report.terminal import count, table
+
+    heads = [
+        "\nlayer", "total\nengine", "total\nclosed form", "difference\n%",
+        "ifmap wait\nengine", "closed\nform", "ofmap wait\nengine", "closed\nform",
+    ]  # fmt: skip
+    rows = [
+        [
+            found.layer,
+            count(found.engine_total),
+            count(found.closed_form_total),
+            _signed(found.errors["total latency"]),
+            count(found.engine_waits.ifmap_cycles),
+            count(found.closed_form_waits.ifmap_cycles),
+            count(found.engine_waits.ofmap_cycles),
+            count(found.closed_form_waits.ofmap_cycles),
         ]
         for found in checks
     ]
@@ -471,12 +499,24 @@ def _failure(found: LayerCheck, tolerance: float, width: int) -> list[str]:
             lines += wrap(_line(difference), width, "  ")
         if len(found.differences) > MOST_DIFFERENCES:
             lines.append(f"  and {len(found.differences) - MOST_DIFFERENCES} more")
-    if abs(found.cycles_error) > tolerance:
-        lines += wrap(
-            f"{found.layer}: cycles: engine {found.engine_cycles:,}, closed form "
-            f"{found.closed_form_cycles:,}, {_signed(found.cycles_error)} %",
-            width,
-        )
+    told = {
+        "cycles": (found.engine_cycles, found.closed_form_cycles),
+        "total latency": (found.engine_total, found.closed_form_total),
+        "waiting for ifmaps": (
+            found.engine_waits.ifmap_cycles,
+            found.closed_form_waits.ifmap_cycles,
+        ),
+        "waiting for ofmaps": (
+            found.engine_waits.ofmap_cycles,
+            found.closed_form_waits.ofmap_cycles,
+        ),
+    }
+    for what, error in found.errors.items():
+        if abs(error) > tolerance:
+            engine, form = told[what]
+            share = " of the total latency" if what.startswith("waiting") else ""
+            text = f"engine {engine:,}, closed form {form:,}, {_signed(error)} %{share}"
+            lines += wrap(f"{found.layer}: {what}: {text}", width)
     return lines
 
 
@@ -502,6 +542,16 @@ def _described(case: Case) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _latency_dict(total: int, waits: Standstill) -> dict[str, int]:
+    return {
+        "cycles": total,
+        "ifmap_load": waits.ifmap_cycles,
+        "ofmap_dump": waits.ofmap_cycles,
+        "ifmap_bits": waits.ifmap_bits,
+        "ofmap_bits": waits.ofmap_bits,
+    }
+
+
 def _check_dict(found: LayerCheck, tolerance: float) -> dict[str, Any]:
     return {
         "name": found.layer,
@@ -509,7 +559,12 @@ def _check_dict(found: LayerCheck, tolerance: float) -> dict[str, Any]:
         "figures_compared": found.entries,
         "engine_cycles": found.engine_cycles,
         "closed_form_cycles": found.closed_form_cycles,
-        "difference": found.cycles_error,
+        "difference": found.errors["cycles"],
+        "total_latency": {
+            "engine": _latency_dict(found.engine_total, found.engine_waits),
+            "closed_form": _latency_dict(found.closed_form_total, found.closed_form_waits),
+            "difference": found.errors["total latency"],
+        },
         "holds": found.holds(tolerance / 100),
         "first_difference": found.first,
         "differences": [

@@ -480,7 +480,7 @@ def catches(shown_on: Case) -> dict[str, str]:
         if check.differences:
             first = check.differences[0]
             found["counts"] = f"{len(check.differences)} figures, as {first}"
-        if check.cycles_error:
+        if check.engine_cycles != check.closed_form_cycles:
             off = check.engine_cycles / check.closed_form_cycles - 1
             found["cycles"] = f"{100 * off:+.2f} %"
     network = Network("case", shown_on.batch, (shown_on.layer,))

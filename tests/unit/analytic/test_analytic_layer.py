@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from hw_models.load import load_hardware
+from sim.account.result import Result
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
-from sim.analytic.layer import CAUSES, LayerEstimate, estimate_layer
+from sim.analytic.layer import CAUSES, LayerEstimate, estimate_layer, outside_proven_range
 from sim.analytic.passes import PassArrays, pass_cycles
+from sim.check.cases import Case
+from sim.check.compare import check_layer
 from sim.engine.layer import simulate_layer
 from sim.plan.mapping import parse_mapping
 from sim.plan.schedule import Plan, make_plan
-from sim.run import make_plans, resolve
+from sim.run import estimate, make_plans, resolve, run
 from workloads.layer import Layer
 
 
@@ -180,3 +183,51 @@ def test_nothing_of_the_engine_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("pe.ifmap_fifo_words=15", "pe.ifmap_fifo_words = 15 (least 16)"),
+        ("pe.psum_in_fifo_words=31", "pe.psum_in_fifo_words = 31 (least 32)"),
+        ("pe.psum_out_fifo_words=31", "pe.psum_out_fifo_words = 31 (least 32)"),
+        ("noc.bus_fifo_entries=1", "noc.bus_fifo_entries = 1 (least 2)"),
+    ],
+)
+def test_an_estimate_says_where_its_cycles_are_not_proven(setting: str, told: str) -> None:
+    hw = load_hardware("eyeriss_v1", [setting])
+    (note,) = [note for note in estimate("lenet5", hw=hw).notes if "not proven" in note]
+    assert told in note
+    # The simulation claims what it says; and so does the closed form on every shipped chip.
+    assert not any("not proven" in note for note in run("lenet5", layers=["F6"], hw=hw).notes)
+
+
+@pytest.mark.parametrize("name", ["eyeriss_v1", "eyeriss_rtl", "eyeriss_isca2016"])
+def test_shipped_chips_are_inside_the_proven_range(name: str) -> None:
+    assert outside_proven_range(load_hardware(name)) == ""
+
+
+def test_outside_the_proven_range_cycles_are_far_off() -> None:
+    """Else the range would be wider: a register of one line carries a line every other cycle."""
+    case = Case(
+        Layer(name="L", M=16, C=1, H=12, W=12, R=3, S=1), 1, "eyeriss_v1",
+        ("noc.bus_fifo_entries=1",), parse_mapping("m=16,n=1,e=10,p=16,q=1,r=1,t=1"),
+    )  # fmt: skip
+    assert not case.default_fifos
+    assert abs(check_layer(case.plan).worst_error) > 0.03
+
+
+@pytest.mark.parametrize("load", ["exposed", "streamed"])
+def test_the_phase_load_ends_with_the_first_product(load: str) -> None:
+    """As in the simulation; streamed filters go on loading while the array computes."""
+    hw = load_hardware("eyeriss_v1", [f"glb.filter_load={load}"])
+    simulated, estimated = (which("lenet5", layers=["C3"], hw=hw) for which in (run, estimate))
+
+    def loads(result: Result) -> dict[tuple[object, ...], int]:
+        kinds = result.layers[0].timeline.kinds
+        return {
+            (kind.images, kind.strip_rows, kind.filters, kind.channels, kind.cycles):
+            kind.phases["load"] for kind in kinds
+        }  # fmt: skip
+
+    assert loads(estimated) == loads(simulated)

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import pytest
 
+from sim.analytic.layer import estimate_layer
 from sim.check import compare
 from sim.check.cases import Case
-from sim.check.compare import Difference, LayerCheck, check_layer, summary
+from sim.check.compare import Difference, LayerCheck, _figures, check_layer, summary
 from sim.engine.noc import FilterGin
 from sim.plan.mapping import parse_mapping
+from sim.plan.tiles import Standstill
 from workloads.layer import Layer
 
 LAYER = Layer(name="L", M=6, C=3, H=8, W=6, R=3, S=3)
 CASE = Case(LAYER, 1, "eyeriss_v1", (), parse_mapping("m=6,n=1,e=4,p=2,q=1,r=1,t=2"))
 
 
+NO_WAITS = Standstill(0, 0, 0, 0)
+
+
 def check(engine: int, closed_form: int, *differences: Difference) -> LayerCheck:
-    return LayerCheck("L", 1, 10, engine, closed_form, differences)
+    return LayerCheck("L", 1, 10, engine, closed_form, NO_WAITS, NO_WAITS, differences)
 
 
 def test_a_layer_that_holds() -> None:
     found = check_layer(CASE.plan)
     assert found.differences == ()
     assert found.first == ""
-    assert abs(found.cycles_error) < 0.01
+    assert abs(found.worst_error) < 0.01
     assert found.passes == CASE.plan.passes
     # 168 PEs of which each has three figures, and the ledger.
     assert found.entries > 3 * 168 + 20
@@ -72,6 +77,30 @@ def test_tolerance() -> None:
     assert check(1000, 991).holds(0.01)
     assert not check(1000, 1011).holds(0.01)
     assert not check(1000, 1000, Difference("x", 1, 2)).holds(1)
+
+
+@pytest.mark.parametrize(
+    ("waits", "what"),
+    [
+        (Standstill(300, 120, 0, 0), "total latency"),
+        (Standstill(320, 80, 0, 0), "waiting for ifmaps"),
+        (Standstill(280, 120, 0, 0), "waiting for ofmaps"),
+    ],
+)
+def test_total_latency_and_each_wait_are_held(waits: Standstill, what: str) -> None:
+    """Of 1000 cycles and 400 of standstill: 20 are 1.4 % of the total."""
+    expected = Standstill(300, 100, 0, 0)
+    found = LayerCheck("L", 1, 10, 1000, 1000, expected, waits, ())
+    assert abs(found.errors[what]) == pytest.approx(20 / 1400)
+    assert found.errors["cycles"] == 0
+    assert not found.holds(0.014)
+    assert found.holds(0.015)
+
+
+def test_bits_on_the_link_are_counts() -> None:
+    names = _figures(estimate_layer(CASE.plan))
+    assert names["dram.ifmap.bits"] == 16 * names["dram.ifmap.read"]
+    assert names["dram.ofmap.bits"] == 16 * names["dram.ofmap.write"]
 
 
 def test_summary_takes_absolute_differences() -> None:

@@ -70,7 +70,9 @@ def test_a_network_that_holds(capsys: pytest.CaptureFixture[str]) -> None:
     lines = captured.out.splitlines()
     assert lines[0] == "lenet5 on eyeriss_v1, batch 1"
     rows = [line.split() for line in lines if line.split()[:1] in (["C1"], ["OUTPUT"])]
-    assert [row[-1] for row in rows] == ["yes", "yes"]
+    assert [row[-1] for row in rows[:2]] == ["yes", "yes"]
+    assert [row[0] for row in rows[2:]] == ["C1", "OUTPUT"]  # total latency and waits
+    assert rows[2][-2:] == ["3,920", "3,920"]  # cycles waited for ofmaps, by both
     assert rows[0][1] == "1"  # passes
     assert "Every count is equal; cycles differ by " in captured.out
     assert "tolerance 1 %." in captured.out
