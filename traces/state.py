@@ -515,6 +515,20 @@ def _first_cause(
     return None
 
 
+def longest(trace: Trace, layer: LayerTrace, condition: Condition) -> int | None:
+    """Return the cycles of the longest span of a condition's cause in a layer; None of all else."""
+    if condition.cause is None:
+        return None
+    cause, *at = condition.cause
+    place = at[0], at[1]
+    most = 0
+    kinds = np.unique(np.stack([layer.passes["template"], layer.passes["cycles"]], axis=1), axis=0)
+    for number, cycles in kinds.tolist():
+        spans = trace.spans(number, place)[place].lasting(cycles)
+        most = max(most, int(spans.duration[spans.cause == cause].max(initial=0)))
+    return most
+
+
 # --- words for people -----------------------------------------------------------------------------
 
 

@@ -144,16 +144,21 @@ def read_json(raw: bytes, **options: Any) -> Any:
     """
     found = json.loads(raw, **options)
     # Most files hold nothing to clean, and a walk through one takes seconds.
-    return _printable_all(found) if _NOT_PLAIN.search(raw) else found
+    return _cleaned(found) if _NOT_PLAIN.search(raw) else found
 
 
-def _printable_all(data: Any) -> Any:
+def _cleaned(data: Any) -> Any:
+    """Make every text printable, in place: a second copy would take as much memory again."""
     if isinstance(data, str):
         return printable(data)
     if isinstance(data, list):
-        return [_printable_all(item) for item in data]
-    if isinstance(data, dict):
-        return {printable(key): _printable_all(value) for key, value in data.items()}
+        for place, item in enumerate(data):
+            if isinstance(item, str | list | dict):
+                data[place] = _cleaned(item)
+    elif isinstance(data, dict):
+        for key in list(data):
+            value = data[key] if key.isprintable() else data.pop(key)
+            data[printable(key)] = _cleaned(value)
     return data
 
 

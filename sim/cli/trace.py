@@ -335,6 +335,7 @@ def _walk(
     found: Trace, query: Query, layer: str | None, condition: Condition | None, *,
     interactive: bool,
 ) -> None:  # fmt: skip
+    from traces.state import longest
     from traces.step import Stepper
 
     walked: LayerTrace = found.layers[0] if found.layers else _nothing(found)
@@ -347,7 +348,9 @@ def _walk(
     if there:
         _show(stepper)
     elif condition is not None:
-        click.echo(f"{condition} never holds in {walked.name}")
+        most = longest(found, walked, condition)
+        note = "" if most is None else f"; the longest without a break is {most} cycles"
+        click.echo(f"{condition} never holds in {walked.name}{note}")
         if not interactive:
             raise click.exceptions.Exit(DIFFERS)
         stepper.move(1)

@@ -75,6 +75,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("keys", f"layers: {{{IN_YAML}: {{m: 6}}}}"),
         ("prices", f"name: {IN_YAML}\nunit: pJ\ntechnology: {IN_YAML}\nsources: [{IN_YAML}]\n"),
         ("case", f"batch: 1\nhw: {IN_YAML}\nmapping: auto\nnetwork: {IN_YAML}\nlayers: [{{}}]\n"),
+        ("ert", f"ERT: {{version: 0.4, tables: [{{name: {IN_YAML}, actions: []}}]}}\n"),
+        ("counts", f"action_counts: {{version: 0.4, name: {IN_YAML}, local: []}}\n"),
+        ("maestro", f"Network {IN_YAML} {{ Layer {STEERS} {{ Type: CONV }} }}"),
         ("bits", f"layers: {{{IN_YAML}: {{ifmap: 8}}}}\n"),
     ):  # fmt: skip
         (found / f"{name}.yaml").write_text(text)
@@ -111,6 +114,8 @@ COMMANDS = [
     *("run lenet5 --layer C1 --mapping map.yaml", "run lenet5 --layer C1 --mapping keys.yaml"),
     *("show mapping lenet5 --mapping map.yaml", "run lenet5 --energy prices.yaml"),
     *("show energy prices.yaml", "run lenet5 --precision bits.yaml", "check --case case.yaml"),
+    *("model accelergy ert.yaml counts.yaml", "model maestro maestro.yaml"),
+    *("model neurospector analyze net.yaml", "model neurospector optimize title.yaml"),
     *("audit net.yaml", "estimate title.yaml --model first-order", "estimate a.trace"),
 ]
 

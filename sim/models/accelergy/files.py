@@ -13,6 +13,7 @@ from workloads.document import (
     DocumentPath,
     Fault,
     InputError,
+    Line,
     closest,
     read_document,
     shown,
@@ -22,7 +23,7 @@ from workloads.document import (
 VERSIONS: Final = ("0.2", "0.3", "0.4")
 MOST_COUNTS: Final = 2**63
 
-_Name = Annotated[str, Field(min_length=1, max_length=1000)]
+_Name = Annotated[Line, Field(min_length=1, max_length=1000)]
 _Arguments = dict[str, int | float | str | bool | None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,16 @@ def test_break_stops_where_it_holds(path: Path, capsys: pytest.CaptureFixture[st
     assert "glb  read  psum" in out.splitlines()[0]
     out, _ = told(capsys, "replay", path, "--layer", "C1", "--break", "glb.psum.read > 0", code=1)
     assert out == "glb.psum.read > 0 never holds in C1\n"
+    out, _ = told(capsys, "replay", path, "--layer", "C1", "--break", "waiting_psum_in(3,1) > 3")
+    waits = next(line for line in out.splitlines() if line.startswith("PEs: "))
+    assert "waiting_psum_in" in waits
+    never = ["--layer", "C1", "--break", "waiting_psum_in(3,1) > 1000"]
+    out, _ = told(capsys, "replay", path, *never, code=1)
+    most = int(re.fullmatch(r".* never holds in C1; the longest .* is (\d+) cycles\n", out)[1])
+    just = f"waiting_psum_in(3,1) == {most}"
+    assert told(capsys, "replay", path, "--layer", "C1", "--break", just)[0]
+    _, err = told(capsys, "replay", path, "--break", "waiting_psum_in > 3", code=2)
+    assert "needs a PE, (ROW,COLUMN)" in err
     _, err = told(capsys, "replay", path, "--break", "glb.psum.raed > 0", code=2)
     assert "did you mean glb.psum.read" in err
 
