@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import IO, Any
 
 import numpy as np
@@ -84,7 +85,12 @@ def _stalls(trace: Trace, query: Query, events: Events | None) -> Stalls:
         pes = {block: at for block, at in pes.items() if block in query.blocks}
     rows: list[NDArray[np.int64]] = [np.zeros((6, 0), np.int64)]
     if pes and query.actions is None and query.kinds is None and trace.causes_told:
-        spans: dict[int, dict[tuple[int, int], Spans]] = {}
+        one_pe = next(iter(pes.values())) if len(pes) == 1 else None
+
+        @lru_cache(maxsize=8)  # with words every pass is a template of its own
+        def spans(number: int) -> dict[tuple[int, int], Spans]:
+            return trace.spans(number, one_pe)
+
         for layer in trace.layers:
             last = (1 << 62) if query.cycles is None else query.cycles[1]
             if events is not None:
@@ -96,10 +102,8 @@ def _stalls(trace: Trace, query: Query, events: Events | None) -> Stalls:
                 begin = int(one["start"])
                 if begin >= last:
                     break
-                number = int(one["template"])
-                if number not in spans:
-                    spans[number] = trace.spans(number)
-                rows.append(_waits(spans[number], pes, layer.number, one, first, last))
+                found = spans(int(one["template"]))
+                rows.append(_waits(found, pes, layer.number, one, first, last))
     return Stalls(*np.concatenate(rows, axis=1))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from traces.events import VERSION
+from workloads.document import printable
 
 SIZE = 512
 MAGIC = "eyeriss-sim trace"
@@ -28,7 +29,7 @@ class TraceError(Exception):
     """A file that is no whole trace: the file, what is wrong with it, and what can be done."""
 
     def __init__(self, path: Path | str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{printable(str(path))}: {reason}")
         self.path = Path(path)
         self.reason = reason
 

@@ -41,6 +41,7 @@ def report(files: tuple[str, ...], output: str | None, plots: Plots | None) -> N
     """
     from sim.report.html import render_page
     from sim.report.load import read_results
+    from workloads.document import printable
 
     if len(files) > MOST_RUNS:
         raise click.UsageError(f"{len(files)} results are too many for a page; {MOST_RUNS} fit")
@@ -55,7 +56,7 @@ def report(files: tuple[str, ...], output: str | None, plots: Plots | None) -> N
     if plots is not None:
         plots.write(found[0][1])
     if not target.is_stdout:
-        click.echo(f"wrote {target.name}")
+        click.echo(f"wrote {printable(target.name)}")
 
 
 def _default(files: tuple[str, ...]) -> str:

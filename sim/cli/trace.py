@@ -168,9 +168,11 @@ def info(file: str) -> None:
 
 
 def _info(found: Trace) -> Iterator[str]:
+    from workloads.document import printable
+
     about = found.description
     size = found.path.stat().st_size
-    yield f"{found.path}: {found.state} trace, {size / 1e6:.2f} MB"
+    yield f"{printable(str(found.path))}: {found.state} trace, {size / 1e6:.2f} MB"
     yield f"written by {about['program']}"
     yield (
         f"network {about['network']}, batch {about.get('batch')}, array "
@@ -500,6 +502,7 @@ def export(
     in these cycles is written, too, unless --action or --type choose some events.
     """
     from traces.export import DEFAULT_EVENTS, WRITERS, one_layer, select
+    from workloads.document import printable
 
     ending = {"perfetto": "perfetto.json"}.get(form, form)
     target = Target(output if output is not None else f"{Path(file).stem}.{ending}")
@@ -526,7 +529,7 @@ def export(
                 err=True,
             )
     stalls = f", {len(chosen.stalls)} stalls of PEs" if len(chosen.stalls) else ""
-    click.echo(f"{target.name}: {len(chosen.events)} events{stalls}")
+    click.echo(f"{printable(target.name)}: {len(chosen.events)} events{stalls}")
 
 
 @trace.command(short_help="Save what is whole of a killed run's trace.")
@@ -538,11 +541,13 @@ def export(
 def recover(file: str, output: str | None) -> None:
     """Save what is whole of FILE, the partial trace that a killed run left behind."""
     from traces.recover import recover as save
+    from workloads.document import printable
 
     name = re.sub(r"\.partial-\d+-[0-9a-f]+$", "", file)
     saved = save(file, output if output is not None else f"{name}.recovered")
     click.echo(
-        f"{saved.path}: {saved.passes} passes of {saved.layers} layers, {saved.templates} distinct"
+        f"{printable(str(saved.path))}: {saved.passes} passes of {saved.layers} layers, "
+        f"{saved.templates} distinct"
     )
     if saved.lost_rows:
         click.echo(f"{saved.lost_rows} rows that were not whole are left out")

@@ -148,6 +148,17 @@ def test_no_argument_comes_back_as_it_is(tell: Any, command: str, argument: str)
     assert len(text) < 7000
 
 
+@pytest.mark.parametrize("line", ["info", "export --to csv --limit 9 -o", "recover", "report"])
+def test_no_name_of_a_file_steers_the_terminal(tell: Any, folder: Path, line: str) -> None:
+    name = f"{STEERS}.trace"
+    (folder / name).write_bytes((folder / "a.trace").read_bytes())
+    command, *options = line.split()
+    argv = [command, name, *options, *([f"{STEERS}.csv"] if options else [])]
+    _, text = tell(*(argv if command == "report" else ["trace", *argv]))
+    assert printable(STEERS) in text
+    assert steering(text) == []
+
+
 def test_a_stepper_told_nonsense(folder: Path) -> None:
     command = [sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())"]
     found = subprocess.run(
