@@ -65,7 +65,7 @@ def test_the_help_of_the_group_imports_no_command() -> None:
         "print([name for name in sys.modules if name.startswith('sim.cli.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[-1] == "['sim.cli.lazy']"  # of the groups, no command
     assert "Simulate layers of a network event by event." in done.stdout
 
 
