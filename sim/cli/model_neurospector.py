@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,16 +109,17 @@ def analyze(
 
     if batch_size is not None and version == "1.5":
         raise click.UsageError("--batch-size is an option of version 1.6; add --version 1.6")
-    target = _target(json_file, (accelerator, network, table))
+    read = (accelerator, network, table)
+    target = _target(json_file, read)
     began = time.monotonic()
     try:
         found = run(accelerator, network, table, version=version, batch=batch_size)
     except IllegalTableError as error:
-        _write_original(original, {"stdout.txt": error.original}, (accelerator, network, table))
+        _write_files(original, {"stdout.txt": error.original}, read, "--original")
         raise
     text = found.original()
     ended = _runtime(time.monotonic() - began)
-    _write_original(original, {"stdout.txt": text + ended}, (accelerator, network, table))
+    _write_files(original, {"stdout.txt": text + ended}, read, "--original")
 
     def data() -> dict[str, Any]:
         return {"schema": SCHEMA, "version": VERSION, "analyzer": version, **found.to_dict()}
@@ -133,14 +135,43 @@ def analyze(
 @click.option(
     "--metric",
     required=True,
-    type=OneOf(["energy", "cycle"]),
-    help="What is to be small: total pJ or total cycles.",
+    type=OneOf(["energy", "cycle", "edp"]),
+    help="What is to be small: total pJ, total cycles, or their product (edp, with exact).",
 )
 @click.option(
     "--search",
     required=True,
-    type=OneOf(["bottom-up", "brute-force"]),
-    help="bottom-up and brute-force find what NeuroSpector's searches find.",
+    type=OneOf(["bottom-up", "brute-force", "exact"]),
+    help="bottom-up and brute-force find what NeuroSpector's searches find; exact proves the "
+    "optimum of its cost model.",
+)
+@click.option(
+    "--weights",
+    metavar="A,B",
+    help="With exact: exponents of energy and cycles, energy^A x cycles^B, in place of --metric's.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="With exact: so many best tables.",
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(0),
+    metavar="S",
+    help="With exact: seconds for all layers, behind which the gap to a bound is told.",
+)
+@click.option(
+    "--divide-inputs",
+    is_flag=True,
+    help="With exact: divide input reads as version 1.5 does (quirk Q2).",
+)
+@click.option(
+    "--tables",
+    metavar="DIR",
+    help="With exact: write the best tables there, as files for the analyzer.",
 )
 @click.option(
     "--dataflow",
@@ -164,7 +195,9 @@ def analyze(
     help="Take what a layer hands on to the next one off the totals, with bottom-up.",
 )
 @_output_options
+@click.pass_context
 def optimize(
+    ctx: click.Context,
     accelerator: str,
     network: str,
     metric: str,
@@ -173,47 +206,107 @@ def optimize(
     layer: int | None,
     partition: str | None,
     cross_layer: bool,
+    weights: str | None,
+    top: int,
+    time_limit: float | None,
+    divide_inputs: bool,
+    tables: str | None,
     explain: bool,
     original: str | None,
     json_file: str | None,
     quiet: bool,
 ) -> None:
-    """Search each layer's scheduling table that takes the least energy or cycles.
+    """Search the scheduling table of each layer that takes the least energy or cycles.
+
+    Exact search counts in 64 bits and without quirk Q2, by which a search could win with input
+    reads that are left out; --divide-inputs keeps it.
 
     \b
     Example:
       eyeriss-sim model neurospector optimize --accelerator eyeriss.cfg --network resnet50.cfg \\
-        --metric energy --search bottom-up --layer 1
+        --metric energy --search exact --layer 1
     """
     from sim.models.neurospector.optimize import optimize as run
-    from sim.models.neurospector.summary import optimization_text
+    from sim.models.neurospector.optimize import optimize_exact
+    from sim.models.neurospector.summary import exact_text, optimization_text
 
-    if search != "bottom-up" and (cross_layer or partition is not None):
-        option = "--cross-layer" if cross_layer else "--multi-chip-partitioning"
-        raise click.UsageError(f"{option} is an option of --search bottom-up")
-    target = _target(json_file, (accelerator, network))
-    began = time.monotonic()
-    done = run(
-        accelerator,
-        network,
-        metric=metric,
-        search=search,
-        dataflow=dataflow,
-        layer=layer,
-        partition=_numbers(partition),
-        cross_layer=cross_layer,
+    _check_usage(ctx, search, metric)
+    read = (accelerator, network)
+    target = _target(json_file, read)
+    if search == "exact":
+        proofs = optimize_exact(
+            accelerator,
+            network,
+            metric=metric,
+            weights=_weights(weights),
+            dataflow=dataflow,
+            layer=layer,
+            top=top,
+            time_limit=float("inf") if time_limit is None else time_limit,
+            divides_inputs=divide_inputs,
+        )
+        _write_files(tables, proofs.tables(), read, "--tables")
+        data = proofs.to_dict
+        render = partial(exact_text, proofs, explain=explain)
+    else:
+        began = time.monotonic()
+        done = run(
+            accelerator,
+            network,
+            metric=metric,
+            search=search,
+            dataflow=dataflow,
+            layer=layer,
+            partition=_numbers(partition),
+            cross_layer=cross_layer,
+        )
+        files = done.original()
+        files["stdout.txt"] += _runtime(time.monotonic() - began)
+        _write_files(original, files, read, "--original")
+        data = done.to_dict
+        render = partial(optimization_text, done, explain=explain)
+
+    write_found(
+        lambda: {"schema": SCHEMA, "version": VERSION, **data()},
+        lambda **_: render(),
+        target,
+        quiet=quiet,
     )
-    files = done.original()
-    files["stdout.txt"] += _runtime(time.monotonic() - began)
-    _write_original(original, files, (accelerator, network))
 
-    def data() -> dict[str, Any]:
-        return {"schema": SCHEMA, "version": VERSION, **done.to_dict()}
 
-    def render(**_: Any) -> str:
-        return optimization_text(done, explain=explain)
+_EXACT = ("weights", "top", "time_limit", "divide_inputs", "tables")
+_BOTTOM_UP = ("partition", "cross_layer")
+_NAMES = {"partition": "multi-chip-partitioning"}
 
-    write_found(data, render, target, quiet=quiet)
+
+def _check_usage(ctx: click.Context, search: str, metric: str) -> None:
+    """Refuse an option that the search would ignore."""
+    foreign = [] if search == "bottom-up" else [(name, "bottom-up") for name in _BOTTOM_UP]
+    if search != "exact":
+        foreign += [(name, "exact") for name in _EXACT]
+        if metric == "edp":
+            raise click.UsageError("--metric edp is an option of --search exact")
+    for name, owner in foreign:
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            option = _NAMES.get(name, name.replace("_", "-"))
+            raise click.UsageError(f"--{option} is an option of --search {owner}")
+    if search == "exact" and ctx.params["original"] is not None:
+        message = "--original has no meaning with --search exact, which NeuroSpector has not"
+        raise click.UsageError(f"{message}; --tables writes the tables")
+
+
+def _weights(text: str | None) -> tuple[float, float] | None:
+    """Two exponents."""
+    if text is None:
+        return None
+    try:
+        energy, cycles = (float(part) for part in text.split(","))
+    except ValueError:
+        energy = cycles = -1.0
+    if not (0 <= energy <= 8 and 0 <= cycles <= 8 and energy + cycles > 0):
+        message = "must be two exponents from 0 to 8, not both 0, as in 1,2"
+        raise click.UsageError(f"--weights {text[:60]}: {message}")
+    return energy, cycles
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:
@@ -243,12 +336,14 @@ def _runtime(seconds: float) -> str:
     return runtime_line(seconds)
 
 
-def _write_original(folder: str | None, files: Mapping[str, str], read: tuple[str, ...]) -> None:
+def _write_files(
+    folder: str | None, files: Mapping[str, str], read: tuple[str, ...], option: str
+) -> None:
     if folder is None:
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
     names = {name: str(Path(folder) / name) for name in files}
     for name in names.values():
-        keep_apart({"--original": name}, read)
+        keep_apart({option: name}, read)
     for name, text in files.items():
         Target(names[name]).write(text)

@@ -171,19 +171,20 @@ class Model:
         m3: Array | None = None,
     ) -> dict[int, Counts]:
         """Counts of GB and DRAM; `m6`, `m9` are the rows, `m3` LB's, which version 1.6 asks for."""
-        lb_flow, gb_flow = self.dataflows
-        buffers = self.accelerator.buffers
-        has_gb = GB in buffers
-        counts = {DRAM: self._between([m9], gb_flow if has_gb else lb_flow, m9)}
-        counts[DRAM] = _kept(counts[DRAM], alloc[DRAM], send[DRAM], None, self._whole)
-        if not has_gb:
+        counts = {DRAM: self.dram_counts(m9, alloc[DRAM], send[DRAM])}
+        if GB not in self.accelerator.buffers:
             return counts
-        counts[GB] = self._between([m6, m9], lb_flow, m9)
+        counts[GB] = self._between([m6, m9], self.dataflows[0], m9)
         counts[GB] = _kept(counts[GB], alloc[GB], send[GB], counts[DRAM], self._whole)
         if not self._release and m3 is not None:
             counts[GB] = self._around_local(counts[GB], m3, m6, m9)
         counts[DRAM] = self._around_global(counts[DRAM], m9, alloc, send)
         return counts
+
+    def dram_counts(self, m9: Array, alloc: Triple, send: Triple) -> Counts:
+        """Counts of DRAM, before what the GB's bypass adds."""
+        flow = self.dataflows[1 if GB in self.accelerator.buffers else 0]
+        return _kept(self._between([m9], flow, m9), alloc, send, None, self._whole)
 
     def _between(self, rows: list[Array], flow: str, m9: Array) -> Counts:
         here = rows[0]
@@ -295,7 +296,7 @@ class Model:
         beats: Array = np.ceil(words.astype(real) / width)
         return beats
 
-    def _priced(self, row: int, words: Triple, times: Triple) -> Array:
+    def priced(self, row: int, words: Triple, times: Triple) -> Array:
         """pJ of words times counts of each type at a level's prices."""
         prices = [self._real(price) for price in self.accelerator.buffers[row].energy_pj]
         if self._release:
@@ -373,7 +374,7 @@ class Model:
     ) -> tuple[dict[int, Array], dict[int, Array]]:
         real = self._real
         copies = {LB: (pes * chips).astype(real), GB: chips.astype(real)}
-        upper = {row: self._priced(row, send[row], counts[row].moved) for row in self._levels}
+        upper = {row: self.priced(row, send[row], counts[row].moved) for row in self._levels}
         for row, number in copies.items():
             if row in upper:
                 upper[row] = upper[row] * number
@@ -381,11 +382,11 @@ class Model:
         for above, below in zip(self._levels, self._levels[1:], strict=False):
             got = counts[below]
             if self._release:
-                lower[above] = self._priced(above, alloc[above], got.moved) * copies[above]
+                lower[above] = self.priced(above, alloc[above], got.moved) * copies[above]
                 continue
-            written = self._priced(above, alloc[above], (got.rd_i, got.rd_w, got.wr_o))
+            written = self.priced(above, alloc[above], (got.rd_i, got.rd_w, got.wr_o))
             zero = np.zeros_like(got.rd_o)
-            read = self._priced(above, alloc[above], (zero, zero, got.rd_o))
+            read = self.priced(above, alloc[above], (zero, zero, got.rd_o))
             lower[above] = written * copies[above] + read * self._clusters(rows, above)
         return upper, lower
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy as np
 
 from sim.models.neurospector import text
 from sim.models.neurospector.accelerator import CHIPS_X, DRAM, GB, Accelerator, read_accelerator
-from sim.models.neurospector.model import B, C, Figures, Model, P, Q, R, S
+from sim.models.neurospector.exact import GOALS, Goal, Optimum, Proof, search_exact
+from sim.models.neurospector.model import EXACT, B, C, Figures, Model, P, Q, R, S
 from sim.models.neurospector.quirks import Quirk, quirks_of
 from sim.models.neurospector.rules import valid
 from sim.models.neurospector.search import Found, bottom_up, brute_force, unscheduled
@@ -178,6 +180,137 @@ def optimize(
     # One chip leaves the cost to beat as it was, at the largest number.
     alone = Partition(float(np.finfo(np.float32).max), ()) if partition else None
     return Optimization(read, layers, search, metric, tuple(done), alone)
+
+
+@dataclass(frozen=True)
+class ExactOptimization:
+    """Proofs, or bounds, of a network's layers."""
+
+    accelerator: Accelerator
+    network: Network
+    goal: str
+    proofs: tuple[tuple[int, Proof], ...]
+    divides_inputs: bool
+
+    @property
+    def notes(self) -> tuple[Fault, ...]:
+        """What the files say that is ignored or read otherwise than it looks."""
+        return (*self.accelerator.notes, *self.network.notes)
+
+    def tables(self) -> dict[str, str]:
+        """The best tables as files of the tool, by name."""
+        head = f"{self.accelerator.name}-{self.network.name}"
+        return {
+            f"{head}_{number}-exact.cfg": text.table_cfg(
+                self.accelerator, proof.layer, proof.best[0].table
+            )
+            for number, proof in self.proofs
+        }
+
+    def model(self, optimum: Optimum, layer: Layer) -> Model:
+        """The model that a table was judged by."""
+        return Model(
+            self.accelerator,
+            layer,
+            optimum.dataflows,
+            EXACT,
+            divides_inputs=self.divides_inputs,
+        )
+
+    def quirks(self) -> list[Quirk]:
+        """Quirks that the best tables meet."""
+        met = {}
+        for _, proof in self.proofs:
+            best = proof.best[0]
+            model = Model(self.accelerator, proof.layer, best.dataflows)
+            met.update({quirk.name: quirk for quirk in quirks_of(model, best.table)})
+        return list(met.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tables, costs and bounds of the layers; costs in pJ, cycles, or their product."""
+        return {
+            "search": "exact",
+            "metric": self.goal,
+            "divides_inputs": self.divides_inputs,
+            "layers": [self._layer(number, proof) for number, proof in self.proofs],
+            "notes": [str(note) for note in self.notes],
+        }
+
+    def _layer(self, number: int, proof: Proof) -> dict[str, Any]:
+        layer = proof.layer
+        best = []
+        for optimum in proof.best:
+            model = self.model(optimum, layer)
+            groups = text.statistics(model, model.figures(optimum.table[None]))
+            names = ("LOCAL_BUFFER", "GLOBAL_BUFFER")
+            best.append(
+                {
+                    "cost": optimum.cost,
+                    "energy_pj": optimum.energy_pj,
+                    "cycles": optimum.cycles,
+                    "dataflows": dict(zip(names, optimum.dataflows, strict=True)),
+                    "table": text.table_rows(self.accelerator, optimum.table),
+                    "statistics": text.json_statistics(groups),
+                }
+            )
+        return {
+            "layer": {
+                "number": number,
+                "name": layer.name,
+                **text.parameters_text(layer),
+                "stride": layer.stride,
+            },
+            "proved": proof.is_proved,
+            "bound": proof.bound,
+            "gap": proof.gap,
+            "tiles": proof.tiles,
+            "tiles_seen": proof.tiles_seen,
+            "best": best,
+        }
+
+
+def optimize_exact(
+    accelerator: Path | str,
+    network: Path | str,
+    *,
+    metric: str,
+    weights: tuple[float, float] | None = None,
+    dataflow: str = "fixed",
+    layer: int | None = None,
+    top: int = 1,
+    time_limit: float = math.inf,
+    divides_inputs: bool = False,
+) -> ExactOptimization:
+    """The optimum of each layer, proved unless `time_limit` seconds for all layers run out.
+
+    `metric` is energy, cycle or edp; `weights` are exponents of energy and cycles in its place.
+
+    Raises:
+        InputError: with the faults of the files, or why there is nothing to search.
+
+    """
+    read, layers, chosen = read_problem(accelerator, network, layer)
+    goal = GOALS[metric] if weights is None else Goal(*weights)
+    name = metric if weights is None else f"energy^{weights[0]:g} x cycles^{weights[1]:g}"
+    end = time.monotonic() + time_limit
+    proofs: dict[tuple[tuple[int, ...], int], Proof] = {}
+    done = []
+    for place, (number, one) in enumerate(chosen):
+        known = proofs.get((one.size, one.stride))
+        if known is None:
+            left = max(0.0, end - time.monotonic()) / (len(chosen) - place)
+            known = search_exact(
+                read,
+                one,
+                goal,
+                dataflow=dataflow,
+                top=top,
+                time_limit=left,
+                divides_inputs=divides_inputs,
+            )
+            proofs[one.size, one.stride] = known
+        done.append((number, replace(known, layer=one)))
+    return ExactOptimization(read, layers, name, tuple(done), divides_inputs)
 
 
 def _scheduled(accelerator: Accelerator, number: int, found: Found) -> Scheduled:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sim.models.neurospector import text
-from sim.models.neurospector.optimize import Optimization, Scheduled
+from sim.models.neurospector.accelerator import PARAMETERS, ROWS
+from sim.models.neurospector.exact import Optimum, Proof
+from sim.models.neurospector.optimize import ExactOptimization, Optimization, Scheduled
 from sim.models.neurospector.quirks import Quirk
 from workloads.document import Fault
 
@@ -40,6 +42,66 @@ def _layer(done: Optimization, scheduled: Scheduled) -> Iterator[str]:
         f"{f', {found.strategies}' if found.strategies else ''}; {found.tried:,} tables seen"
     )
     yield from found.notes
+
+
+def exact_text(done: ExactOptimization, *, explain: bool = False) -> str:
+    """Each layer's best tables, their costs, and what is proved of them."""
+    rule = (
+        "input reads divided as version 1.5 does it (quirk Q2)"
+        if done.divides_inputs
+        else "without quirk Q2, which divides input reads by loops over which the input changes"
+    )
+    lines = [
+        f"{done.accelerator.name}, {done.network.name}: exact search, least {done.goal}",
+        f"64-bit figures, {rule}",
+    ]
+    for _, proof in done.proofs:
+        lines += ["", *_proof(done, proof)]
+    if len(done.proofs) > 1:
+        energy = sum(proof.best[0].energy_pj for _, proof in done.proofs)
+        cycles = sum(proof.best[0].cycles for _, proof in done.proofs)
+        proved = sum(proof.is_proved for _, proof in done.proofs)
+        total = f"{len(done.proofs)} layers: {energy:.6g} pJ, {cycles:.6g} cycles"
+        lines += ["", f"{total}; {proved} proved optimal"]
+    body = "\n".join(lines) + "\n"
+    return body + (explanation(done.quirks(), done.notes) if explain else "")
+
+
+def _proof(done: ExactOptimization, proof: Proof) -> Iterator[str]:
+    best = proof.best[0]
+    yield from text.table_text(
+        done.accelerator, proof.layer, best.table, best.dataflows
+    ).splitlines()
+    known = (
+        "proved optimal"
+        if proof.is_proved
+        else f"stopped by the time limit, at most {proof.gap:.2%} above the optimum's cost"
+    )
+    yield f"{best.energy_pj:.6g} pJ, {best.cycles:.6g} cycles: {known}"
+    yield (
+        f"{proof.tiles_seen:,} of {proof.tiles:,} GB tiles looked at, the others' bounds are no "
+        f"better; {proof.seconds:.1f} s"
+    )
+    for rank, other in enumerate(proof.best[1:], 2):
+        more = f" ({other.cost / best.cost - 1:+.3%})" if best.cost else ""
+        yield f"  {rank}. {other.energy_pj:.6g} pJ, {other.cycles:.6g} cycles{more}:"
+        yield f"     {_difference(best, other)}"
+
+
+def _difference(best: Optimum, other: Optimum) -> str:
+    """Rows of another table that differ from the best one's: its factors above 1."""
+    parts = []
+    if other.dataflows != best.dataflows:
+        parts.append("-".join(flow or "none" for flow in other.dataflows))
+    for row, name in enumerate(ROWS):
+        if (other.table[row] != best.table[row]).any():
+            factors = [
+                f"{letter}{int(entry)}"
+                for letter, entry in zip(PARAMETERS, other.table[row], strict=True)
+                if entry > 1
+            ]
+            parts.append(f"{name} {' '.join(factors) or '1'}")
+    return ", ".join(parts)
 
 
 def explanation(quirks: list[Quirk], notes: tuple[Fault, ...]) -> str:

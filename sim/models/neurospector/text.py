@@ -384,6 +384,20 @@ def parameters_text(layer: Layer) -> dict[str, int]:
     return dict(zip(PARAMETERS, layer.size, strict=True))
 
 
+def table_cfg(accelerator: Accelerator, layer: Layer, table: Table) -> str:
+    """A table as a file that the analyzer of either version reads."""
+    lines = ["[LAYER]", f"layer_name={layer.name}", "", "[SCHEDULING_TABLE]"]
+    for row in range(1, len(ROWS)):
+        if accelerator.is_defined(row):
+            name = ROWS[row]
+            if accelerator.is_unit(row):
+                name = name.partition("(")[0]
+            line = f"{name:<14}={','.join(str(int(entry)) for entry in table[row])}"
+            if line not in lines:  # of an array with one unit both ways
+                lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
 def table_rows(accelerator: Accelerator, table: Table) -> dict[str, list[int]]:
     """Rows of a table that the accelerator can fill, by name."""
     return {ROWS[row]: [int(entry) for entry in table[row]] for row in accelerator.fillable}
