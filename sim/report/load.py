@@ -18,6 +18,7 @@ from sim.errors import Fault, InputError
 from sim.plan.limits import MOST_FILE_BYTES, MOST_FILE_MEMORY
 from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.schedule import Plan, make_plan
+from sim.report.consistency import contradictions, wrong_totals
 from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError
 from workloads.document import (
@@ -215,11 +216,31 @@ class RefusedPart(_Part):
     reasons: list[str]
 
 
+class TotalCyclesPart(_Part):
+    """Core cycles of all layers."""
+
+    processing: _Int
+    total: _Int
+    by_cause: dict[str, _Int]
+
+
 class TotalsPart(_Part):
     """What stands under `totals`."""
 
     macs: _Int
+    passes: _Int | None = None
+    passes_simulated: _Int | None = None
+    cycles: TotalCyclesPart | None = None
+    milliseconds: dict[str, _Float] = {}
+    dram_bytes: dict[str, _Int] = {}
+    accesses: dict[str, Any] = {}
+    glb_published_convention_bytes: _Int | None = None
     energy: EnergyPart | None = None
+
+    @property
+    def entries(self) -> dict[str, int]:
+        """The ledger by dotted name."""
+        return flat(self.accesses)
 
 
 class ResultFile(_Part):
@@ -450,6 +471,9 @@ def _checked_result(head: Any, layers: Iterable[Any] | None, file: str) -> Resul
             message = f"{shown(layer.name)} is there twice"
             faults.append(Fault(file, None, f"layers[{place}].name", message))
         known.add(layer.name)
+    faults = faults or [
+        Fault(file, None, f"totals.{field}", message) for field, message in wrong_totals(result)
+    ]
     if faults:
         raise InputError(*faults[:MOST_FAULTS])
     return result
@@ -552,9 +576,10 @@ def _wrong(layer: LayerPart, result: ResultFile) -> list[tuple[str, str]]:
         _ = layer.factors
     except (TypeError, ValueError) as error:
         wrong.append(("mapping", f"is no mapping: {error}"))
+    plan = None
     if not wrong:
         try:
-            result.plan(layer)
+            plan = result.plan(layer)
         except InputError as error:
             wrong += [("mapping", str(fault)) for fault in error.faults]
     rows, columns = hw.array.rows, hw.array.columns
@@ -572,14 +597,10 @@ def _wrong(layer: LayerPart, result: ResultFile) -> list[tuple[str, str]]:
     ):
         wrong += [(f"{name}.{key}", "is missing") for key in needed if key not in counts]
         wrong += [(f"{name}.{key}", "is below 0") for key, value in counts.items() if value < 0]
-    if not wrong:
-        expected = layer.cycles.processing * hw.pes
-        if sum(layer.cycles.by_cause.values()) != expected:
-            wrong.append(("cycles.by_cause", f"must add up to cycles x PEs, {expected}"))
     wrong += _wrong_accesses(layer)
     if layer.timeline is not None:
         wrong += _wrong_timeline(layer.timeline)
-    return wrong
+    return wrong if wrong or plan is None else contradictions(layer, result, plan)
 
 
 def _wrong_accesses(layer: LayerPart) -> list[tuple[str, str]]:

@@ -74,7 +74,7 @@ def _layer(data: dict[str, Any]) -> dict[str, Any]:
         (lambda d: _layer(d).pop("cycles"), "layers[0].cycles: is missing"),
         (lambda d: _layer(d)["cycles"].update(processing=-1), "layers[0].cycles.processing"),
         (lambda d: _layer(d)["cycles"]["by_cause"].pop("idle"), "by_cause.idle: is missing"),
-        (lambda d: _layer(d)["cycles"]["by_cause"].update(idle=1), "must add up to cycles x PEs"),
+        (lambda d: _layer(d)["cycles"]["by_cause"].update(idle=1), "must be in all cycles x PEs"),
         (lambda d: _layer(d)["shape"].update(C=-1), "layers[0].shape.C"),
         (lambda d: _layer(d)["mapping"].pop("q"), "layers[0].mapping: is no mapping"),
         (lambda d: _layer(d)["accesses"].pop("mac"), "accesses.mac.active: is missing"),
@@ -96,6 +96,89 @@ def test_what_is_wrong_is_named(change: Change, words: str) -> None:
     assert words in str(caught.value)
     assert all(str(fault).startswith("r.json: ") for fault in caught.value.faults)
     assert len(caught.value.faults) <= 12
+
+
+CONTRADICTIONS = {
+    "macs": "macs",
+    "passes": "passes",
+    "cycles.processing": "cycles.total",
+    "cycles.total": "cycles.total",
+    "cycles.standstill.ofmap_dump": "cycles.total",
+    "cycles.by_cause.idle": "cycles.by_cause.idle",
+    "utilization.active": "utilization.active",
+    "utilization.array": "utilization.array",
+    "active_pes": "utilization.active",
+    "accesses.mac.gated": "accesses.mac",
+    "accesses.noc.gin_ifmap.words": "accesses.noc.gin_ifmap.multicast",
+    "accesses.noc.gin_ifmap.deliveries": "accesses.noc.gin_ifmap.multicast",
+    "accesses.noc.gin_ifmap.multicast.10": "accesses.noc.gin_ifmap.multicast",
+    "accesses.glb.psum.read": "glb_published_convention_bytes",
+    "glb_published_convention_bytes": "glb_published_convention_bytes",
+    "pe.macs.0.0": "pe.macs",
+    "pe.busy_cycles.0.0": "pe.busy_cycles",
+    "pe.by_cause.idle.11.13": "pe.by_cause",
+    "energy.total": "energy.by_level",
+    "energy.by_level.dram": "energy.by_level",
+    "energy.by_data_type.psum": "energy.by_data_type",
+    "energy.by_action.mac.active": "energy.by_action",
+    "energy.per_mac": "energy.per_mac",
+    "timeline.kinds.0.passes": "timeline.kinds",
+    "timeline.order.0.0": "timeline.order",
+    "eyexam.6.cycles": "eyexam[6].cycles",
+}
+WRONG_TOTALS = (
+    "macs", "passes", "passes_simulated", "cycles.processing", "cycles.total",
+    "cycles.by_cause.idle", "milliseconds.total", "dram_bytes.ifmap", "accesses.spad.psum.write",
+    "accesses.noc.gin_ifmap.words", "glb_published_convention_bytes", "energy.total",
+    "energy.per_mac",
+)  # fmt: skip
+
+
+def one_more(data: Any, path: str) -> None:
+    """Add one to a number in nested lists and objects; a key may have dots of its own."""
+    key, _, rest = path.partition(".")
+    if isinstance(data, dict) and path in data:
+        data[path] += 1
+    elif isinstance(data, list) and not rest:
+        data[int(key)] += 1
+    else:
+        one_more(data[int(key) if isinstance(data, list) else key], rest)
+
+
+@pytest.mark.parametrize("path", CONTRADICTIONS)
+def test_a_layer_that_contradicts_itself_is_refused_with_the_field(path: str) -> None:
+    data = plain(lenet())
+    one_more(data["layers"][1], path)
+    with pytest.raises(InputError) as caught:
+        check_result(data, "r.json")
+    told = [str(fault) for fault in caught.value.faults]
+    assert any(line.startswith(f"r.json: layers[1].{CONTRADICTIONS[path]}: must ") for line in told)
+
+
+@pytest.mark.parametrize("path", WRONG_TOTALS)
+def test_totals_that_are_no_sums_are_refused_with_the_field(path: str) -> None:
+    data = plain(lenet())
+    one_more(data["totals"], path)
+    with pytest.raises(InputError) as caught:
+        check_result(data, "r.json")
+    told = [str(fault) for fault in caught.value.faults]
+    assert any(line.startswith(f"r.json: totals.{path}: must be") for line in told)
+
+
+def test_cycles_of_a_kind_that_do_not_make_the_layers_are_refused() -> None:
+    data = plain(lenet())
+    kind = data["layers"][1]["timeline"]["kinds"][0]
+    kind["cycles"] += 1
+    kind["phases"]["drain"] += 1
+    with pytest.raises(InputError, match=r"timeline.kinds: must be in all the processing latency"):
+        check_result(data, "r.json")
+
+
+def test_what_is_beyond_64_bit_is_no_sum() -> None:
+    data = plain(lenet())
+    data["layers"][1]["pe"]["macs"] = [[2**62] * 14] * 12
+    with pytest.raises(InputError, match=rf"pe.macs: .*; got {168 * 2**62}"):
+        check_result(data, "r.json")
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_a_page_without_energy_steps_and_passes() -> None:
 
 def test_all_layers_refused_gives_a_page_that_says_so() -> None:
     data = plain(lenet())
-    data["layers"] = []
+    data["layers"], data["totals"] = [], {"macs": 0}
     data["refused"] = [{"name": "C1", "reasons": ["too large"]}]
     found = page_data([("x", check_result(data, "r.json"))])["runs"][0]
     assert found["views"] == []

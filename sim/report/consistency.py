@@ -1,0 +1,157 @@
+"""Figures of a result file that contradict one another: wholes that are not their parts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from sim.account.ledger import published_glb_bytes
+from sim.report.terminal import CAUSES
+from workloads.document import shown
+
+if TYPE_CHECKING:
+    from sim.plan.schedule import Plan
+    from sim.report.load import EnergyPart, LayerPart, ResultFile, TimelinePart
+
+ROUNDING = 1e-9  # of floats in the file, which are each rounded for themselves
+SUM = "the sum of the layers"
+
+Check: TypeAlias = tuple[str, float, float, str]
+"""A field, its value or that of its parts, what it must be, and what that is in words."""
+
+
+def contradictions(layer: LayerPart, result: ResultFile, plan: Plan) -> list[tuple[str, str]]:
+    """(field, what it must be) where figures of a layer contradict one another."""
+    found = _unequal(_of_layer(layer, result, plan))
+    by_cause = {cause: np.array(layer.pe.by_cause[cause], np.int64) for cause in CAUSES}
+    busy = by_cause["computing"] + by_cause["accumulating"]
+    if (np.array(layer.pe.busy_cycles, np.int64) != busy).any():
+        found.append(("pe.busy_cycles", "must be computing and accumulating in every PE"))
+    if (np.array(list(by_cause.values())).sum(axis=0) != layer.cycles.processing).any():
+        found.append(("pe.by_cause", "must add up to the processing latency in every PE"))
+    return found
+
+
+def wrong_totals(result: ResultFile) -> list[tuple[str, str]]:
+    """(field, what it must be) where totals are not the sums of the layers."""
+    return _unequal(_of_totals(result))
+
+
+def _unequal(checks: Iterable[Check]) -> list[tuple[str, str]]:
+    """(field, what is wrong) of figures that are not what they must be; floats but for rounding."""
+    found = []
+    for field, value, expected, what in checks:
+        if isinstance(value, int) and isinstance(expected, int):
+            equal = value == expected
+        else:
+            equal = math.isclose(value, expected, rel_tol=ROUNDING)
+        if not equal:
+            found.append((field, f"must be {what}, {shown(expected)}; got {shown(value)}"))
+    return found
+
+
+def _of_layer(layer: LayerPart, result: ResultFile, plan: Plan) -> Iterator[Check]:
+    cycles, entries, multicast = layer.cycles, layer.entries, layer.multicast
+    yield "macs", layer.macs, layer.layer.macs(result.batch), "that of the shape and the batch"
+    yield "passes", layer.passes, plan.passes, "that of the mapping"
+    total = cycles.processing + sum(cycles.standstill.values())
+    yield "cycles.total", cycles.total, total, "processing and standstill"
+    pe_cycles = cycles.processing * result.hw.pes
+    yield "cycles.by_cause", sum(cycles.by_cause.values()), pe_cycles, "in all cycles x PEs"
+    for cause in CAUSES:
+        in_pes = _sum(layer.pe.by_cause[cause])
+        yield f"cycles.by_cause.{cause}", cycles.by_cause[cause], in_pes, "the sum of all PEs"
+    yield "pe.macs", _sum(layer.pe.macs), layer.macs, "in all the layer's MACs"
+    done = entries["mac.active"] + entries["mac.gated"]
+    yield "accesses.mac", done, layer.macs, "in all the layer's MACs"
+    field = "accesses.noc.gin_ifmap.multicast"
+    yield field, sum(multicast.values()), entries["noc.gin_ifmap.words"], "in all the words sent"
+    reached = sum(pes * words for pes, words in multicast.items())
+    yield field, reached, entries["noc.gin_ifmap.deliveries"], "in all the words delivered"
+    published = published_glb_bytes(entries)
+    field = "glb_published_convention_bytes"
+    yield field, layer.glb_published_convention_bytes, published, "that of the accesses"
+    for name, pes in (("active", layer.active_pes), ("array", result.hw.pes)):
+        if name in layer.utilization:
+            share = layer.macs / (cycles.processing * pes)
+            yield f"utilization.{name}", layer.utilization[name], share, "MACs per cycle and PE"
+    if layer.energy is not None:
+        yield from _of_energy(layer.energy, layer.macs)
+    if layer.eyexam:
+        field = f"eyexam[{len(layer.eyexam) - 1}].cycles"
+        yield field, layer.eyexam[-1].cycles, cycles.processing, "the processing latency"
+    if layer.timeline is not None:
+        yield from _of_timeline(layer.timeline, layer, simulated=result.simulated)
+
+
+def _sum(rows: list[list[int]]) -> int:
+    """The sum of a map, which 64 bit may not hold."""
+    return sum(map(sum, rows))
+
+
+def _of_energy(energy: EnergyPart, macs: int) -> Iterator[Check]:
+    for name, parts in (
+        ("by_level", energy.by_level),
+        ("by_data_type", energy.by_data_type),
+        ("by_action", energy.by_action),
+    ):
+        yield f"energy.{name}", math.fsum(parts.values()), energy.total, "in all the total"
+    if energy.per_mac is not None:
+        yield "energy.per_mac", energy.per_mac, energy.total / macs, "the total over the MACs"
+
+
+def _of_timeline(timeline: TimelinePart, layer: LayerPart, *, simulated: bool) -> Iterator[Check]:
+    others = timeline.left_out
+    passes = sum(kind.passes for kind in timeline.kinds) + (others.passes if others else 0)
+    yield "timeline.kinds", passes, layer.passes, "in all the layer's passes"
+    if timeline.complete:
+        passes = sum(times * many for times, runs in timeline.order for _, many in runs)
+        yield "timeline.order", passes, layer.passes, "in all the layer's passes"
+    if simulated:  # the closed form has had passes of a mean length, rounded
+        cycles = sum(kind.cycles * kind.passes for kind in timeline.kinds)
+        cycles += others.cycles if others else 0
+        yield "timeline.kinds", cycles, layer.cycles.processing, "in all the processing latency"
+
+
+def _of_totals(result: ResultFile) -> Iterator[Check]:
+    """What stands under totals; files of before had less of it."""
+    totals, layers = result.totals, result.layers
+    yield "macs", totals.macs, sum(layer.macs for layer in layers), SUM
+    for name in ("passes", "passes_simulated", "glb_published_convention_bytes"):
+        if (value := getattr(totals, name)) is not None:
+            yield name, value, sum(getattr(layer, name) for layer in layers), SUM
+    cycles = {
+        "processing": sum(layer.cycles.processing for layer in layers),
+        "total": sum(layer.cycles.total for layer in layers),
+    }
+    for name, value in totals.milliseconds.items():
+        if name in cycles:
+            yield f"milliseconds.{name}", value, result.milliseconds(cycles[name]), SUM
+    if totals.cycles is not None:
+        yield "cycles.processing", totals.cycles.processing, cycles["processing"], SUM
+        yield "cycles.total", totals.cycles.total, cycles["total"], SUM
+        by_cause = _added(layer.cycles.by_cause for layer in layers)
+        for cause, count in totals.cycles.by_cause.items():
+            yield f"cycles.by_cause.{cause}", count, by_cause[cause], SUM
+    dram = _added(layer.dram_bytes for layer in layers)
+    for kind, count in totals.dram_bytes.items():
+        yield f"dram_bytes.{kind}", count, dram[kind], SUM
+    entries = _added(layer.entries for layer in layers)
+    for name, count in totals.entries.items():
+        yield f"accesses.{name}", count, entries[name], SUM
+    priced = [layer for layer in layers if layer.energy is not None]
+    if totals.energy is not None and priced:
+        energies = [layer.energy.total for layer in priced if layer.energy is not None]
+        yield "energy.total", totals.energy.total, math.fsum(energies), SUM
+        yield from _of_energy(totals.energy, sum(layer.macs for layer in priced))
+
+
+def _added(parts: Iterable[dict[str, int]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for part in parts:
+        found.update(part)
+    return found
