@@ -128,6 +128,8 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, OSError):
         place = error.filename or error.filename2
         reason = error.strerror or str(error) or type(error).__name__
+        if isinstance(error, FileNotFoundError) and not _has_working_directory():
+            reason = "the working directory is no longer there; change to one that is"
         _tell(f"error: {f'{place}: ' if place else ''}{reason}")
         return USAGE
 
@@ -173,6 +175,14 @@ def _tell(text: str) -> None:
     for line in map(printable, text.split("\n")):
         whole = len(line) <= LONGEST_LINE
         click.echo(line if whole else f"{line[:LONGEST_LINE]} ... {line[-200:]}", err=True)
+
+
+def _has_working_directory() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _words(error: click.ClickException) -> str:

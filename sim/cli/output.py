@@ -169,9 +169,14 @@ def keep_apart(written: Mapping[str, str | None], read: Iterable[str | None] = (
     `written` is by option; None, `-` and what is no regular file take no part.
 
     Raises:
-        click.UsageError: two are the same file.
+        click.UsageError: two are the same file, or a name is empty.
 
     """
+    for option, name in written.items():
+        if name == "":
+            raise click.UsageError(
+                f"{option} '': is no file name; leave the option out, or name one"
+            )
     taken = {_regular(name): "" for name in read}
     for option, name in written.items():
         file = _regular(name)

@@ -60,6 +60,8 @@ class Plots:
                 if given:
                     raise click.UsageError(f"{option} needs --plots: without it nothing is drawn")
             return None
+        if not folder:
+            raise click.UsageError("--plots '': is no folder; leave the option out, or name one")
         wanted = [part.strip() for name in names for part in name.split(",")]
         if not wanted:
             return cls(Path(folder), (), layers)

@@ -61,3 +61,48 @@ def test_what_is_no_file_may_be_named_twice() -> None:
     assert main(["run", "lenet5", "--layer", "F6", "--json", "/dev/null", "-q"]) == 0
     twice = ["--json", "/dev/null", "--report", "/dev/null"]
     assert main(["estimate", "lenet5", "--layer", "F6", *twice, "-q"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["run", "lenet5", "--json", ""], "--json '': is no file name; leave the option out"),
+        (["run", "lenet5", "--trace", ""], "--trace '': is no file name"),
+        (["run", "lenet5", "--values", "--ofmap", ""], "--ofmap "),
+        (["estimate", "lenet5", "--report", ""], "--report '': is no file name"),
+        (["estimate", "lenet5", "--plots", ""], "--plots '': is no folder"),
+        (["check", "lenet5", "--json", ""], "--json '': is no file name"),
+        (["report", "result.json", "-o", ""], "-o '': is no file name"),
+    ],
+)
+def test_an_empty_name_is_no_file(
+    argv: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    assert f"error: {words}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "argv", ["run lenet5 -q --json a.json", "run lenet5 -q --trace a.trace", "report a.json"]
+)
+def test_a_working_directory_that_was_deleted_is_told(
+    argv: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(argv.split()) == 2
+    words = "the working directory is no longer there; change to one that is"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(words)
+    # What needs no directory works all the same.
+    assert main(["estimate", "lenet5", "-q", "--json", str(tmp_path / "a.json")]) == 0
