@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
-from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, pass_cycles
+from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, PassCycles, pass_cycles
 from sim.analytic.tiles import PassTime, PassTimes, standstill, standstill_of_each
 from sim.plan.order import Order, fold
 
@@ -107,34 +107,28 @@ def outside_proven_range(hw: Hardware) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Times:
+    """The passes of a layer by shape, in the order of `Plan.classes`: number, cycles, bounds.
+
+    `spent` are the cycles of all passes of a shape, `charged` those of one whose filters are there
+    in time. `order` is None where each shape but the first pass's has one length.
+    """
+
+    shapes: list[PassShape]
+    passes: NDArray[np.int64]
+    full: PassCycles
+    charged: NDArray[np.int64]
+    spent: NDArray[np.int64]
+    kinds: tuple[EstimatedKind, ...]
+    order: Order | None
+    standstill: Standstill
+
+
 def estimate_layer(plan: Plan) -> LayerEstimate:
     """Counts and cycles of a layer from its plan alone."""
-    shapes = list(plan.classes)
-    times = np.array([plan.classes[shape] for shape in shapes], np.int64)
-    arrays = PassArrays.of(shapes)
-    supply = FilterSupply.prefetched(arrays, plan.hw)
-    full = pass_cycles(arrays, plan.hw, supply)
-    charged = full.cycles
-    if plan.hw.schedule.charge_full_strip:
-        charged = np.maximum(charged, pass_cycles(_full_strips(arrays, plan), plan.hw).cycles)
-    # The link has a whole pass for the beats of the next one; where that is always enough, only
-    # the first pass of the layer waits for it.
-    shortest = int(charged.min()) * supply.ticks_per_cycle
-    most = int(supply.beats.max())
-    longest = most * supply.beat_ticks + supply.latency_ticks
-    filter_ticks = supply.beats * supply.beat_ticks
-    order: Order | None = None
-    if longest <= shortest and most <= supply.buffer_beats:
-        first = shapes.index(next(iter(plan)).shape)
-        cold = _one_pass(plan, arrays, supply, first, 0, 0)
-        spent = charged * times
-        spent[first] += cold.cycles - int(charged[first])
-        kinds = _prefetched_kinds(shapes, times, charged, full.start, first, cold)
-        waits = standstill(plan, _pass_times(shapes, charged, filter_ticks), cold.cycles)
-    else:
-        late = _LatePrefetch(plan, shapes, arrays, supply)
-        waits = standstill_of_each(plan, iter(late))
-        spent, kinds, order = late.spent(), late.kinds(), late.order()
+    found = _times(plan)
+    full, spent, times = found.full, found.spent, found.passes
     bounds = tuple(
         BoundShare(
             shape,
@@ -144,11 +138,11 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
             FILTER_LOAD if 2 * (load + cycles // many - usual) > cycles // many else BOUNDS[bound],
         )
         for shape, many, cycles, usual, bound, load in zip(
-            shapes, times, spent, charged, full.bound, full.load, strict=True
+            found.shapes, times, spent, found.charged, full.bound, full.load, strict=True
         )
     )
-    loading = np.minimum(full.load, full.cycles) * times + spent - charged * times
-    macs, stalls = _pe_cycles(plan, shapes, spent, loading, full.bound)
+    loading = np.minimum(full.load, full.cycles) * times + spent - found.charged * times
+    macs, stalls = _pe_cycles(plan, found.shapes, spent, loading, full.bound)
     return LayerEstimate(
         cycles=int(spent.sum()),
         counts=layer_counts(plan),
@@ -156,10 +150,45 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
         macs=macs,
         stalls=stalls,
         bounds=bounds,
-        kinds=kinds,
-        order=order,
-        standstill=waits,
+        kinds=found.kinds,
+        order=found.order,
+        standstill=found.standstill,
     )
+
+
+def total_cycles(plan: Plan, doubled: Set[str] = frozenset()) -> int:
+    """Total latency of a layer, core cycles; `doubled` as in `pass_cycles`."""
+    found = _times(plan, doubled)
+    return int(found.spent.sum()) + found.standstill.cycles
+
+
+def _times(plan: Plan, doubled: Set[str] = frozenset()) -> _Times:
+    shapes = list(plan.classes)
+    times = np.array([plan.classes[shape] for shape in shapes], np.int64)
+    arrays = PassArrays.of(shapes)
+    supply = FilterSupply.prefetched(arrays, plan.hw)
+    full = pass_cycles(arrays, plan.hw, supply, doubled)
+    charged = full.cycles
+    if plan.hw.schedule.charge_full_strip:
+        whole = pass_cycles(_full_strips(arrays, plan), plan.hw, doubled=doubled)
+        charged = np.maximum(charged, whole.cycles)
+    # The link has a whole pass for the beats of the next one; where that is always enough, only
+    # the first pass of the layer waits for it.
+    shortest = int(charged.min()) * supply.ticks_per_cycle
+    most = int(supply.beats.max())
+    longest = most * supply.beat_ticks + supply.latency_ticks
+    filter_ticks = supply.beats * supply.beat_ticks
+    if longest <= shortest and most <= supply.buffer_beats:
+        first = shapes.index(next(iter(plan)).shape)
+        cold = _one_pass(plan, arrays, supply, doubled, first, 0, 0)
+        spent = charged * times
+        spent[first] += cold.cycles - int(charged[first])
+        kinds = _prefetched_kinds(shapes, times, charged, full.start, first, cold)
+        waits = standstill(plan, _pass_times(shapes, charged, filter_ticks), cold.cycles)
+        return _Times(shapes, times, full, charged, spent, kinds, None, waits)
+    late = _LatePrefetch(plan, shapes, arrays, supply, doubled)
+    waits = standstill_of_each(plan, iter(late))
+    return _Times(shapes, times, full, charged, late.spent(), late.kinds(), late.order(), waits)
 
 
 def _pass_times(
@@ -224,13 +253,19 @@ class _OnePass(NamedTuple):
 
 
 def _one_pass(
-    plan: Plan, arrays: PassArrays, supply: FilterSupply, place: int, there: int, busy: int
+    plan: Plan,
+    arrays: PassArrays,
+    supply: FilterSupply,
+    doubled: Set[str],
+    place: int,
+    there: int,
+    busy: int,
 ) -> _OnePass:
     row, state = _row(arrays, place), _supply(supply, place, there, busy)
-    found = pass_cycles(row, plan.hw, state)
+    found = pass_cycles(row, plan.hw, state, doubled)
     cycles = int(found.cycles[0])
     if plan.hw.schedule.charge_full_strip:
-        full = pass_cycles(_full_strips(row, plan), plan.hw, state)
+        full = pass_cycles(_full_strips(row, plan), plan.hw, state, doubled)
         cycles = max(cycles, int(full.cycles[0]))
     last = int(state.arrival_ticks(state.beats - 1)[0])
     return _OnePass(cycles, int(found.start[0]), last)
@@ -245,12 +280,18 @@ class _LatePrefetch:
     """
 
     def __init__(
-        self, plan: Plan, shapes: list[PassShape], arrays: PassArrays, supply: FilterSupply
+        self,
+        plan: Plan,
+        shapes: list[PassShape],
+        arrays: PassArrays,
+        supply: FilterSupply,
+        doubled: Set[str],
     ) -> None:
         self.plan = plan
         self.shapes = shapes
         self.arrays = arrays
         self.supply = supply
+        self.doubled = doubled
         # (place of the shape, cycles, cycles until a first product) -> number of the kind
         self._numbers: dict[tuple[int, int, int], int] = {}
         self._times: Counter[int] = Counter()
@@ -275,7 +316,7 @@ class _LatePrefetch:
             key = (place, there, busy)
             found = known.get(key)
             if found is None:
-                found = known[key] = _one_pass(self.plan, self.arrays, supply, *key)
+                found = known[key] = _one_pass(self.plan, self.arrays, supply, self.doubled, *key)
             kind = self._numbers.setdefault((place, found.cycles, found.start), len(self._numbers))
             self._times[kind] += 1
             self._sequence.append((kind, step.ends_m_block))

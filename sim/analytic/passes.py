@@ -11,7 +11,7 @@ Nothing here knows the engine. Where a formula holds a constant, the reason stan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 
 _Begin = Callable[[Ints], Ints]
 
-BOUNDS = ("array", "psum bus", "ifmap bus")
+ARRAY, PSUM_BUS, IFMAP_BUS = BOUNDS = ("array", "psum bus", "ifmap bus")
 
 # A word or beat goes from a GLB port to a register before its bus, one cycle.
 PORT_CYCLES = 1
@@ -175,8 +175,14 @@ def _ceil(value: Ints, by: Ints | int) -> Ints:
     return -(-value // by)
 
 
-def pass_cycles(a: PassArrays, hw: Hardware, supply: FilterSupply | None = None) -> PassCycles:
-    """Cycles of each pass; without `supply` all its filters are there when it starts."""
+def pass_cycles(
+    a: PassArrays, hw: Hardware, supply: FilterSupply | None = None, doubled: Set[str] = frozenset()
+) -> PassCycles:
+    """Cycles of each pass; without `supply` all its filters are there when it starts.
+
+    Of `doubled` stations each does twice as much in a cycle: the array's PEs two MACs or two psums,
+    the psum buses two beats. No chip has a field for that (`sim.analytic.bound` asks for it).
+    """
     supply = supply if supply is not None else FilterSupply.prefetched(a, hw)
     noc, pe = hw.noc, hw.pe
     beat = noc.psum_words_per_cycle
@@ -199,11 +205,14 @@ def pass_cycles(a: PassArrays, hw: Hardware, supply: FilterSupply | None = None)
     beats, beats_last = _ceil(a.p, beat), _ceil(a.p_last, beat)
     window_beats = a.strip_rows * ((a.filter_sets - 1) * beats + beats_last)
 
-    c = _chains(a, hw)
+    array_pace = 2 if ARRAY in doubled else 1
+    c = _chains(a, hw, array_pace)
     before = c.filter_set * a.strip_rows * beats + c.ofmap_row * _ceil(c.p, beat)
     # The last beat of a chain's last window, then those of the chains behind it, one a cycle.
     after = window_beats - before - _ceil(c.p, beat) + 1
-    psum = np.maximum(0, pe.pipeline_stages - c.p) + c.p
+    if PSUM_BUS in doubled:
+        window_beats, after = _ceil(window_beats, 2), _ceil(after, 2)
+    psum = c.psum_cycles(pe.pipeline_stages)
     macs, turn, image_turn = _window(a, hw, c)
     image = (a.ofmap_columns - 1) * (macs + turn)
     all_images = (a.images - 1) * (image + macs + image_turn) + image
@@ -221,7 +230,7 @@ def pass_cycles(a: PassArrays, hw: Hardware, supply: FilterSupply | None = None)
         columns, words = np.divmod(pe.ifmap_fifo_words + spad, a.q)
         ahead = (columns * a.channels + words) * a.ifmap_rows
         sent = word // bus + PORT_CYCLES
-        window = c.p * steps.q * a.filter_columns
+        window = c.mac_cycles(steps.q * a.filter_columns)
         if pe.ifmap_spad == "shift":
             # A shift register takes no word before the psums of the window are done, at the top of
             # the chain last.
@@ -258,17 +267,27 @@ class _Chains:
     ofmap_row: Ints
     p: Ints
     hop: Ints
+    pace: int
+
+    def mac_cycles(self, words: Ints) -> Ints:
+        """Cycles of the MACs of a window of so many ifmap words."""
+        return _ceil(self.p * words, self.pace)
+
+    def psum_cycles(self, pipeline_stages: int) -> Ints:
+        """Cycles from the last MAC of a window to its last psum, where none is waited for."""
+        psum: Ints = np.maximum(0, pipeline_stages - self.p) + _ceil(self.p, self.pace)
+        return psum
 
 
-def _chains(a: PassArrays, hw: Hardware) -> _Chains:
+def _chains(a: PassArrays, hw: Hardware, pace: int) -> _Chains:
     zero = np.zeros_like(a.p)
     last = a.filter_sets - 1
     last_full = np.where(a.p_last < a.p, np.maximum(last - 1, 0), last)
     sets = np.stack([zero, zero, last_full, last_full, last, last])
     rows = np.stack([zero, a.strip_rows - 1] * 3)
     p = np.where(sets == last, a.p_last, a.p)
-    hop = np.minimum(p, hw.noc.psum_words_per_cycle) + hw.noc.local_hop_cycles
-    return _Chains(sets, rows, p, hop)
+    hop = _ceil(np.minimum(p, hw.noc.psum_words_per_cycle), pace) + hw.noc.local_hop_cycles
+    return _Chains(sets, rows, p, hop, pace)
 
 
 @dataclass(frozen=True)
@@ -311,15 +330,15 @@ def _wave(a: PassArrays, c: _Chains, steps: _Steps, column: Ints, begin: _Begin)
     """
     way_up = (a.filter_rows * a.channel_sets - 1 - steps.step) * c.hop
     word = _word(a, c, steps, column)
-    wave: Ints = (begin(word) + c.p * steps.q * a.filter_columns + way_up).max(axis=0)
+    wave: Ints = (begin(word) + c.mac_cycles(steps.q * a.filter_columns) + way_up).max(axis=0)
     return wave
 
 
 def _window(a: PassArrays, hw: Hardware, c: _Chains) -> tuple[Ints, Ints, Ints]:
     """MAC cycles of a window, and the cycles to the next one: within an image, at its end."""
     pe = hw.pe
-    macs = c.p * a.q * a.filter_columns
-    psum = np.maximum(0, pe.pipeline_stages - c.p) + c.p
+    macs = c.mac_cycles(a.q * a.filter_columns)
+    psum = c.psum_cycles(pe.pipeline_stages)
     step, whole = a.q * a.column_step, a.q * a.filter_columns
     bus_per_word = a.channels * a.ifmap_rows / (a.q * hw.noc.gin_ifmap_words_per_cycle)
     # The bus waits for the slowest PE, the top of a chain, and so holds up the bottom, which holds

@@ -1,0 +1,115 @@
+"""What bounds a layer: the resource whose doubling shortens its total latency most.
+
+docs/machine.md section 5, "What bounds a layer". The question is a counterfactual, and the closed
+form answers it: the layer again, with one resource twice as fast and everything else as it is. How
+busy a bus is does not answer it: two stations may be busy all the time (then neither alone helps),
+and time on the DRAM link counts only where the array waits for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from sim.analytic.layer import total_cycles
+from sim.analytic.passes import ARRAY, BOUNDS, IFMAP_BUS, PSUM_BUS
+from sim.plan.schedule import make_plan
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from sim.plan.mapping import Mapping
+    from sim.plan.schedule import Plan
+    from workloads.layer import Layer
+
+FILTER_BUS, DRAM_LINK = "filter bus", "DRAM link"
+RESOURCES = (*BOUNDS, FILTER_BUS, DRAM_LINK)
+UNNAMED = frozenset({ARRAY, PSUM_BUS})  # no field of the hardware says how fast they are
+WIDTHS = {IFMAP_BUS: "gin_ifmap_words_per_cycle", FILTER_BUS: "gin_filter_words_per_cycle"}
+
+TIE = Fraction(1, 100)
+"""Of the total latency. Closer than this, the closed form cannot tell two resources apart: it is
+about as far off in the worst of random layers (docs/validation.md). Ties are called ties."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What bounds a layer, and what each resource would give.
+
+    `by` are the resources, in the order of `RESOURCES`: several of them are a tie, none means that
+    no resource gains anything. `cycles` is the total latency in closed form, `doubled` that with
+    each resource alone twice as fast, and `together` that with all of `by`.
+    """
+
+    by: tuple[str, ...]
+    cycles: int
+    doubled: dict[str, int]
+    together: int
+
+    @property
+    def text(self) -> str:
+        """The resources in a few words."""
+        return " = ".join(self.by) if self.by else "none"
+
+
+def doubled_hardware(hw: Hardware, resource: str) -> Hardware:
+    """The chip with a resource twice as fast, where fields of the hardware say how fast it is.
+
+    A GLB port must bring what a bus carries, so it grows with the bus where it has to. The array
+    and the psum buses have no such field: a psum bus of twice the width still carries one beat a
+    cycle, and a beat holds psums of one PE's window alone.
+    """
+    if resource == DRAM_LINK:
+        clock = hw.clock.model_copy(update={"link_mhz": 2 * hw.clock.link_mhz})
+        return hw.model_copy(update={"clock": clock})
+    width = 2 * getattr(hw.noc, WIDTHS[resource])
+    port = hw.glb.port_bits
+    while port < width * hw.word_bits:
+        port *= 2
+    fifo = f"{resource.split(maxsplit=1)[0]}_fifo_words"
+    deep = max(getattr(hw.pe, fifo), width)
+    return hw.model_copy(
+        update={
+            "noc": hw.noc.model_copy(update={WIDTHS[resource]: width}),
+            "glb": hw.glb.model_copy(update={"port_bits": port}),
+            "pe": hw.pe.model_copy(update={fifo: deep}),
+        }
+    )
+
+
+def layer_bound(plan: Plan) -> Bound:
+    """What bounds a layer.
+
+    The resource whose doubling shortens the total latency most; with it all that shorten it as much
+    within `TIE`. Resources that are level hide each other: where none of some gains more than `TIE`
+    alone, but the fewest of them that suffice gain more together than any resource alone, these
+    are the bound.
+    """
+    return _bound(replace(plan.layer, name="layer"), plan.batch, plan.hw, plan.mapping)
+
+
+@lru_cache(maxsize=4096)
+def _bound(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Bound:
+    plan = make_plan(layer, batch, hw, mapping)
+
+    def cycles(resources: tuple[str, ...]) -> int:
+        chip = hw
+        for resource in resources:
+            if resource not in UNNAMED:
+                chip = doubled_hardware(chip, resource)
+        return total_cycles(replace(plan, hw=chip), frozenset(resources) & UNNAMED)
+
+    usual = cycles(())
+    level = TIE * usual
+    doubled = {resource: cycles((resource,)) for resource in RESOURCES}
+    best = min(doubled.values())
+    behind = tuple(name for name in RESOURCES if doubled[name] >= usual - level)
+    if len(behind) > 1 and cycles(behind) < best - level:
+        for many in range(2, len(behind) + 1):
+            together, hidden = min((cycles(some), some) for some in combinations(behind, many))
+            if together < best - level:
+                return Bound(hidden, usual, doubled, together)
+    by = tuple(name for name in RESOURCES if doubled[name] <= min(best + level, usual - 1))
+    return Bound(by, usual, doubled, cycles(by) if len(by) > 1 else best)
