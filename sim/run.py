@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from sim.account.result import (
     layer_result,
 )
 from sim.account.timeline import PHASES, PassKind, Timeline
+from sim.analytic.bound import layer_bound
 from sim.analytic.eyexam import eyexam
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
@@ -395,6 +395,7 @@ def _simulate_one(
     checked = None
     if data is not None and values is not None:
         checked = _compare_values(plan, data, values, activity.counts["mac.gated"])
+    bound = layer_bound(plan)
     result = layer_result(
         plan,
         activity,
@@ -405,7 +406,8 @@ def _simulate_one(
         values=checked,
         pricing=pricing,
         timeline=_timeline(activity),
-        eyexam=eyexam(plan, activity.cycles),
+        bound=bound,
+        eyexam=eyexam(plan, activity.cycles, bound.text),
     )
     for observer in observers:
         observer.layer_result(result, pricing)
@@ -515,9 +517,7 @@ def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
     results: list[LayerResult] = []
     for plan in prepared.plans:
         found = estimate_layer(plan)
-        bounds: Counter[str] = Counter()
-        for share in found.bounds:
-            bounds[share.bound] += share.cycles
+        bound = layer_bound(plan)
         results.append(
             layer_result(
                 plan,
@@ -525,10 +525,10 @@ def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
                 causes=found.causes,
                 stalls=found.stalls,
                 passes_simulated=0,
-                bounds=dict(bounds),
+                bound=bound,
                 pricing=pricing,
                 timeline=_estimated_timeline(plan, found),
-                eyexam=eyexam(plan, found.cycles),
+                eyexam=eyexam(plan, found.cycles, bound.text),
             )
         )
     return prepared.result("closed-form", results)

@@ -77,6 +77,21 @@ class EyexamStep(Protocol):
         """The station that bounds a step of several stations, or an empty string."""
 
 
+class LayerBound(Protocol):
+    """What bounds a layer (docs/machine.md section 5)."""
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The resources whose doubling helps most: several are a tie."""
+
+    @property
+    def text(self) -> str:
+        """The same in a few words."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The bound's object in the result file."""
+
+
 @dataclass(frozen=True, eq=False)
 class LayerResult:
     """What one layer did; equal to another where both stand the same in a result file.
@@ -85,8 +100,8 @@ class LayerResult:
     actions by dotted name; `dram_bytes` what crosses the link, coded, by data type; `multicast`
     ifmap words by PEs reached; `pe_macs` (rows, columns) products;
     `pe_cycles` cause -> (rows, columns) cycles, which add up to `processing_cycles` in every PE.
-    `values` is there where real words moved; `bounds`, of the closed form alone, has the cycles of
-    the passes by the station that bounds them. `timeline` has the passes over time, and `eyexam`
+    `values` is there where real words moved; `bound` is what bounds the total latency, by the
+    closed form. `timeline` has the passes over time, and `eyexam`
     the steps from all MACs at once down to the cycles that the layer took.
     """
 
@@ -107,7 +122,7 @@ class LayerResult:
     pe_cycles: dict[str, NDArray[np.int64]]
     events: int = 0
     values: ValuesCheck | None = None
-    bounds: dict[str, int] = field(default_factory=dict)
+    bound: LayerBound | None = None
     energy: EnergyBreakdown | None = None
     timeline: Timeline | None = None
     eyexam: tuple[EyexamStep, ...] = ()
@@ -175,7 +190,7 @@ class LayerResult:
                 "by_cause": {cause: c.tolist() for cause, c in self.pe_cycles.items()},
             },
             **({"values": self.values.to_dict()} if self.values is not None else {}),
-            **({"bounds": self.bounds} if self.bounds else {}),
+            **({"bound": self.bound.to_dict()} if self.bound is not None else {}),
             **({"energy": self.energy.to_dict()} if self.energy is not None else {}),
             **({"timeline": self.timeline.to_dict()} if self.timeline is not None else {}),
             **(
@@ -421,7 +436,7 @@ def layer_result(
     passes_simulated: int,
     events: int = 0,
     values: ValuesCheck | None = None,
-    bounds: dict[str, int] | None = None,
+    bound: LayerBound | None = None,
     pricing: Pricing | None = None,
     timeline: Timeline | None = None,
     eyexam: tuple[EyexamStep, ...] = (),
@@ -468,7 +483,7 @@ def layer_result(
         pe_cycles={cause: stalls[place] for place, cause in enumerate(causes)},
         events=events,
         values=values,
-        bounds=bounds or {},
+        bound=bound,
         energy=energy,
         timeline=timeline,
         eyexam=eyexam,

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sim.analytic.layer import total_cycles
 from sim.analytic.passes import ARRAY, BOUNDS, IFMAP_BUS, PSUM_BUS
 from sim.plan.schedule import make_plan
 
 if TYPE_CHECKING:
-    from hw_models.spec import Hardware
+    from hw_models.spec import Hardware, Word
     from sim.plan.mapping import Mapping
     from sim.plan.schedule import Plan
     from workloads.layer import Layer
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 FILTER_BUS, DRAM_LINK = "filter bus", "DRAM link"
 RESOURCES = (*BOUNDS, FILTER_BUS, DRAM_LINK)
 UNNAMED = frozenset({ARRAY, PSUM_BUS})  # no field of the hardware says how fast they are
-WIDTHS = {IFMAP_BUS: "gin_ifmap_words_per_cycle", FILTER_BUS: "gin_filter_words_per_cycle"}
+WIDTHS: dict[str, tuple[Word, str, tuple[str, ...]]] = {
+    PSUM_BUS: ("psum", "psum_words_per_cycle", ("psum_in_fifo_words", "psum_out_fifo_words")),
+    IFMAP_BUS: ("ifmap", "gin_ifmap_words_per_cycle", ("ifmap_fifo_words",)),
+    FILTER_BUS: ("filter", "gin_filter_words_per_cycle", ("filter_fifo_words",)),
+}
+"""The words of a bus, the field of its width, and the FIFOs that must hold what it sends."""
 
 TIE = Fraction(1, 100)
 """Of the total latency. Closer than this, the closed form cannot tell two resources apart: it is
@@ -50,31 +55,49 @@ class Bound:
 
     @property
     def text(self) -> str:
-        """The resources in a few words."""
+        """The resources in a few words; `=` stands between those of a tie."""
         return " = ".join(self.by) if self.by else "none"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The bound's object in the result file."""
+        return {
+            "by": list(self.by),
+            "cycles": self.cycles,
+            "doubled": self.doubled,
+            "together": self.together,
+        }
+
+
+def doubled_fields(hw: Hardware, resource: str) -> dict[str, int | float]:
+    """Fields of the hardware, by dotted name, whose new values make a resource twice as fast.
+
+    A GLB port must bring what a bus carries, and a FIFO hold it, so they grow with the bus where
+    they have to. Of the psum buses this is the width, which helps only where a PE has more filters
+    than a beat has words: a beat holds psums of one PE's window alone. The array has no such field.
+    """
+    if resource == DRAM_LINK:
+        return {"clock.link_mhz": 2 * hw.clock.link_mhz}
+    word, field, fifos = WIDTHS[resource]
+    width = 2 * getattr(hw.noc, field)
+    found: dict[str, int | float] = {f"noc.{field}": width}
+    port = hw.glb.port_bits
+    while port < width * hw.word_bits.of(word):
+        port *= 2
+    if port > hw.glb.port_bits:
+        found["glb.port_bits"] = port
+    return found | {f"pe.{fifo}": width for fifo in fifos if getattr(hw.pe, fifo) < width}
 
 
 def doubled_hardware(hw: Hardware, resource: str) -> Hardware:
-    """The chip with a resource twice as fast, where fields of the hardware say how fast it is.
-
-    A GLB port must bring what a bus carries, so it grows with the bus where it has to. The array
-    and the psum buses have no such field: a psum bus of twice the width still carries one beat a
-    cycle, and a beat holds psums of one PE's window alone.
-    """
-    if resource == DRAM_LINK:
-        clock = hw.clock.model_copy(update={"link_mhz": 2 * hw.clock.link_mhz})
-        return hw.model_copy(update={"clock": clock})
-    width = 2 * getattr(hw.noc, WIDTHS[resource])
-    port = hw.glb.port_bits
-    while port < width * hw.word_bits:
-        port *= 2
-    fifo = f"{resource.split(maxsplit=1)[0]}_fifo_words"
-    deep = max(getattr(hw.pe, fifo), width)
+    """The chip with these fields; not validated, as it serves a question and not a run."""
+    sections: dict[str, dict[str, int | float]] = {}
+    for name, value in doubled_fields(hw, resource).items():
+        section, _, field = name.partition(".")
+        sections.setdefault(section, {})[field] = value
     return hw.model_copy(
         update={
-            "noc": hw.noc.model_copy(update={WIDTHS[resource]: width}),
-            "glb": hw.glb.model_copy(update={"port_bits": port}),
-            "pe": hw.pe.model_copy(update={fifo: deep}),
+            section: getattr(hw, section).model_copy(update=fields)
+            for section, fields in sections.items()
         }
     )
 
@@ -111,5 +134,5 @@ def _bound(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Bound:
             together, hidden = min((cycles(some), some) for some in combinations(behind, many))
             if together < best - level:
                 return Bound(hidden, usual, doubled, together)
-    by = tuple(name for name in RESOURCES if doubled[name] <= min(best + level, usual - 1))
+    by = tuple(name for name in RESOURCES if best + level >= doubled[name] < usual)
     return Bound(by, usual, doubled, cycles(by) if len(by) > 1 else best)

@@ -28,14 +28,15 @@ STEPS = (
     "varying access",
 )
 
-PE_WORK = "PEs"
+PE_WORK = "array"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step of Eyexam: the fewest cycles of the layer under its constraints, and why so many.
 
-    `limit` names the station that a step of several stations is bound by.
+    `limit` names the station that the average bandwidth is short of, and, in the last step, what
+    bounds the layer.
     """
 
     name: str
@@ -63,8 +64,10 @@ class _Work:
         }
 
 
-def eyexam(plan: Plan, cycles: int) -> tuple[Step, ...]:
+def eyexam(plan: Plan, cycles: int, bound: str = "") -> tuple[Step, ...]:
     """The seven steps of a layer that took `cycles` (processing latency), in the order of `STEPS`.
+
+    `bound` names what bounds its total latency (`sim.analytic.bound`).
 
     The cycles of the steps never fall, and the last step's are `cycles`, unless the layer was
     faster than a station allows: then one of the two is wrong.
@@ -84,7 +87,7 @@ def eyexam(plan: Plan, cycles: int) -> tuple[Step, ...]:
         (placed, _array_reason(plan, macs, placed), ""),
         (stored, _storage_reason(plan), ""),
         (average, _bandwidth_reason(plan, stored, average, limit), limit),
-        (cycles, _varying_reason(plan, work, average, cycles), ""),
+        (cycles, _varying_reason(plan, work, average, cycles), bound),
     )
     return tuple(
         Step(name, taken, reason, limit)

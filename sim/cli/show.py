@@ -289,11 +289,10 @@ def mapping_text(
 
 
 def _facts(plan: Plan) -> str:
-    from sim.plan.mapping import banks, ifmap_strip_words, resident_psum_words
+    from sim.plan.mapping import glb_banks
 
     hw = plan.hw
-    ifmap = banks(ifmap_strip_words(plan.layer, plan.mapping), "ifmap", hw)
-    psum = banks(resident_psum_words(plan.layer, plan.mapping), "psum", hw)
+    ifmap, psum = glb_banks(plan.layer, plan.mapping, plan.batch, hw)
     text = (
         f"{plan.passes:,} pass{'es' if plan.passes != 1 else ''}; {plan.active_pes} of {hw.pes} "
         f"PEs active; GLB banks: {ifmap} ifmap + {psum} psum of {hw.glb.banks}"

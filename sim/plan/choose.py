@@ -20,7 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from hw_models.load import load_hardware
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapper import auto_mapping
-from sim.plan.mapping import LARGEST_FACTOR, Mapping, parse_mapping, with_largest_m
+from sim.plan.mapping import (
+    LARGEST_FACTOR,
+    Mapping,
+    mapping_violations,
+    parse_mapping,
+    with_largest_m,
+)
 from workloads.document import (
     MAX_FAULTS,
     Line,
@@ -217,7 +223,10 @@ def _default(
     book = shipped_mappings(network)
     differs = _other_room(book, hw)
     if book is None or not differs:
-        return [_from_book(book, layer, batch, hw) for layer in layers]
+        return [
+            _with_room_ahead(_from_book(book, layer, batch, hw), layer, batch, hw)
+            for layer in layers
+        ]
     note = (
         f"the mappings made for {book.content.chip} do not apply to {differs}: took auto; "
         "--mapping published forces them"
@@ -226,6 +235,27 @@ def _default(
         _auto(layer, batch, hw, note if layer.name in book.content.layers else _unpublished(layer))
         for layer in layers
     ]
+
+
+def _with_room_ahead(
+    choice: Choice | MappingError, layer: Layer, batch: int, hw: Hardware
+) -> Choice | MappingError:
+    """The choice, or the mapper's where only what `dram.overlap` holds ahead has no room."""
+    if hw.dram.overlap == "none" or not isinstance(choice, Choice) or choice.source == "auto":
+        return choice
+    plain = hw.model_copy(update={"dram": hw.dram.model_copy(update={"overlap": "none"})})
+    fitted = choice.mapping.fitted(layer, batch)
+    broken = mapping_violations(layer, fitted, hw, batch)
+    if not broken or mapping_violations(layer, fitted, plain, batch):
+        return choice
+    return _auto(
+        layer,
+        batch,
+        hw,
+        f"{layer.name}: the {choice.source} mapping leaves no room for what "
+        f"dram.overlap={hw.dram.overlap} holds ahead (GLB banks = {broken[0].value}, limit "
+        f"{broken[0].limit}), took auto; --mapping published refuses the layer",
+    )
 
 
 def _forced(book: MappingBook | None, hw: Hardware) -> str:

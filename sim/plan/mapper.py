@@ -39,7 +39,7 @@ combinations of all would fill any memory."""
 
 
 @lru_cache(maxsize=4096)
-def _useful(total: int, most: int) -> tuple[int, ...]:
+def useful_sizes(total: int, most: int) -> tuple[int, ...]:
     """Block sizes up to `most` that are the smallest for the number of blocks they give."""
     return tuple(sorted({ceil_div(total, ceil_div(total, size)) for size in range(1, most + 1)}))
 
@@ -64,17 +64,17 @@ def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
         raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
     best: tuple[float, Mapping] | None = None
     for e in _strip_candidates(layer, hw):
-        for r in thinned(_useful(layer.C, max(1, hw.array.rows // layer.R)), MOST_R):
+        for r in thinned(useful_sizes(layer.C, max(1, hw.array.rows // layer.R)), MOST_R):
             room = filter_sets_that_fit(e, layer.R * r, hw)
             if room == 0:
                 continue
-            for n in sorted({1, *_useful(batch, batch)[-MOST_IMAGE_BLOCKS:]}):
+            for n in sorted({1, *useful_sizes(batch, batch)[-MOST_IMAGE_BLOCKS:]}):
                 candidate = _best_inside(layer, batch, hw, (e, r, n, room))
                 if candidate is not None and (best is None or candidate < best):
                     best = candidate
     if best is None:
         smallest = Mapping(m=1, n=1, e=1, p=1, q=1, r=1, t=1)
-        broken = mapping_violations(layer, smallest, hw)
+        broken = mapping_violations(layer, smallest, hw, batch)
         raise MappingError(
             *(
                 Fault("", None, f"{layer.name} on {hw.name}", f"no legal mapping: {v}")
@@ -87,7 +87,7 @@ def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
 def _strip_candidates(layer: Layer, hw: Hardware) -> tuple[int, ...]:
     """Strip heights that the array can hold in one piece and folded, each spread where many."""
     most = hw.array.columns * (hw.array.rows // layer.R) if layer.R <= hw.array.rows else 0
-    found = _useful(layer.E, min(layer.E, most)) if most else ()
+    found = useful_sizes(layer.E, min(layer.E, most)) if most else ()
     whole = [e for e in found if e <= hw.array.columns]
     folded = [e for e in found if e > hw.array.columns]
     # The smallest must be among them: it may be the only one whose strip fits the GLB.
@@ -104,7 +104,7 @@ def _best_inside(
     most_p = min(layer.Mg, pe.psum_spad_words, pe.filter_spad_words // layer.S)
     if most_q < 1 or most_p < 1:
         return None
-    sizes_t = sorted({1, *_useful(layer.Mg, min(room, layer.Mg))})
+    sizes_t = sorted({1, *useful_sizes(layer.Mg, min(room, layer.Mg))})
     p = np.array(thinned(range(1, most_p + 1), MOST_P))[:, None]
     t = np.array(thinned(sizes_t, MOST_T))
     block = np.minimum(p * t, layer.Mg)
@@ -112,19 +112,27 @@ def _best_inside(
     # Each PE hands on beats of its own psums: with few filters in it, they go half empty.
     beats = _beats(block, p, noc.psum_words_per_cycle) * (layer.Mg // block)
     beats += _beats(layer.Mg % block, p, noc.psum_words_per_cycle)
-    q = np.array(thinned(_useful(layer.C, most_q), MOST_Q))[:, None, None]
+    q = np.array(thinned(useful_sizes(layer.C, most_q), MOST_Q))[:, None, None]
     fits = (p * q * layer.S <= pe.filter_spad_words) & ((t - 1) * p < layer.Mg)
     q, p, t, block, filter_blocks, beats = (  # one of each always fits
         axis[fits] for axis in np.broadcast_arrays(q, p, t, block, filter_blocks, beats)
     )
     rows, columns = layer.ifmap_rows(e), layer.ifmap_columns
     ifmap_words = n * np.minimum(q * r, layer.C) * rows * columns
-    free_banks = glb.banks - -(-ifmap_words // hw.glb_words_per_bank("ifmap"))
     psum_words = n * e * layer.F
-    most_m = np.minimum(
-        np.minimum(free_banks * hw.glb_words_per_bank("psum") // psum_words, layer.Mg),
-        hw.limits.filters[1],
-    )
+
+    def most_filters(strips: _Ints | int, m_blocks: int) -> _Ints:
+        """Filters whose psums fit beside so many ifmap strips, so many m-blocks at once."""
+        free_banks = glb.banks - -(-strips * ifmap_words // hw.glb_words_per_bank("ifmap"))
+        fit: _Ints = free_banks * hw.glb_words_per_bank("psum") // (m_blocks * psum_words)
+        return np.minimum(np.minimum(fit, layer.Mg), hw.limits.filters[1])
+
+    ahead = hw.dram.overlap != "none"
+    most_m = most_filters(2 if ahead else 1, 2 if hw.dram.overlap == "full" else 1)
+    if ahead and layer.G == 1 and n >= batch and e >= layer.E:
+        # One m-block in all is held alone, and one strip in all, too.
+        alone = most_filters(np.where(q * r >= layer.C, 1, 2), 1)
+        most_m = np.where(alone >= layer.Mg, alone, most_m)
     legal = most_m >= block
     q, p, t, block, filter_blocks, beats, most_m = (
         values[legal] for values in (q, p, t, block, filter_blocks, beats, most_m)

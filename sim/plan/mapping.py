@@ -172,7 +172,37 @@ def banks(words: int, word: Word, hw: Hardware) -> int:
     return ceil_div(words, hw.glb_words_per_bank(word))
 
 
-def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware) -> list[Violation]:
+def held_at_once(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tuple[int, int]:
+    """How many ifmap strips and how many m-blocks the GLB holds at once: one or two of each.
+
+    A strip that is loaded ahead needs room beside the one that is read, and psums that wait for the
+    link room beside those of the next m-block (docs/machine.md section 8, "Overlap"). A layer that
+    has only one of them needs no more.
+    """
+    m_blocks = (
+        layer.G
+        * ceil_div(batch, mapping.n)
+        * ceil_div(layer.E, mapping.e)
+        * ceil_div(layer.Mg, mapping.m)
+    )
+    strips = m_blocks * ceil_div(layer.C, mapping.q * mapping.r)
+    overlap = hw.dram.overlap
+    return (
+        2 if overlap != "none" and strips > 1 else 1,
+        2 if overlap == "full" and m_blocks > 1 else 1,
+    )
+
+
+def glb_banks(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tuple[int, int]:
+    """GLB banks of ifmap strips and of psums."""
+    strips, m_blocks = held_at_once(layer, mapping, batch, hw)
+    return (
+        banks(strips * ifmap_strip_words(layer, mapping), "ifmap", hw),
+        banks(m_blocks * resident_psum_words(layer, mapping), "psum", hw),
+    )
+
+
+def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware, batch: int) -> list[Violation]:
     """Every rule that the (fitted) mapping breaks, none left out for another one's sake."""
     found: list[Violation] = []
 
@@ -205,14 +235,17 @@ def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware) -> list[Vio
                 f"filter sets of {chain} x {mapping.e} PEs that the "
                 f"{array.rows} x {array.columns} array holds",
             )
-    ifmap_banks = banks(ifmap_strip_words(layer, mapping), "ifmap", hw)
-    psum_banks = banks(resident_psum_words(layer, mapping), "psum", hw)
+    strips, m_blocks = held_at_once(layer, mapping, batch, hw)
+    ifmap_banks, psum_banks = glb_banks(layer, mapping, batch, hw)
+    of_strips = "two ifmap strips (2*" if strips > 1 else "the ifmap strip ("
+    of_psums = "resident psums of two m-blocks (2*" if m_blocks > 1 else "resident psums ("
+    why = f", which dram.overlap={hw.dram.overlap} holds at once" if strips > 1 else ""
     at_most(
         "GLB banks",
         ifmap_banks + psum_banks,
         hw.glb.banks,
-        f"{ifmap_banks} for the ifmap strip (n*q*r*rows*Wp words) and "
-        f"{psum_banks} for resident psums (n*m*e*F words)",
+        f"{ifmap_banks} for {of_strips}n*q*r*rows*Wp words) and "
+        f"{psum_banks} for {of_psums}n*m*e*F words){why}",
     )
     at_most("m", mapping.m, hw.limits.filters[1], "filters of one configuration")
     return found
@@ -238,7 +271,7 @@ def checked_mapping(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) ->
 
     """
     fitted = mapping.fitted(layer, batch)
-    found = layer_violations(layer, hw) + mapping_violations(layer, fitted, hw)
+    found = layer_violations(layer, hw) + mapping_violations(layer, fitted, hw, batch)
     if found:
         raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
     return fitted
@@ -252,10 +285,16 @@ def with_largest_m(
     `None` where not even one block of `p*t` filters fits.
     """
     base = Mapping(m=layer.Mg, **factors).fitted(layer, batch)
-    free = hw.glb.banks - banks(ifmap_strip_words(layer, base), "ifmap", hw)
-    words_per_filter = base.n * base.e * layer.F
-    most = min(free * hw.glb_words_per_bank("psum") // words_per_filter, hw.limits.filters[1])
+    largest = hw.limits.filters[1]
+    if layer.Mg <= largest and sum(glb_banks(layer, base, batch, hw)) <= hw.glb.banks:
+        return base
     block = base.p * base.t
+    # With more than one m-block, whatever their size, as many are held at once.
+    cut = replace(base, m=1)
+    strips, m_blocks = held_at_once(layer, cut, batch, hw)
+    free = hw.glb.banks - banks(strips * ifmap_strip_words(layer, base), "ifmap", hw)
+    words = m_blocks * resident_psum_words(layer, cut)
+    most = min(free * hw.glb_words_per_bank("psum") // words, largest)
     if most >= layer.Mg:
         return base
     if most < block:

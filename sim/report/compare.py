@@ -7,11 +7,11 @@ from typing import Any
 
 from sim.report.figures import energy_table, summed
 from sim.report.load import LayerPart, ResultFile
-from sim.report.story import bound_word
+from sim.report.story import bound_of
 
 METRICS: tuple[tuple[str, str, str], ...] = (
-    ("processing_ms", "processing latency", "ms"),
     ("total_ms", "total latency", "ms"),
+    ("processing_ms", "processing latency", "ms"),
     ("macs_per_cycle", "MACs per cycle", ""),
     ("active_pes", "active PEs", ""),
     ("glb_mb", "GLB accesses as published", "MB"),
@@ -87,7 +87,7 @@ def _figures(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, Any]:
             }
             for key, _ in NETWORKS
         },
-        "bound": bound_word(result, single) if single is not None else "",
+        "bound": bound_of(result, single).text if single is not None else "",
         "mapping": ", ".join(f"{k}={v}" for k, v in single.mapping.items()) if single else "",
     }
 

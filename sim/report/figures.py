@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.check.published import NETWORKS, Published, load_published
 from sim.report.load import CAUSES, LayerPart, ResultFile
-from sim.report.terminal import bus_beats, percentages
+from sim.report.terminal import bus_beats, percentages, time_parts
 
 LEVELS = ("mac", "spad", "noc", "glb", "dram", "static")
 DATA_TYPES = ("ifmap", "filter", "psum", "mac", "static")
@@ -57,12 +57,13 @@ def network_view(result: ResultFile, table: Published | None = None) -> View:
         "layers": [
             {
                 "name": layer.name,
+                "total_cycles": layer.cycles.total,
                 "processing_cycles": layer.cycles.processing,
                 "standstill_cycles": sum(layer.cycles.standstill.values()),
                 "macs": layer.macs,
                 "energy": layer.energy.total if layer.energy is not None else None,
-                "by_cause": [layer.cycles.by_cause[cause] for cause in CAUSES],
-                "percent": percentages(layer.cycles.by_cause),
+                "by_cause": list(latency_parts(result, [layer]).values()),
+                "percent": percentages(latency_parts(result, [layer])),
             }
             for layer in result.layers
         ],
@@ -72,20 +73,20 @@ def network_view(result: ResultFile, table: Published | None = None) -> View:
 def _common(result: ResultFile, layers: Sequence[LayerPart]) -> View:
     cycles = sum(layer.cycles.processing for layer in layers)
     macs = sum(layer.macs for layer in layers)
-    by_cause = summed(layer.cycles.by_cause for layer in layers)
+    parts = latency_parts(result, layers)
     return {
-        "processing_cycles": cycles,
         "total_cycles": sum(layer.cycles.total for layer in layers),
-        "processing_ms": result.milliseconds(cycles),
+        "processing_cycles": cycles,
         "total_ms": result.milliseconds(sum(layer.cycles.total for layer in layers)),
+        "processing_ms": result.milliseconds(cycles),
         "macs": macs,
         "macs_per_cycle": macs / cycles,
         "passes": sum(layer.passes for layer in layers),
         "active_pes": layers[0].active_pes if len(layers) == 1 else None,
         "stalls": {
-            "causes": list(CAUSES),
-            "pe_cycles": [by_cause[cause] for cause in CAUSES],
-            "percent": percentages(by_cause),
+            "causes": list(parts),
+            "pe_cycles": list(parts.values()),
+            "percent": percentages(parts),
         },
         "stations": stations(result, layers),
         "multicast": [
@@ -104,8 +105,8 @@ def _common(result: ResultFile, layers: Sequence[LayerPart]) -> View:
 
 CHIP_COLUMNS = {
     "active_pes": "active PEs",
-    "processing_ms": "processing latency, ms",
     "total_ms": "total latency, ms",
+    "processing_ms": "processing latency, ms",
     "glb_mb": "GLB accesses, MB",
     "dram_mb": "DRAM accesses, MB",
     "power_mw": "chip without DRAM, mW",
@@ -196,6 +197,13 @@ def counted(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
     for one in histograms:
         found.update(one)
     return dict(found)
+
+
+def latency_parts(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, int]:
+    """PE-cycles of the total latency of these layers, by cause and standing still for DRAM."""
+    by_cause = summed(layer.cycles.by_cause for layer in layers)
+    still = sum(sum(layer.cycles.standstill.values()) for layer in layers)
+    return time_parts(by_cause, still, result.hw.pes)
 
 
 def shape_text(layer: LayerPart) -> str:

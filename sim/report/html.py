@@ -18,7 +18,7 @@ from typing import Any
 from sim.report.compare import compare
 from sim.report.figures import views
 from sim.report.load import ResultFile
-from sim.report.story import layer_story, network_story
+from sim.report.story import MOST_ADVISED, layer_story, network_story, slowest
 
 
 def page_data(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
@@ -31,12 +31,13 @@ def page_data(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
 
 def _run(label: str, result: ResultFile) -> dict[str, Any]:
     by_name = {layer.name: layer for layer in result.layers}
+    advised = {layer.name for layer in slowest(result.layers)[:MOST_ADVISED]}
     found = views(result)
     for view in found:
         view["story"] = (
             network_story(result, view)
             if view["whole"]
-            else layer_story(result, by_name[view["name"]], view)
+            else layer_story(result, by_name[view["name"]], view, advised=view["name"] in advised)
         )
     hw = result.hw
     return {

@@ -182,7 +182,6 @@ class LayerPart(_Part):
     glb_published_convention_bytes: _Count
     pe: PePart
     values: ValuesPart | None = None
-    bounds: dict[str, _Int] = {}
     energy: EnergyPart | None = None
     timeline: TimelinePart | None = None
     eyexam: list[StepPart] = []

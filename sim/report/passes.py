@@ -1,9 +1,11 @@
-"""The passes of a result and Eyexam's steps as text: what `--verbose` adds to the summary."""
+"""Passes, Eyexam's steps and what was tried as text: what `--verbose` adds to the summary."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sim.advice import advise
+from sim.plan.schedule import make_plan
 from sim.report.terminal import NAME_CELLS, count, cut, table, wrap
 
 if TYPE_CHECKING:
@@ -14,11 +16,14 @@ MOST_KINDS = 24
 
 
 def render_passes(result: Result, *, width: int = 80) -> str:
-    """Every layer's kinds of pass and bounds, in lines of at most `width` columns (80 or more)."""
+    """Every layer's kinds of pass, bounds and what would make it faster.
+
+    In lines of at most `width` columns (80 or more).
+    """
     blocks = [
         "\n".join(lines)
         for layer in result.layers
-        for lines in (_passes(layer, width), _eyexam(layer, width))
+        for lines in (_passes(layer, width), _eyexam(layer, width), _advice(result, layer, width))
         if lines
     ]
     return "\n\n".join(blocks) + "\n" if blocks else ""
@@ -70,4 +75,18 @@ def _eyexam(layer: LayerResult, width: int) -> list[str]:
         bound = f"{layer.macs / step.cycles:,.2f}"
         lines.append(f"  {place}. {step.name:<20}{bound:>20}")
         lines += wrap(step.reason, width, "     ")
+    if layer.bound is not None:
+        lines += wrap(f"The total latency is bound by: {layer.bound.text}.", width, "  ")
     return lines
+
+
+def _advice(result: Result, layer: LayerResult, width: int) -> list[str]:
+    plan = make_plan(layer.layer, result.batch, result.hw, layer.mapping)
+    return [
+        f"What would make {cut(layer.layer.name, NAME_CELLS)} faster",
+        *(
+            line
+            for sentence in advise(plan).sentences
+            for line in wrap(sentence, width, "  ", "    ")
+        ),
+    ]

@@ -33,6 +33,7 @@ CAUSE_COLORS = {
     "waiting_psum_out": "#cc79a7",
     "idle": "#8a929b",
     "clock_gated": "#d9dee3",
+    "standing_still": "#5b3a8c",
 }
 DATA_COLORS = {
     "ifmap": "#e69f00",
@@ -187,7 +188,7 @@ def _stalls(figure: Figure, axes: Axes, view: View) -> bool:
         left = [start + width for start, width in zip(left, widths, strict=True)]
     _horizontal(axes, [name for name, _ in rows])
     axes.set_xlim(0, 100)
-    axes.set_xlabel("% of cycles x PEs")
+    axes.set_xlabel("% of total latency x PEs")
     figure.legend(loc="outside lower center", ncols=4, fontsize=7)
     return True
 

@@ -1,28 +1,33 @@
 """A view in words: where the time is, where the energy is, and what to change.
 
-Each sentence follows from figures that the page shows; nothing is simulated or estimated here.
+Each sentence follows from figures that the page shows, or tells what was tried in closed form
+(`sim.analytic.bound`, `sim.advice`); nothing is simulated here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sim.plan.mapper import thinned
-from sim.plan.mapping import Mapping, ceil_div, mapping_violations, with_largest_m
-from sim.report.figures import View, layer_view, stations
+from sim.advice import advise
+from sim.analytic.bound import DRAM_LINK, FILTER_BUS, RESOURCES, Bound, layer_bound
+from sim.analytic.passes import ARRAY, IFMAP_BUS, PSUM_BUS
+from sim.report.figures import View
 from sim.report.load import LayerPart, ResultFile
+from sim.report.terminal import STANDING_STILL
 
-PACE = 0.85  # a station that is busy for more of the time than this sets the pace
 WORTH_SAYING = 0.03
-MOST_TRIED = 48  # sizes of a block: all of the chip's, and not all of one with spads of 65536 words
 
-STATION_WORDS = {
-    "pes": "the PEs",
-    "gin_filter": "the filter bus",
-    "gin_ifmap": "the ifmap bus",
-    "gin_psum": "the psum bus into the array",
-    "gon_psum": "the psum bus out of the array",
-    "dram_filter": "the DRAM link",
+MOST_ADVISED = 64
+"""Layers of a result for which changes are tried, those that take longest: each takes a tenth of a
+second."""
+
+RESOURCE_WORDS = {
+    ARRAY: "the PE array",
+    PSUM_BUS: "the psum bus",
+    IFMAP_BUS: "the ifmap bus",
+    FILTER_BUS: "the filter bus",
+    DRAM_LINK: "the DRAM link",
 }
 
 LOSSES = {
@@ -33,6 +38,7 @@ LOSSES = {
     "waiting_psum_out": "waiting for room to send psums",
     "idle": "done, while others end the pass",
     "clock_gated": "clock gated: in no PE set",
+    STANDING_STILL: "standing still for DRAM",
 }
 
 LEVEL_WORDS = {
@@ -45,12 +51,17 @@ LEVEL_WORDS = {
 }
 
 
-def layer_story(result: ResultFile, layer: LayerPart, view: View) -> list[dict[str, Any]]:
-    """Questions with their answers: the first sentence says it, the others give the numbers."""
+def layer_story(
+    result: ResultFile, layer: LayerPart, view: View, *, advised: bool = True
+) -> list[dict[str, Any]]:
+    """Questions with their answers: the first sentence says it, the others give the numbers.
+
+    `advised` says whether changes are tried for this layer.
+    """
     return [
         {"question": "Where is the time?", "answer": time_of(result, layer, view)},
         {"question": "Where is the energy?", "answer": _energy_of(view)},
-        {"question": "What should I change?", "answer": changes(result, layer, view)},
+        {"question": "What should I change?", "answer": changes(result, layer, advised=advised)},
     ]
 
 
@@ -63,103 +74,99 @@ def network_story(result: ResultFile, view: View) -> list[dict[str, Any]]:
     ]
 
 
-def pace(result: ResultFile, layer: LayerPart) -> tuple[str, float]:
-    """The station that is busy most of the time, and for what share of it.
-
-    Filters load while no PE computes, so the PEs' share is that of the rest of the time.
-    """
-    found = {
-        row["id"]: row["taken"] for row in stations(result, [layer]) if row["taken"] is not None
-    }
-    if result.hw.glb.filter_load == "exposed":
-        rest = 1 - found["gin_filter"]
-        found["pes"] = min(1.0, found["pes"] / rest) if rest > 0 else found["pes"]
-    station = max(found, key=lambda name: found[name])
-    return station, found[station]
+def slowest(layers: Sequence[LayerPart]) -> list[LayerPart]:
+    """The layers, those of the longest total latency first."""
+    return sorted(layers, key=lambda layer: -layer.cycles.total)
 
 
-def bound_word(result: ResultFile, layer: LayerPart) -> str:
-    """The station that sets the pace, in two words, or what stands in its place."""
-    station, busy = pace(result, layer)
-    if busy < PACE:
-        return "no single station"
-    return {
-        "pes": "PEs",
-        "gin_filter": "filter bus",
-        "gin_ifmap": "ifmap bus",
-        "gin_psum": "psum bus",
-        "gon_psum": "psum bus",
-        "dram_filter": "DRAM link",
-    }[station]
+def bound_of(result: ResultFile, layer: LayerPart) -> Bound:
+    """What bounds a layer of a result."""
+    return layer_bound(result.plan(layer))
 
 
 # --- time -----------------------------------------------------------------------------------------
 
 
 def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
-    """What sets the pace of a layer, with the numbers."""
+    """What bounds a layer, with the numbers."""
     hw = result.hw
-    station, busy = pace(result, layer)
+    bound = bound_of(result, layer)
     rows = {row["id"]: row for row in view["stations"]}
-    pes = rows["pes"]["busy"]
-    reached = (
-        f"The layer reaches {view['macs_per_cycle']:.1f} of the {hw.pes} MACs per cycle that "
-        f"{hw.pes} PEs could do, and takes {_ms(view['processing_ms'])} "
-        f"({view['processing_cycles']:,} cycles)."
-    )
-    if busy < PACE:
-        come = "come" if station == "pes" else "comes"
-        lines = [
-            f"No single station is busy all the time: {STATION_WORDS[station]} {come} closest, "
-            f"busy {_percent(busy)} of the time.",
-            reached,
-        ]
-    elif station == "pes":
-        rest = ", and nearly all the rest of it filters load" if busy - pes > WORTH_SAYING else ""
-        lines = [
-            "The PEs set the pace, not a bus.",
-            f"The busiest PE (processing element) computes or adds psums {_percent(pes)} of the "
-            f"time{rest}.",
-            reached,
-        ]
-    elif station in ("gin_psum", "gon_psum"):
+    still = sum(layer.cycles.standstill.values())
+    takes = f"It takes {_ms(view['total_ms'])} in all ({view['total_cycles']:,} cycles)"
+    processing = f"{_ms(view['processing_ms'])} ({view['processing_cycles']:,} cycles)"
+    lines = [
+        _bound_sentence(bound),
+        f"{takes}: {processing} of processing, and {_ms(result.milliseconds(still))} in which the "
+        "array stands still while ifmaps or ofmaps cross the DRAM link."
+        if still
+        else f"{takes}, all of it processing: the array never stands still for DRAM.",
+        _others_sentence(bound),
+    ]
+    if PSUM_BUS in bound.by:
         rate = hw.noc.psum_words_per_cycle
-        lines = [
-            "The psum bus sets the pace, not the PEs.",
+        lines += [
             f"Psums (partial sums) leave the array of PEs (processing elements, one multiplier "
             f"each) for the global buffer over the bus GON and come back over the bus GIN, {rate} "
             f"word{'s' if rate != 1 else ''} per cycle each way. These buses are busy "
             f"{_percent(rows['gon_psum']['taken'])} (out) and "
-            f"{_percent(rows['gin_psum']['taken'])} (in) of the time; even the busiest PE computes "
-            f"or adds only {_percent(pes)} of it and waits for the rest.",
+            f"{_percent(rows['gin_psum']['taken'])} (in) of the processing latency.",
             *_psum_numbers(layer),
             *_beats_not_full(layer, rows, rate),
-            reached,
         ]
-    else:
-        rate = rows[station]["words_per_cycle"]
-        lines = [
-            f"{STATION_WORDS[station][0].upper()}{STATION_WORDS[station][1:]} sets the pace, not "
-            "the PEs.",
-            f"It carries {rate:g} word{'s' if rate != 1 else ''} per cycle and is busy "
-            f"{_percent(busy)} of the time; the busiest PE computes or adds psums "
-            f"{_percent(pes)} of it.",
-            reached,
-        ]
-    lines += _losses(result, view)
-    standstill = sum(layer.cycles.standstill.values())
-    if standstill / view["total_cycles"] > WORTH_SAYING:
-        lines.append(
-            f"Where DRAM transfers of ifmaps and ofmaps do not overlap, the array stands still "
-            f"{_ms(result.milliseconds(standstill))} more; the total is {_ms(view['total_ms'])}."
+    lines.append(
+        f"While it processes, the layer reaches {view['macs_per_cycle']:.1f} of the {hw.pes} MACs "
+        f"per cycle that {hw.pes} PEs could do; the busiest PE computes or adds psums "
+        f"{_percent(rows['pes']['busy'])} of the time."
+    )
+    return lines + _losses(result, view)
+
+
+def _bound_sentence(bound: Bound) -> str:
+    """What bounds a layer, and what that was found to be worth."""
+    together = 1 - bound.together / bound.cycles
+    if not bound.by:
+        return "No resource bounds the layer: none of them, twice as fast, would shorten it."
+    if len(bound.by) == 1:
+        name = RESOURCE_WORDS[bound.by[0]]
+        return (
+            f"{_capital(name)} bounds the layer: twice as fast, it would shorten the total latency "
+            f"by {_percent(together)}."
         )
-    return lines
+    names = _listed([RESOURCE_WORDS[name] for name in bound.by])
+    alone = _listed([_percent(_gain(bound, name)) for name in bound.by])
+    return (
+        f"{_capital(names)} bound the layer, a tie: twice as fast, all of them would shorten the "
+        f"total latency by {_percent(together)}, each alone by {alone}."
+    )
+
+
+def _others_sentence(bound: Bound) -> str:
+    """What each other resource was found to be worth."""
+    others = [
+        f"{RESOURCE_WORDS[name]} {_percent(max(0.0, _gain(bound, name)))}"
+        for name in RESOURCES
+        if name not in bound.by
+    ]
+    return f"Any other, twice as fast, would shorten it by less: {', '.join(others)} (closed form)."
+
+
+def _gain(bound: Bound, resource: str) -> float:
+    return 1 - bound.doubled[resource] / bound.cycles
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _psum_numbers(layer: LayerPart) -> list[str]:
     """For one ofmap column: cycles of the psum bus against cycles of a PE (a full pass)."""
-    step = next((s for s in layer.eyexam if s.step == "average bandwidth" and s.limit), None)
-    return [step.reason] if step is not None else []
+    step = next((s for s in layer.eyexam if s.step == "average bandwidth"), None)
+    return [step.reason] if step is not None and step.limit == PSUM_BUS else []
 
 
 def _beats_not_full(layer: LayerPart, rows: dict[str, Any], rate: int) -> list[str]:
@@ -187,7 +194,7 @@ def _losses(result: ResultFile, view: View) -> list[str]:
         for cause, many in lost[:3]
         if many / total > WORTH_SAYING
     ]
-    computing = f"Of all PE time {percent['computing']} % goes into products"
+    computing = f"Of all PE time in the total latency {percent['computing']} % goes into products"
     return [f"{computing}; lost: {', '.join(named)}." if named else f"{computing}."]
 
 
@@ -240,285 +247,56 @@ def _energy_of(view: View) -> list[str]:
 # --- changes --------------------------------------------------------------------------------------
 
 
-def changes(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
-    """What would help, first what the layer's pace asks for; each with the number behind it."""
-    station, busy = pace(result, layer)
-    found: list[str] = []
-    if busy >= PACE and station in ("gin_psum", "gon_psum"):
-        found += _more_products_per_psum(result, layer)
-    elif busy >= PACE and station == "gin_ifmap":
-        found.append(
-            f"Use each ifmap word for more filters: a pass works on p*t = {layer.mapping['p']}*"
-            f"{layer.mapping['t']} of them, and every pass brings the ifmap strip anew. Or widen "
-            "the bus (--set noc.gin_ifmap_words_per_cycle=2)."
-        )
-    elif busy >= PACE and station == "dram_filter":
-        rows = f" or ofmap rows (e = {layer.mapping['e']})" if layer.layer.E > 1 else ""
-        images = (
-            "images" if layer.mapping["n"] < result.batch or rows else "images, so a larger batch"
-        )
-        found.append(
-            f"Use each filter word more often while it is on the chip: more {images}"
-            f" (n = {layer.mapping['n']}){rows} per pass. Or a faster link "
-            "(--set clock.link_mhz=...)."
-        )
-    elif busy >= PACE and station == "gin_filter":
-        found.append(_longer_passes(result, layer, view))
-    else:
-        found += _pe_changes(result, layer, view)
-    found += _energy_change(layer, view)
-    standstill = sum(layer.cycles.standstill.values())
-    if standstill / view["total_cycles"] > 0.1:
-        found.append(
-            "Overlap DRAM transfers with computing (--set dram.overlap=full): the array stands "
-            f"still for {_percent(standstill / view['total_cycles'])} of the total latency."
-        )
-    if len(found) > 1:
-        found[0] = f"First: {found[0][0].lower()}{found[0][1:]}"
-    found.append(
-        "What a change gains is one run away: --mapping auto searches for the fastest mapping, "
-        "--mapping m=..,n=.. tries your own, and `eyeriss-sim report A.json B.json` compares."
-    )
-    return found
-
-
-def _more_products_per_psum(result: ResultFile, layer: LayerPart) -> list[str]:
-    shape, f, hw = layer.layer, layer.factors, result.hw
-    per_trip = f.q * f.r * shape.R * shape.S
-    trips = ceil_div(shape.C, f.q * f.r)
-    if trips == 1:
-        lines = ["All channels are in one pass already, so each psum leaves the array only once."]
-    else:
-        text = "Let a psum collect more products before it leaves the array"
-        now = (
-            f"Now a psum collects {per_trip} products (q*r*R*S = {f.q}*{f.r}*{shape.R}*{shape.S}) "
-            f"each time it passes the array, and so takes {trips} trips for its {shape.C} channels"
-        )
-        better = _mapping_with_more_channels(result, layer)
-        if better is None:
-            lines = [f"{text}: more channels per pass (q, r).", f"{now}."]
-        else:
-            found, factor = better
-            then = ceil_div(shape.C, found.q * found.r)
-            lines = [
-                f"{text}: --mapping {found} fits the chip and is, by rule of thumb, {factor:.1f} "
-                "times as fast.",
-                f"{now}; with q = {found.q} it takes {then} trip{'s' if then > 1 else ''}.",
-            ]
-    gain = _gain_without_buses(layer)
-    rate = hw.noc.psum_words_per_cycle
-    if f.p % rate:
-        fill = (
-            f"Fill the beats: p = {f.p} leaves beats of up to {rate} words partly empty; a "
-            f"multiple of {rate} uses the bus's whole width."
-        )
-        lines.insert(0 if 2 * f.p <= rate or trips == 1 else len(lines), fill)
-    limit = (
-        f" Were they no limit, the layer could be up to {gain:.1f} times as fast." if gain else ""
-    )
-    if f.p <= rate and f.p % rate:
-        lines[-1] += limit  # wider buses would only be emptier
-        return lines
-    wider = 2 * rate
-    port = wider * hw.word_bits.psum
-    also = f" --set glb.port_bits={port}" if port > hw.glb.port_bits else ""
-    lines.append(f"Or widen the psum buses (--set noc.psum_words_per_cycle={wider}{also}).{limit}")
-    return lines
-
-
-def _mapping_with_more_channels(
-    result: ResultFile, layer: LayerPart
-) -> tuple[Mapping, float] | None:
-    """The layer's mapping with another q and e that the chip holds, and how much faster it is.
-
-    By the closed form of docs/machine.md section 5 without ramps, psum bus and PEs alone; None
-    where that promises less than a tenth.
-    """
-    shape, f, hw = layer.layer, layer.factors, result.hw
-
-    def cycles(mapping: Mapping) -> float:
-        trips = ceil_div(shape.C, mapping.q * mapping.r)
-        psums = shape.E * mapping.t * -(-mapping.p // hw.noc.psum_words_per_cycle)
-        pes = ceil_div(shape.E, mapping.e) * mapping.p * (mapping.q * shape.S + 1)
-        return trips * max(psums, pes)
-
-    found: list[Mapping] = []
-    most_q = min(hw.pe.ifmap_spad_words // shape.S, shape.C)
-    for q in thinned(range(1, most_q + 1), MOST_TRIED):
-        for e in thinned(range(1, f.e + 1), MOST_TRIED):
-            factors = {"n": f.n, "e": e, "p": f.p, "q": q, "r": f.r, "t": f.t}
-            mapping = with_largest_m(shape, factors, result.batch, hw)
-            if mapping is not None and not mapping_violations(shape, mapping, hw):
-                found.append(mapping)
-    if not found:
-        return None
-    best = min(found, key=lambda mapping: (cycles(mapping), -mapping.e, mapping.q))
-    factor = cycles(f) / cycles(best)
-    return (best, factor) if factor > 1.1 and best.q > f.q else None
-
-
-def _gain_without_buses(layer: LayerPart) -> float | None:
-    cycles = {step.step: step.cycles for step in layer.eyexam}
-    if "storage" not in cycles:
-        return None
-    return layer.cycles.processing / cycles["storage"]
-
-
-def _pe_changes(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
-    """What a layer that is bound by its PEs could gain, the largest loss first."""
-    shape, f, hw = layer.layer, layer.factors, result.hw
-    causes = dict(zip(view["stalls"]["causes"], view["stalls"]["pe_cycles"], strict=True))
-    total = sum(causes.values())
-    options: list[tuple[float, str]] = []
-    gated = causes["clock_gated"] / total
-    if gated > WORTH_SAYING:
-        options.append(
-            (
-                gated,
-                f"Use more PEs: {hw.pes - layer.active_pes} of {hw.pes} stand in no PE set, since "
-                f"sets of {shape.R} x {f.e} leave a rest on the {hw.array.rows} x "
-                f"{hw.array.columns} array ({_percent(gated)} of all PE time).",
-            )
-        )
-    adding = causes["accumulating"] / total
-    if adding > WORTH_SAYING:
-        words = (f.q + 1) * shape.S
-        fits = words <= hw.pe.ifmap_spad_words and f.p * words <= hw.pe.filter_spad_words
-        spent = (
-            f"after q*S = {f.q}*{shape.S} products a PE spends a cycle on the psum itself "
-            f"({_percent(adding)} of all PE time)"
-        )
-        if fits and f.q < shape.C:
-            text = f"Let a PE do more products per psum: {spent}; the spads hold more channels (q)."
-            options.append((adding, text))
-        else:
-            # No mapping helps, so this comes after what one could change.
-            text = (
-                f"Larger spads would help: {spent}, and the spads hold no more channels "
-                "(--set pe.ifmap_spad_words=... and pe.filter_spad_words=...)."
-                if f.q < shape.C
-                else f"All channels are in a PE already, and {spent}: nothing to gain there."
-            )
-            options.append((WORTH_SAYING / 2, text))
-    load = causes["waiting_filter"] / total
-    if load > WORTH_SAYING:
-        options.append((load, _longer_passes(result, layer, view)))
-    late = (causes["waiting_psum_in"] + causes["waiting_psum_out"]) / total
-    if late > WORTH_SAYING and result.simulated:
-        options.append(
-            (
-                late,
-                f"PEs of a chain wait for each other's psums {_percent(late)} of the time: a "
-                "shorter chain (r) or deeper FIFOs (--set pe.psum_in_fifo_words=...) may help.",
-            )
-        )
-    ifmap = causes["waiting_ifmap"] / total
-    if ifmap > WORTH_SAYING and result.simulated:
-        options.append(
-            (
-                ifmap,
-                f"PEs wait for ifmap words {_percent(ifmap)} of the time: more filters per pass "
-                f"(p*t = {f.p}*{f.t}) give them more to do with each word.",
-            )
-        )
-    if not options:
-        return ["Little: the PEs are busy nearly all of the time. Only more PEs make it faster."]
-    return [text for _, text in sorted(options, key=lambda item: -item[0])[:3]]
-
-
-def _longer_passes(result: ResultFile, layer: LayerPart, view: View) -> str:
-    causes = dict(zip(view["stalls"]["causes"], view["stalls"]["pe_cycles"], strict=True))
-    share = causes["waiting_filter"] / sum(causes.values())
-    text = (
-        f"Load filters less often: PEs wait for them {_percent(share)} of their time, once in each "
-        f"of {layer.passes:,} passes. More images (n = {layer.mapping['n']}) or ofmap rows (e = "
-        f"{layer.mapping['e']}) per pass use them longer"
-    )
-    if result.hw.glb.filter_load == "exposed":
-        text += "; --set glb.filter_load=streamed shows a chip that computes meanwhile"
-    return f"{text}."
-
-
-def _energy_change(layer: LayerPart, view: View) -> list[str]:
-    table = view["energy"]
-    if table is None or not table["total"]:
-        return []
-    cells = {
-        (name, kind): table["cells"][row][column] / table["total"]
-        for row, name in enumerate(table["levels"])
-        for column, kind in enumerate(table["data_types"])
-    }
-    (level, kind), share = max(cells.items(), key=lambda item: item[1])
-    shape, f = layer.layer, layer.mapping
-    again = ceil_div(shape.Mg, f["m"])
-    if level == "dram" and kind == "ifmap" and again > 1:
+def changes(result: ResultFile, layer: LayerPart, *, advised: bool = True) -> list[str]:
+    """What was tried and helps, the best first."""
+    if not advised:
         return [
-            f"For energy: ifmaps come from DRAM {again} times, once per block of m = {f['m']} "
-            f"filters ({_percent(share)} of the energy); a larger m reads them less often."
+            f"Changes are tried for the {MOST_ADVISED} layers that take longest; this one is not "
+            "among them. A result of this layer alone has them."
         ]
-    if level == "dram" and kind == "filter":
-        strips = f"strip of e = {f['e']} rows and " if shape.E > f["e"] else ""
-        return [
-            f"For energy: filters come from DRAM once per {strips}block of n = {f['n']} "
-            f"image{'s' if f['n'] > 1 else ''} ({_percent(share)} of the energy); larger blocks "
-            "or a larger batch share them."
-        ]
-    if level == "glb" and kind == "psum":
-        return [
-            f"For energy: psums in the global buffer take {_percent(share)}; more channels per "
-            f"pass (q*r = {f['q'] * f['r']}) move them less often."
-        ]
-    if level == "spad":
-        return [
-            f"For energy: the largest part, {_percent(share)}, is {kind}s in the spads, which no "
-            "mapping avoids: each MAC reads them. Narrower words or pruning would."
-        ]
-    return []
+    return [
+        *advise(result.plan(layer)).sentences,
+        "Gains are those of the closed form, which is what `eyeriss-sim estimate` prints; a run "
+        "with the options in brackets simulates the change, and `eyeriss-sim report A.json B.json` "
+        "compares.",
+    ]
 
 
 # --- the whole network ----------------------------------------------------------------------------
 
 
 def _network_time(result: ResultFile, view: View) -> list[str]:
-    layers = sorted(result.layers, key=lambda layer: -layer.cycles.processing)
-    total = view["processing_cycles"]
+    total = view["total_cycles"]
+    texts = {layer.name: bound_of(result, layer).text for layer in result.layers}
     few: list[LayerPart] = []
-    for layer in layers:
+    for layer in slowest(result.layers):
         few.append(layer)
-        if len(few) == 5 or sum(chosen.cycles.processing for chosen in few) > 0.75 * total:
+        if len(few) == 5 or sum(chosen.cycles.total for chosen in few) > 0.75 * total:
             break
     named = ", ".join(
-        f"{layer.name} {_percent(layer.cycles.processing / total)} ({bound_word(result, layer)})"
+        f"{layer.name} {_percent(layer.cycles.total / total)} ({texts[layer.name]})"
         for layer in few
     )
     bounds: dict[str, int] = {}
     for layer in result.layers:
-        word = bound_word(result, layer)
-        bounds[word] = bounds.get(word, 0) + layer.cycles.processing
+        text = texts[layer.name]
+        bounds[text] = bounds.get(text, 0) + layer.cycles.total
     ranked = sorted(bounds.items(), key=lambda item: -item[1])
-    first, share = ranked[0][0], ranked[0][1] / total
-    verb = "set" if first == "PEs" else "sets"
-    head = (
-        f"For {_percent(share)} of the time no single station is busy throughout"
-        if first == "no single station"
-        else f"The {first} {verb} the pace for {_percent(share)} of the time"
-    )
-    rest = ", ".join(f"{name} {_percent(cycles / total)}" for name, cycles in ranked[1:])
-    lines = [
-        f"{head}{f' (then: {rest})' if rest else ''}.",
-        f"Slowest layers, with what sets their pace: {named}.",
-        f"The network reaches {view['macs_per_cycle']:.1f} of {result.hw.pes} MACs per cycle and "
-        f"takes {_ms(view['processing_ms'])} for {result.batch} "
-        f"image{'s' if result.batch != 1 else ''}.",
+    shares = [f"{text} {_percent(cycles / total)}" for text, cycles in ranked]
+    then = f" (then: {', '.join(shares[1:])})" if len(shares) > 1 else ""
+    images = f"{result.batch} image{'s' if result.batch != 1 else ''}"
+    still = view["total_cycles"] - view["processing_cycles"]
+    return [
+        f"Layers bound by {ranked[0][0]} take {_percent(ranked[0][1] / total)} of the total "
+        f"latency{then}.",
+        f"Slowest layers in total latency, with what bounds them: {named}.",
+        f"The network takes {_ms(view['total_ms'])} for {images}: {_ms(view['processing_ms'])} of "
+        f"processing, and {_ms(result.milliseconds(still))} in which the array stands still for "
+        "DRAM.",
+        f"While it processes, it reaches {view['macs_per_cycle']:.1f} of {result.hw.pes} MACs per "
+        "cycle.",
         *_losses(result, view),
     ]
-    standstill = view["total_cycles"] - view["processing_cycles"]
-    if standstill / view["total_cycles"] > WORTH_SAYING:
-        lines.append(
-            f"DRAM transfers that overlap nothing would add "
-            f"{_ms(result.milliseconds(standstill))}: {_ms(view['total_ms'])} in total."
-        )
-    return lines
 
 
 def _network_energy(view: View) -> list[str]:
@@ -532,12 +310,11 @@ def _network_energy(view: View) -> list[str]:
 
 
 def _network_changes(result: ResultFile) -> list[str]:
-    layers = sorted(result.layers, key=lambda layer: -layer.cycles.processing)[:3]
     lines = ["Begin with the slowest layers; each layer's own page says more."]
-    for layer in layers:
-        first = changes(result, layer, layer_view(result, layer))[0].removeprefix("First: ")
-        lines.append(f"{layer.name}: {first[0].lower()}{first[1:]}")
-    return lines
+    return lines + [
+        f"{layer.name}: {advise(result.plan(layer)).sentences[0]}"
+        for layer in slowest(result.layers)[:3]
+    ]
 
 
 def _percent(share: float) -> str:

@@ -32,7 +32,7 @@ Rows = Iterator[list[str] | None]
 
 CAUSES = {
     "computing": "\ncomputing",
-    "accumulating": "\naccumulating",
+    "accumulating": "adding\npsums",
     "waiting_filter": "wait\nfilter",
     "waiting_ifmap": "wait\nifmap",
     "waiting_psum_in": "wait\npsum in",
@@ -41,6 +41,9 @@ CAUSES = {
     "clock_gated": "clock\ngated",
 }
 """Every cause of a PE's cycle in the order of the stall table, with its heading."""
+
+STANDING_STILL = "standing_still"
+"""All PEs while ifmaps or ofmaps cross the DRAM link: the cycles beyond the processing latency."""
 
 ENERGY_LEVELS = {
     "mac": "MAC",
@@ -83,10 +86,13 @@ def render_result(
     sections = [_header(result, width)]
     if result.layers:
         sections += [
-            ["Layers", *_layer_table(result, width)],
             ["Total latency, ms", *_latency(result, width)],
             ["Totals", *_totals(result, width)],
-            [f"Where the time goes: % of cycles x {result.hw.pes} PEs", *_stalls(result, width)],
+            ["Layers, processing latency", *_layer_table(result, width)],
+            [
+                f"Where the time goes: % of total latency x {result.hw.pes} PEs",
+                *_stalls(result, width),
+            ],
         ]
         if any(layer.values is not None for layer in result.layers):
             sections.append(["Ofmaps, before ReLU", *_values(result, width)])
@@ -172,11 +178,7 @@ def _layer_table(result: Result, width: int) -> list[str]:
             count(cycles, short),
             number(result.milliseconds(cycles), ms_places, short),
             count(sum(layer.passes for layer in layers), short),
-            count(sum(layer.passes_simulated for layer in layers), short)
-            if simulated
-            else _bound(layers[0])
-            if active
-            else "",
+            *([count(sum(layer.passes_simulated for layer in layers), short)] if simulated else []),
             active,
             f"{100 * macs / active_cycles:.1f}",
             f"{100 * macs / (cycles * result.hw.pes):.1f}",
@@ -184,7 +186,7 @@ def _layer_table(result: Result, width: int) -> list[str]:
         ]
 
     heads = [
-        "layer", "core\ncycles", "\nms", "\npasses", "passes\nrun" if simulated else "bound\nby",
+        "layer", "core\ncycles", "\nms", "\npasses", *(["passes\nrun"] if simulated else []),
         "active\nPEs",
         "util.%\nactive", "util.%\nall", "\nMACs",
     ]  # fmt: skip
@@ -204,9 +206,7 @@ def _layer_table(result: Result, width: int) -> list[str]:
     )
     if simulated:
         text += "Passes run: those that are equal by construction are simulated once."
-    else:
-        text += "Bound by: the station whose passes take most of the cycles."
-    return [*fitted(heads, rows, width), *wrap(_shared(result), width, "  "), *_legend(text, width)]
+    return [*fitted(heads, rows, width), *_legend(text, width)]
 
 
 def _all(result: Result) -> str:
@@ -236,7 +236,7 @@ def _brief(result: Result, width: int) -> list[str]:
             number(result.milliseconds(total), places, short),
             count(cycles, short),
             f"{100 * macs / (cycles * result.hw.pes):.1f}",
-            *([] if _simulated(result) else [_bound(layers[0]) if len(layers) == 1 else ""]),
+            _bound(layers[0]) if len(layers) == 1 else "",
             number(size / 1e6, mb_places, short),
             *([] if energy is None else [number(float(energy.total) / scale, 2, short)]),
         ]
@@ -248,9 +248,7 @@ def _brief(result: Result, width: int) -> list[str]:
             yield None
             yield row(_all(result), result.layers, sum(dram), whole, short)
 
-    heads = ["layer", "total\nms", "processing\ncycles", "util.%\nall"]
-    heads += [] if _simulated(result) else ["bound\nby"]
-    heads += ["DRAM\nMB"]
+    heads = ["layer", "total\nms", "processing\ncycles", "util.%\nall", "bound\nby", "DRAM\nMB"]
     heads += [] if whole is None else [f"energy\n{unit if whole.unit == 'pJ' else 'normalised'}"]
     return fitted(heads, rows, width)
 
@@ -304,16 +302,17 @@ def _figures(value: float) -> str:
 
 
 def _latency(result: Result, width: int) -> list[str]:
-    """Processing latency and what the array stands still beside it, up to the total latency."""
+    """Total latency, its parts, and what bounds it."""
     places = 2 if result.milliseconds(result.total_cycles) >= 10 else 4
 
     def row(name: str, layers: Sequence[LayerResult], short: bool) -> list[str]:
         cycles = (
+            sum(layer.total_cycles for layer in layers),
             sum(layer.processing_cycles for layer in layers),
             *(sum(layer.standstill_cycles[what] for layer in layers) for what in STANDSTILL),
-            sum(layer.total_cycles for layer in layers),
         )
-        return [name, *(number(result.milliseconds(found), places, short) for found in cycles)]
+        times = (number(result.milliseconds(found), places, short) for found in cycles)
+        return [name, *times, _bound(layers[0]) if len(layers) == 1 else ""]
 
     def rows(short: bool) -> Rows:
         yield from _with_rule(
@@ -324,52 +323,50 @@ def _latency(result: Result, width: int) -> list[str]:
         )
 
     text = (
-        "Ifmap load, ofmap dump: the array stands still while these cross the DRAM link. Total: "
-        "all three."
+        "Total: processing latency, and the time in which the array stands still while ifmaps "
+        "load or ofmaps leave over the DRAM link. Bound by: what would shorten the total most if "
+        "it were twice as fast, by the closed form; = stands between those of a tie."
     )
-    heads = ["layer", "processing", *STANDSTILL.values(), "total"]
+    heads = ["layer", "total", "processing", *STANDSTILL.values(), "bound by"]
     return [*fitted(heads, rows, width), *_legend(text, width)]
 
 
 def _bound(layer: LayerResult) -> str:
-    """The station that bounds passes for most of the cycles; `*` where others bound some."""
-    stations = [station for station, taken in Counter(layer.bounds).most_common() if taken]
-    return f"{stations[0]}{'*' if len(stations) > 1 else ''}" if stations else "-"
+    return layer.bound.text if layer.bound is not None else "-"
 
 
-def _shared(result: Result) -> str:
-    """A sentence on the layers whose passes have more than one bound; empty without any."""
-    parts = []
-    for layer in result.layers:
-        ranked = sorted(layer.bounds.items(), key=lambda item: -item[1])
-        total = sum(layer.bounds.values())
-        shares = [f"{name} {100 * taken / total:.1f} %" for name, taken in ranked if taken]
-        if len(shares) > 1:
-            parts.append(f"{cut(layer.layer.name, NAME_CELLS)}: {', '.join(shares)}")
-    if not parts:
-        return ""
-    if len(parts) > MOST_LAYERS_IN_WORDS:
-        return f"* other stations bound some passes, in {len(parts)} layers."
-    return f"* other stations bound some passes. {'; '.join(parts)}."
+def time_parts(by_cause: Mapping[str, int], still: int, pes: int) -> dict[str, int]:
+    """PE-cycles of the total latency: by cause, and while the array stands still for `still`."""
+    return {cause: by_cause[cause] for cause in CAUSES} | {STANDING_STILL: still * pes}
+
+
+def _parts(result: Result, layers: Sequence[LayerResult]) -> dict[str, int]:
+    by_cause: Counter[str] = Counter()
+    for layer in layers:
+        by_cause.update(layer.cycles_by_cause)
+    still = sum(layer.total_cycles - layer.processing_cycles for layer in layers)
+    return time_parts(by_cause, still, result.hw.pes)
 
 
 def _stalls(result: Result, width: int) -> list[str]:
     rows: list[list[str] | None] = [
-        [layer.layer.name, *percentages(layer.cycles_by_cause)] for layer in result.layers
+        [layer.layer.name, *percentages(_parts(result, [layer]))] for layer in result.layers
     ]
     if len(result.layers) > 1:
-        rows += [None, [_all(result), *percentages(result.cycles_by_cause)]]
+        rows += [None, [_all(result), *percentages(_parts(result, result.layers))]]
     legend = (
-        "computing: a product every cycle. accumulating: psums taken in, a cycle each. wait "
+        "computing: a product every cycle. adding psums: accumulating, a psum a cycle. wait "
         "filter, ifmap, psum in: that word is not there yet. wait psum out: no room for psums on "
-        "their way out. idle: done while others end the pass. clock gated: in no PE set."
+        "their way out. idle: done while others end the pass. clock gated: in no PE set. for DRAM: "
+        "the array stands still while ifmaps load or ofmaps leave."
     )
-    lines = [*table(["layer", *CAUSES.values()], rows, width), *_legend(legend, width)]
+    heads = ["layer", *CAUSES.values(), "for\nDRAM"]
+    lines = [*table(heads, rows, width), *_legend(legend, width)]
     if not _simulated(result):
         # Only the simulation knows what a PE waits for; sentences on it would claim too much.
         text = (
-            "The closed form knows computing, accumulating, wait filter and clock gated; what is "
-            "left of a PE's time stands under the one cause that the bound of its passes suggests."
+            "The closed form knows computing, accumulating, wait filter, clock gated and for DRAM; "
+            "what is left of a PE's time stands under one cause, by what its passes wait for."
         )
         return [*lines, *wrap(text, width, "  ")]
     lines.append("")
@@ -381,29 +378,34 @@ def _stalls(result: Result, width: int) -> list[str]:
     lines.append("Layers by their largest loss:")
     losers: dict[str, list[str]] = {}
     for layer in result.layers:
-        losers.setdefault(_largest(layer.cycles_by_cause), []).append(layer.layer.name)
+        losers.setdefault(_largest(_parts(result, [layer])), []).append(layer.layer.name)
     for cause, names in sorted(losers.items(), key=lambda item: -len(item[1])):
         lines += flow(f"  {cause.replace('_', ' ')} ({len(names)}): ", names, width, ", ")
     return lines
 
 
-def _largest(by_cause: Mapping[str, int]) -> str:
-    losses = {cause: by_cause[cause] for cause in CAUSES if cause != "computing"}
+def _largest(parts: Mapping[str, int]) -> str:
+    losses = {cause: lost for cause, lost in parts.items() if cause != "computing"}
     return max(losses, key=lambda cause: losses[cause])
 
 
 def _largest_loss(result: Result, layer: LayerResult) -> str:
-    """One sentence on what keeps the PEs from computing most of the time."""
+    """One sentence on what keeps the PEs from computing most of the total latency."""
     hw, cycles = result.hw, layer.processing_cycles
-    by_cause = layer.cycles_by_cause
-    cause = _largest(by_cause)
+    parts = _parts(result, [layer])
+    cause = _largest(parts)
 
     def busy(network: str) -> str:
-        return f"{100 * bus_beats(_plan(result, layer))[network] / cycles:.0f} % of the time"
+        share = 100 * bus_beats(_plan(result, layer))[network] / cycles
+        return f"{share:.0f} % of the processing latency"
 
-    if by_cause[cause] == 0:
+    if parts[cause] == 0:
         return "none: every PE computes in every cycle."
-    share = f"{percentages(by_cause)[list(CAUSES).index(cause)]} %"  # as the table has it
+    share = f"{percentages(parts)[list(parts).index(cause)]} %"  # as the table has it
+    if cause == STANDING_STILL:
+        still = layer.standstill_cycles
+        what = "ifmaps load" if still["ifmap_load"] >= still["ofmap_dump"] else "ofmaps leave"
+        return f"{share} standing still for DRAM, most of it while {what}."
     if cause == "accumulating":
         return f"{share} accumulating: the adder of a PE takes in one psum a cycle."
     if cause == "clock_gated":
@@ -431,7 +433,7 @@ def _largest_loss(result: Result, layer: LayerResult) -> str:
     if link_cycles > cycles / 2:
         return (
             f"{share} waiting for filters: the DRAM link brings them for "
-            f"{100 * link_cycles / cycles:.0f} % of the time."
+            f"{100 * link_cycles / cycles:.0f} % of the processing latency."
         )
     if hw.glb.filter_load == "streamed":
         return f"{share} waiting for filters on their way from the GLB."
@@ -876,10 +878,10 @@ def number(value: float, places: int, short: bool = False) -> str:
     return f"{value:,.0f}" if value < 99_999 else f"{value:.1e}"
 
 
-def percentages(by_cause: Mapping[str, int]) -> list[str]:
-    """The share of each of `CAUSES` in percent, rounded so that the texts add up to 100.0."""
-    total = sum(by_cause.values())
-    exact = [1000 * by_cause[cause] for cause in CAUSES]
+def percentages(parts: Mapping[str, int]) -> list[str]:
+    """The share of each part in percent, rounded so that the texts add up to 100.0."""
+    total = sum(parts.values())
+    exact = [1000 * part for part in parts.values()]
     tenths = [value // total for value in exact]
     left = 1000 - sum(tenths)
     by_remainder = sorted(range(len(exact)), key=lambda place: -(exact[place] % total))
@@ -918,9 +920,10 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return blank + text if right else text + blank
 
 
-def wrap(text: str, width: int, indent: str = "") -> list[str]:
-    """The text as lines of at most `width` columns, every line indented."""
-    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
+def wrap(text: str, width: int, indent: str = "", later: str | None = None) -> list[str]:
+    """The text as lines of at most `width` columns, indented; all but the first by `later`."""
+    rest = indent if later is None else later
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=rest)
 
 
 def flow(label: str, items: Sequence[str], width: int, separator: str) -> list[str]:

@@ -126,7 +126,8 @@ def test_whatever_the_mapper_returns_is_legal(data: st.DataObject) -> None:
         return
     # These layers keep the chip's limits, so what it names is a rule that every mapping breaks.
     assert refusals == [
-        f"no legal mapping: {violation}" for violation in mapping_violations(layer, SMALLEST, hw)
+        f"no legal mapping: {violation}"
+        for violation in mapping_violations(layer, SMALLEST, hw, batch)
     ]
     assert refusals
 
@@ -136,5 +137,6 @@ def test_whatever_the_mapper_returns_is_legal(data: st.DataObject) -> None:
 def test_the_mapper_finds_a_mapping_where_the_smallest_one_is_legal(data: st.DataObject) -> None:
     hw = with_few_banks(data.draw(chips()), data.draw(st.integers(2, 40)))
     layer = data.draw(layers(hw))
-    if not mapping_violations(layer, SMALLEST, hw):
-        auto_mapping(layer, data.draw(st.integers(1, 5)), hw)
+    batch = data.draw(st.integers(1, 5))
+    if not mapping_violations(layer, SMALLEST, hw, batch):
+        auto_mapping(layer, batch, hw)

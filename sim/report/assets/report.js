@@ -68,7 +68,7 @@
     computing: "computing", accumulating: "adding psums", waiting_filter: "waiting for filters",
     waiting_ifmap: "waiting for ifmap", waiting_psum_in: "waiting for psums to come",
     waiting_psum_out: "waiting for room for psums", idle: "idle: done before the others",
-    clock_gated: "clock gated: in no PE set",
+    clock_gated: "clock gated: in no PE set", standing_still: "standing still for DRAM",
   };
   const cause = (name) => `var(--c-${name})`;
   const VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]];
@@ -117,8 +117,8 @@
     return [
       view.shape && h("p", {}, `${view.shape}. Mapping (${view.mapping_source}): ${Object.entries(view.mapping).map(([k, v]) => `${k}=${v}`).join(", ")}.`),
       h("ul", { class: "tiles" },
-        tile(milliseconds(view.processing_ms), `processing latency, ${count(view.processing_cycles)} cycles`),
-        tile(milliseconds(view.total_ms), "total latency, standstill for DRAM included"),
+        tile(milliseconds(view.total_ms), `total latency, ${count(view.total_cycles)} cycles`),
+        tile(milliseconds(view.processing_ms), `of it processing latency, ${count(view.processing_cycles)} cycles`),
         tile(number(view.macs_per_cycle, 1), `MACs per cycle of ${run.hw.pes}`),
         view.active_pes !== null && tile(`${view.active_pes} of ${run.hw.pes}`, "PEs active"),
         tile(short(view.macs), "MACs"),
@@ -155,8 +155,8 @@
           h("span", { class: "value num" }, over ? "≫ " : "", h("b", {}, shown(step)), place > 2 && kept < 0.9995 ? ` (${signed(100 * (kept - 1))})` : ""),
           h("span", { class: "why" }, step.reason));
       })),
-      numbers(["step", "bound, MAC/cycle", "fewest cycles", "of the step before", "bound by"], steps.map((step, place) => [
-        step.step, number(step.macs_per_cycle, 4), count(step.cycles), place ? percent(step.macs_per_cycle / steps[place - 1].macs_per_cycle, 2) : "", step.limit]), { text: [0, 4] }));
+      numbers(["step", "bound, MAC/cycle", "fewest cycles", "of the step before", "total latency bound by"], steps.map((step, place) => [
+        step.step, number(step.macs_per_cycle, 4), count(step.cycles), place ? percent(step.macs_per_cycle / steps[place - 1].macs_per_cycle, 2) : "", place === steps.length - 1 ? step.limit : ""]), { text: [0, 4] }));
   }
 
   function peMap(run, view) {
@@ -247,7 +247,7 @@
     const total = cycles.reduce((a, b) => a + b, 0);
     const parts = (values) => { const all = values.reduce((a, b) => a + b, 0); return values.map((value, place) => [value / all, cause(causes[place]), `${CAUSES[causes[place]]}: ${percent(value / all)}`]); };
     return section("stalls", "What the PEs do with their cycles",
-      `All cycles of all ${run.hw.pes} PEs.${run.simulated ? "" : " The closed form knows computing, adding, waiting for filters and clock gated; the rest of a PE's time stands under the one cause that its bound suggests."}`,
+      `All cycles of all ${run.hw.pes} PEs in the total latency.${run.simulated ? "" : " The closed form knows computing, adding, waiting for filters, clock gated and standing still for DRAM; the rest of a PE's time stands under the one cause that its bound suggests."}`,
       view.layers ? [bars(view.layers.map((layer, place) => [link(layer.name, place + 1), parts(layer.by_cause), `${layer.percent[0]} % computing`])),
         legend(causes.map((name, place) => [cause(name), `${CAUSES[name]} ${shares[place]} %`]))]
         : [track(parts(cycles), { tall: true }), legend(causes.map((name, place) => [cause(name), `${CAUSES[name]} ${shares[place]} %`]))],
@@ -261,7 +261,7 @@
     const color = { pes: "var(--c-computing)", gin_filter: "var(--d-filter)", gin_ifmap: "var(--d-ifmap)", gin_psum: "var(--d-psum)", gon_psum: "var(--d-psum)", dram_filter: "var(--d-filter)" };
     const reached = view.multicast.reduce((sum, [, words]) => sum + words, 0);
     return [
-      section("buses", "How busy each bus and link is", `Share of the processing latency. The one near 100 % sets the pace; the PEs stand at the top for comparison.${view.stations.some((row) => row.taken - row.busy > 0.001) ? " Pale: beats that are not full take the bus for a whole cycle all the same." : ""}`,
+      section("buses", "How busy each bus and link is", `Share of the processing latency; the PEs stand at the top for comparison. How busy a bus is does not say what it costs: what bounds the layer stands at the top of the page.${view.stations.some((row) => row.taken - row.busy > 0.001) ? " Pale: beats that are not full take the bus for a whole cycle all the same." : ""}`,
         bars(view.stations.filter((row) => row.busy !== null).map((row) => [row.name, [[row.busy, color[row.id] || "var(--accent)"], [row.taken - row.busy, "var(--hatch)", "beats that are not full"]], percent(row.taken)])),
         numbers(["", "words/cycle", "words", "deliveries", "deliveries per word", "busy at full width", "taken by beats"], view.stations.map((row) => [
           row.name, row.words_per_cycle === null ? "" : number(row.words_per_cycle, row.words_per_cycle % 1 ? 2 : 0), row.words === null ? "" : count(row.words), row.deliveries === null ? "" : count(row.deliveries), row.words && row.deliveries !== null ? number(row.deliveries / row.words) : "", row.busy === null ? "" : percent(row.busy, 2), row.taken === null ? "" : percent(row.taken, 2)]))),
@@ -333,12 +333,12 @@
   }
 
   function layersFigure(run, view) {
-    const most = Math.max(...view.layers.map((layer) => layer.processing_cycles + layer.standstill_cycles));
+    const most = Math.max(...view.layers.map((layer) => layer.total_cycles));
     const ms = (cycles) => cycles / run.hw.core_mhz / 1000;
-    return section("layers", "The layers", "Latency of each layer. Choose one to see where its time goes.",
-      bars(view.layers.map((layer, place) => [link(layer.name, place + 1), [[layer.processing_cycles / most, "var(--c-computing)", "processing"], [layer.standstill_cycles / most, "var(--hatch)", "standing still for DRAM"]], milliseconds(ms(layer.processing_cycles))])),
-      legend([["var(--c-computing)", "processing latency"], ["var(--hatch)", "standing still for DRAM, where nothing overlaps"]]),
-      numbers(["layer", "processing cycles", "ms", "standstill cycles", "share of time", "MACs per cycle"], view.layers.map((layer) => [layer.name, count(layer.processing_cycles), number(ms(layer.processing_cycles), 4), count(layer.standstill_cycles), percent(layer.processing_cycles / view.processing_cycles, 2), number(layer.macs / layer.processing_cycles, 2)])));
+    return section("layers", "The layers", "Total latency of each layer. Choose one to see where its time goes.",
+      bars(view.layers.map((layer, place) => [link(layer.name, place + 1), [[layer.processing_cycles / most, "var(--c-computing)", "processing"], [layer.standstill_cycles / most, "var(--hatch)", "standing still for DRAM"]], milliseconds(ms(layer.total_cycles))])),
+      legend([["var(--c-computing)", "processing latency"], ["var(--hatch)", "standing still for DRAM"]]),
+      numbers(["layer", "total cycles", "ms", "of them processing", "standstill cycles", "share of time", "MACs per processing cycle"], view.layers.map((layer) => [layer.name, count(layer.total_cycles), number(ms(layer.total_cycles), 4), count(layer.processing_cycles), count(layer.standstill_cycles), percent(layer.total_cycles / view.total_cycles, 2), number(layer.macs / layer.processing_cycles, 2)])));
   }
 
   function energy(view) {
@@ -359,7 +359,7 @@
   function dram(run, view) {
     const { bytes, standstill_cycles: still } = view.dram, kinds = ["ifmap", "filter", "ofmap"];
     const total = kinds.reduce((sum, kind) => sum + bytes[kind], 0), waits = Object.values(still).reduce((a, b) => a + b, 0);
-    return section("dram", "DRAM", `${number(total / 1e6)} MB cross the link. Where loads of ifmaps and dumps of ofmaps overlap nothing, the array stands still ${count(waits)} cycles more (${percent(waits / view.total_cycles)} of the total latency).`,
+    return section("dram", "DRAM", `${number(total / 1e6)} MB cross the link. While ifmaps load and ofmaps leave, the array stands still for ${count(waits)} cycles (${percent(waits / view.total_cycles)} of the total latency).`,
       bars(kinds.map((kind) => [`${kind}s`, [[bytes[kind] / total, `var(--d-${kind === "ofmap" ? "psum" : kind})`]], `${number(bytes[kind] / 1e6)} MB`])),
       numbers(["", "bytes", "standstill cycles"], [["ifmaps", count(bytes.ifmap), count(still.ifmap_load)], ["filters", count(bytes.filter), "0"], ["ofmaps", count(bytes.ofmap), count(still.ofmap_dump)], ["all", count(total), count(waits)], ["GLB accesses as published", count(view.glb_published_bytes), ""]]));
   }
@@ -376,12 +376,12 @@
       return [text, h("span", { class: "soft" }, ` (${signed(100 * (mine[metric] / base[metric] - 1))})`)];
     };
     const some = (metric) => found.rows.some((row) => row.runs.some((one) => one && one[metric] !== null));
-    const most = Math.max(...found.rows.filter((row) => row.layer !== "all" || found.rows.length === 1).flatMap((row) => row.runs.map((one) => one ? one.processing_ms : 0)));
+    const most = Math.max(...found.rows.filter((row) => row.layer !== "all" || found.rows.length === 1).flatMap((row) => row.runs.map((one) => one ? one.total_ms : 0)));
     return section("compare", "Side by side", `Each run against the first, ${found.labels[0]}. Differences are in percent of it.`,
       found.warnings.map((text) => h("p", { class: "note" }, text)),
-      found.rows.filter((row) => row.layer !== "all").map((row) => [h("h3", {}, row.layer), bars(row.runs.map((one, place) => one && [found.labels[place], [[one.processing_ms / most, KINDS[place % KINDS.length]]], [milliseconds(one.processing_ms), place && row.runs[0] ? ` (${signed(100 * (one.processing_ms / row.runs[0].processing_ms - 1))})` : "", one.bound ? h("span", { class: "soft" }, `, bound by ${one.bound}`) : ""]]).filter(Boolean))]),
+      found.rows.filter((row) => row.layer !== "all").map((row) => [h("h3", {}, row.layer), bars(row.runs.map((one, place) => one && [found.labels[place], [[one.total_ms / most, KINDS[place % KINDS.length]]], [milliseconds(one.total_ms), place && row.runs[0] ? ` (${signed(100 * (one.total_ms / row.runs[0].total_ms - 1))})` : "", one.bound ? h("span", { class: "soft" }, `, bound by ${one.bound}`) : ""]]).filter(Boolean))]),
       found.rows.length === 1 ? table(["", ...found.labels], found.metrics.filter(([metric]) => some(metric)).map(([metric, name, unit]) => [unit ? `${name}, ${unit}` : name, ...found.labels.map((_, place) => cellOf(found.rows[0], metric, place))]), { stacked: true })
-        : found.metrics.filter(([metric]) => some(metric)).map(([metric, name, unit]) => h("details", { open: metric === "processing_ms" || metric === "energy" }, h("summary", {}, `${name}${unit ? `, ${unit}` : ""}`),
+        : found.metrics.filter(([metric]) => some(metric)).map(([metric, name, unit]) => h("details", { open: metric === "total_ms" || metric === "energy" }, h("summary", {}, `${name}${unit ? `, ${unit}` : ""}`),
         table(["layer", ...found.labels], found.rows.map((row) => [row.layer, ...row.runs.map((_, place) => cellOf(row, metric, place))]), { stacked: true }))),
       traffic(found),
       h("details", {}, h("summary", {}, "The mappings"), table(["layer", ...found.labels], found.rows.filter((row) => row.layer !== "all").map((row) => [row.layer, ...row.runs.map((one) => one ? one.mapping : "-")]), { text: [0, ...found.labels.map((_, place) => place + 1)], stacked: true })));

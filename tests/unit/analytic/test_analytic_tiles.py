@@ -53,12 +53,15 @@ def on_a_timeline(plan: Plan, times: list[PassTime]) -> Standstill:
     return TileTimeline(plan.hw, Traffic.of(plan.layer, plan.hw), passes).run()
 
 
-def with_overlap(hw: Hardware, overlap: str, dump: str, latency: int, mhz: float) -> Hardware:
+def with_overlap(
+    hw: Hardware, overlap: str, dump: str, latency: int, mhz: float, banks: int = 1
+) -> Hardware:
     description = hw.to_dict()
     description["dram"].update(
         overlap=overlap, ofmap_dump=dump, first_access_latency_cycles=latency
     )
     description["clock"]["link_mhz"] = mhz
+    description["glb"]["banks"] *= banks
     return Hardware.model_validate(description)
 
 
@@ -66,7 +69,7 @@ def random_plans(seed: int, count: int) -> Iterator[Plan]:
     for number, case in enumerate(islice(random_cases(seed), count)):
         overlap, dump = OVERLAPS[number % len(OVERLAPS)]
         mhz = (60, 200, 1000)[number % 3]
-        hw = with_overlap(case.plan.hw, overlap, dump, (0, 25)[number % 2], mhz)
+        hw = with_overlap(case.plan.hw, overlap, dump, (0, 25)[number % 2], mhz, banks=3)
         yield make_plan(case.layer, case.batch, hw, case.mapping)
 
 

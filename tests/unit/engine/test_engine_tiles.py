@@ -179,6 +179,10 @@ def test_the_closed_form_on_random_cases(latency: int) -> None:
     assert sum(error == 0 for error in errors) >= 0.8 * CASES
 
 
+# Two strips and two m-blocks must fit where transfers overlap; the mappings are the same in all.
+ROOM_AHEAD = ("glb.banks=60",)
+
+
 def totals(made: list[Plan], memory: PassMemory | None = None) -> list[int]:
     found = []
     for plan in made:
@@ -189,9 +193,9 @@ def totals(made: list[Plan], memory: PassMemory | None = None) -> list[int]:
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("dump", ["filter_block", "m_block"])
-def test_more_overlap_never_takes_longer(dump: str, memory: PassMemory) -> None:
+def test_more_overlap_never_takes_longer(dump: str) -> None:
     none, ifmap, full = (
-        totals(plans("alexnet", f"dram.overlap={overlap}", f"dram.ofmap_dump={dump}"), memory)
+        totals(plans("alexnet", *ROOM_AHEAD, f"dram.overlap={overlap}", f"dram.ofmap_dump={dump}"))
         for overlap in OVERLAPS
     )
     assert all(f < i < n for f, i, n in zip(full, ifmap, none, strict=True))
@@ -200,8 +204,8 @@ def test_more_overlap_never_takes_longer(dump: str, memory: PassMemory) -> None:
 @pytest.mark.untraced
 def test_more_overlap_never_takes_longer_on_random_cases() -> None:
     for number, case in enumerate(islice(random_cases(11), CASES // 2)):
-        memory = PassMemory(load_hardware(case.hw, case.overrides))
-        found = totals([on(case, f"dram.overlap={overlap}") for overlap in OVERLAPS], memory)
+        settings = [(*ROOM_AHEAD, f"dram.overlap={overlap}") for overlap in OVERLAPS]
+        found = totals([on(case, *chosen) for chosen in settings])
         none, ifmap, full = found
         assert full <= ifmap <= none, (number, case.to_yaml(), found)
 

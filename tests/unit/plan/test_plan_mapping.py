@@ -280,7 +280,7 @@ class TestBanks:
     def test_a_bank_is_wholly_one_or_the_other(self, settings: list[str], refused: bool) -> None:
         # 18*16 = 288 ifmap words and 16*14*14 = 3136 psum words: 3424 words fill 1.7 banks of
         # 2048, but they need 1 + 2.
-        found = mapping_violations(layer(H=16, W=16), mapping(m=16, e=14), chip(*settings))
+        found = mapping_violations(layer(H=16, W=16), mapping(m=16, e=14), chip(*settings), 1)
         assert [v.rule for v in found] == (["GLB banks"] if refused else [])
 
     @pytest.mark.parametrize(("words", "count"), [(1, 1), (2048, 1), (2049, 2), (4096, 2)])
@@ -311,7 +311,7 @@ class TestBanks:
         assert ifmap * 2 / 1024 == pytest.approx(ifmap_kb, abs=0.051)
         assert psum * 2 / 1024 == pytest.approx(psum_kb, abs=0.051)
         assert (banks(ifmap, "ifmap", CHIP), banks(psum, "psum", CHIP)) == (ifmap_banks, psum_banks)
-        assert mapping_violations(here, found, CHIP) == []
+        assert mapping_violations(here, found, CHIP, 4) == []
 
 
 class TestFilterSetsThatFit:
@@ -371,7 +371,7 @@ class TestLargestM:
         legal = [
             m
             for m in (*range(block, 65, block), 64)
-            if not mapping_violations(here, Mapping(m=m, **factors), CHIP)
+            if not mapping_violations(here, Mapping(m=m, **factors), CHIP, 1)
         ]
         assert found is not None
         assert found.m == max(legal)
