@@ -31,8 +31,7 @@ from hw_models.energy import load_energy_table
 from hw_models.spec import Hardware
 from sim.account.energy import DATA_TYPES, LEVELS
 from sim.account.ledger import ENTRIES
-from sim.analytic.layer import FILTER_LOAD
-from sim.analytic.passes import BOUNDS
+from sim.analytic.bound import RESOURCES
 from sim.cli import main
 from sim.run import Values, estimate, run
 from traces.events import CAUSES
@@ -281,5 +280,5 @@ def test_the_result_page_names_every_key() -> None:
 
 def test_the_result_page_names_every_value_of_a_fixed_list() -> None:
     named = named_in_result_page()
-    assert {*CAUSES, *BOUNDS, FILTER_LOAD, *LEVELS, *DATA_TYPES, *ENTRIES} <= named
+    assert {*CAUSES, *RESOURCES, *LEVELS, *DATA_TYPES, *ENTRIES} <= named
     assert load_energy_table("isca2016").unit in named
