@@ -223,10 +223,7 @@ def _default(
     book = shipped_mappings(network)
     differs = _other_room(book, hw)
     if book is None or not differs:
-        return [
-            _with_room_ahead(_from_book(book, layer, batch, hw), layer, batch, hw)
-            for layer in layers
-        ]
+        return [_with_room_ahead(book, layer, batch, hw) for layer in layers]
     note = (
         f"the mappings made for {book.content.chip} do not apply to {differs}: took auto; "
         "--mapping published forces them"
@@ -238,24 +235,28 @@ def _default(
 
 
 def _with_room_ahead(
-    choice: Choice | MappingError, layer: Layer, batch: int, hw: Hardware
+    book: MappingBook | None, layer: Layer, batch: int, hw: Hardware
 ) -> Choice | MappingError:
-    """The choice, or the mapper's where only what `dram.overlap` holds ahead has no room."""
-    if hw.dram.overlap == "none" or not isinstance(choice, Choice) or choice.source == "auto":
-        return choice
+    """The file's mapping, or the mapper's where what `dram.overlap` holds ahead has no room."""
+    choice = _from_book(book, layer, batch, hw)
     plain = hw.model_copy(update={"dram": hw.dram.model_copy(update={"overlap": "none"})})
-    fitted = choice.mapping.fitted(layer, batch)
-    broken = mapping_violations(layer, fitted, hw, batch)
-    if not broken or mapping_violations(layer, fitted, plain, batch):
+    if hw.dram.overlap == "none" or _fits(choice, layer, batch, hw):
+        return choice
+    if not _fits(_from_book(book, layer, batch, plain), layer, batch, plain):
         return choice
     return _auto(
         layer,
         batch,
         hw,
-        f"{layer.name}: the {choice.source} mapping leaves no room for what "
-        f"dram.overlap={hw.dram.overlap} holds ahead (GLB banks = {broken[0].value}, limit "
-        f"{broken[0].limit}), took auto; --mapping published refuses the layer",
+        f"{layer.name}: its shipped mapping leaves no room for what "
+        f"dram.overlap={hw.dram.overlap} holds ahead, took auto",
     )
+
+
+def _fits(choice: Choice | MappingError, layer: Layer, batch: int, hw: Hardware) -> bool:
+    if isinstance(choice, MappingError):
+        return False
+    return not mapping_violations(layer, choice.mapping.fitted(layer, batch), hw, batch)
 
 
 def _forced(book: MappingBook | None, hw: Hardware) -> str:

@@ -78,8 +78,8 @@ def random_plans(seed: int, count: int) -> Iterator[Plan]:
 def test_it_is_the_timelines(network: str, overlap: str, dump: str) -> None:
     """Tile by tile and m-block by m-block: the same to the cycle, where filters are in time."""
     latency = 25 if dump == "m_block" else 0
-    hw = with_overlap(load_hardware("eyeriss_v1"), overlap, dump, latency, 60)
-    for plan in prepare(network, hw=hw).plans:
+    hw = with_overlap(load_hardware("eyeriss_v1"), overlap, dump, latency, 60, banks=3)
+    for plan in prepare(network, hw=hw, mapping="published").plans:
         found = estimate_layer(plan)
         if found.order is None:
             assert found.standstill == on_a_timeline(plan, pass_times(plan)), plan.layer.name

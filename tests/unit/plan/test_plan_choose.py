@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from hw_models.load import load_hardware
+from hw_models.spec import Hardware
 from sim.errors import InputError, MappingError
 from sim.plan.choose import Choice, choose_mappings, shipped_mappings
 from sim.plan.mapper import auto_mapping
-from sim.plan.mapping import Mapping, checked_mapping
-from sim.run import estimate
-from workloads.network import load_network
+from sim.plan.mapping import Mapping, checked_mapping, glb_banks
+from sim.run import estimate, prepare
+from workloads.layer import Layer
+from workloads.network import Network, load_network
 
 CHIP = load_hardware("eyeriss_v1")
 ALEXNET = load_network("alexnet")
@@ -199,3 +201,53 @@ def test_shipped_mappings_are_legal_and_name_layers_that_exist(network: str) -> 
 def test_no_mappings_for_a_network_of_the_users() -> None:
     assert shipped_mappings("resnet50") is None
     assert shipped_mappings("../../etc/passwd") is None
+
+
+class TestRoomAhead:
+    """What `dram.overlap` loads or leaves ahead needs room of its own (docs/machine.md 8)."""
+
+    @pytest.mark.parametrize(
+        ("overlap", "words"),
+        [
+            # CONV3: 2 banks of ifmap and 22 of psums; strips of 3,600 words, m-blocks of 43,264.
+            ("ifmap", "26, limit 25: 4 for two ifmap strips (2*n*q*r*rows*Wp words) and 22 for"),
+            ("full", "47, limit 25: 4 for two ifmap strips (2*n*q*r*rows*Wp words) and 43 for"),
+        ],
+    )
+    def test_without_room_a_named_mapping_is_refused_and_another_one_gives_way(
+        self, overlap: str, words: str
+    ) -> None:
+        hw = load_hardware("eyeriss_v1", [f"dram.overlap={overlap}"])
+        named = prepare("alexnet", layers=["CONV3"], hw=hw, mapping="published")
+        assert named.plans == ()
+        (reason,) = named.refused[0].reasons
+        assert reason.startswith(f"GLB banks = {words} resident psums")
+        assert f"which dram.overlap={overlap} holds at once" in reason
+        found = prepare("alexnet", layers=["CONV3"], hw=hw)
+        assert found.plans[0].mapping_source == "auto"
+        assert found.notes == (
+            "CONV3: its shipped mapping leaves no room for what "
+            f"dram.overlap={overlap} holds ahead, took auto",
+        )
+
+    def test_one_strip_and_one_m_block_need_no_second(self) -> None:
+        hw = load_hardware("eyeriss_v1", ["dram.overlap=full"])
+        whole = "m=16,n=1,e=14,p=16,q=1,r=1,t=1"
+        layer = Layer(name="L", M=16, C=1, H=16, W=16, R=3, S=3)  # 3,136 psums: 2 banks of 2,048
+        one = prepare(Network("n", 1, (layer,)), hw=replace_banks(hw, 3), mapping=whole)
+        assert one.refused == ()
+        two = prepare(Network("n", 2, (layer,)), hw=replace_banks(hw, 3), mapping=whole)
+        assert "GLB banks = 5, limit 3: 1 for two ifmap strips" in two.refused[0].reasons[0]
+        assert "4 for resident psums of two m-blocks" in two.refused[0].reasons[0]
+
+    @pytest.mark.parametrize("network", ["lenet5", "alexnet"])
+    def test_the_mapper_obeys(self, network: str) -> None:
+        for overlap in ("ifmap", "full"):
+            hw = load_hardware("eyeriss_v1", [f"dram.overlap={overlap}"])
+            found = prepare(network, hw=hw, mapping="auto")
+            assert found.refused == ()
+            assert all(sum(glb_banks(p.layer, p.mapping, p.batch, hw)) <= 25 for p in found.plans)
+
+
+def replace_banks(hw: Hardware, banks: int) -> Hardware:
+    return hw.model_copy(update={"glb": hw.glb.model_copy(update={"banks": banks})})
