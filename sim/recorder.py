@@ -224,6 +224,7 @@ def _result(result: LayerResult, pricing: Pricing) -> dict[str, Any]:
             "table": pricing.table.model_dump(mode="json"),
             "bits": dict(pricing.bits.get(name, {})),
             "pruned": pricing.pruned.get(name, 0.0),
+            "dram_coding": result.dram_coding,
         }
     if result.values is not None:
         found["ofmap"] = {

@@ -177,11 +177,39 @@ class Prepared:
     refused: tuple[RefusedLayer, ...]
     notes: tuple[str, ...]
 
-    def result(self, engine: str, layers: Sequence[LayerResult]) -> Result:
-        """The result of all layers."""
-        return Result(
-            engine, self.network, self.batch, self.hw, tuple(layers), self.refused, self.notes
+    def result(
+        self, engine: str, layers: Sequence[LayerResult], pricing: Pricing | None = None
+    ) -> Result:
+        """The result of all layers, which `pricing` has priced."""
+        notes = (*self.notes, *_link_notes(layers, self.hw, pricing))
+        return Result(engine, self.network, self.batch, self.hw, tuple(layers), self.refused, notes)
+
+
+def _link_notes(
+    layers: Sequence[LayerResult], hw: Hardware, pricing: Pricing | None
+) -> Iterator[str]:
+    """What the user should know of the data on the DRAM link: whether it is coded, and its bits."""
+    for layer in layers:
+        name, coding = layer.layer.name, layer.dram_coding
+        coded = " and ".join(kind for kind, how in coding.items() if how == "words")
+        if coded:
+            yield f"{name}: DRAM sizes of {coded} are those of the real words, run-length coded"
+        plain = " and ".join(
+            kind for kind, how in coding.items() if how == "raw" and _may_be_coded(layer, kind, hw)
         )
+        if plain:
+            yield f"{name}: {plain} not run-length coded on the DRAM link, as that is no smaller"
+    for layer in layers:
+        coded = " or ".join(kind for kind, how in layer.dram_coding.items() if how != "raw")
+        if pricing is not None and pricing.bits.get(layer.layer.name):
+            beside = f", no {coded} coded in DRAM" if coded else ""
+            yield f"{layer.layer.name}: --precision scales no time, no bytes{beside}"
+
+
+def _may_be_coded(layer: LayerResult, kind: str, hw: Hardware) -> bool:
+    """Whether the chip could code the data, and knows their zeros."""
+    known = layer.values is not None or getattr(layer.layer, f"{kind}_zero_fraction") is not None
+    return hw.dram.rlc and known and not (kind == "ifmap" and layer.layer.network_input)
 
 
 def prepare(
@@ -295,13 +323,15 @@ def simulate(
             layers[place] = layer
             if progress is not None:
                 progress(layer.layer.name, layer.passes, layer.passes, layer.passes_simulated)
-        return prepared.result("event", [layers[place] for place in sorted(layers)])
+        return prepared.result("event", [layers[place] for place in sorted(layers)], pricing)
     with ExitStack() as running:
         if jobs > 1 and not alone:
             from sim.engine.parallel import simulated_ahead
 
             running.enter_context(simulated_ahead(memory, prepared.plans, jobs, told))
-        return prepared.result("event", [one(plan, progress=progress) for plan in prepared.plans])
+        return prepared.result(
+            "event", [one(plan, progress=progress) for plan in prepared.plans], pricing
+        )
 
 
 def check_values(prepared: Prepared) -> None:
@@ -408,6 +438,7 @@ def _simulate_one(
         timeline=_timeline(activity),
         bound=bound,
         eyexam=eyexam(plan, activity.cycles, bound.text),
+        coding=activity.coding,
     )
     for observer in observers:
         observer.layer_result(result, pricing)
@@ -531,7 +562,7 @@ def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
                 eyexam=eyexam(plan, found.cycles, bound.text),
             )
         )
-    return prepared.result("closed-form", results)
+    return prepared.result("closed-form", results, pricing)
 
 
 def load_pricing(

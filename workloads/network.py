@@ -172,6 +172,7 @@ class _LayerEntry(BaseModel):
     stride: _Pair = (1,)
     padding: _Padding = (0,)
     groups: _Size | None = None
+    input: str | None = None
     ifmap_zero_fraction: float | None = None
     ofmap_zero_fraction: float | None = None
     zero_fraction_source: ZeroFractionSource | None = None
@@ -230,7 +231,73 @@ def network_from_document(document: Document) -> Network:
         layers.append(layer)
     if faults:
         raise InputError(*in_order(faults))
-    return Network(top.network, top.batch, tuple(layers), top.source)
+    return Network(top.network, top.batch, _joined(document, layers), top.source)
+
+
+def _joined(document: Document, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers, each knowing of its ifmap what is declared of the ofmap that it is, and back.
+
+    Raises `InputError` where `input` names no such ofmap, or where a tensor has two zero fractions.
+    """
+    faults: list[Fault] = []
+    readers: dict[int, list[int]] = {}  # by the layer whose ofmap they read
+    places: dict[str, int] = {}
+    for index, layer in enumerate(layers):
+        given = document.data["layers"][index].get("input")  # type: ignore[index]
+        if given is not None:
+            source = places.get(given.casefold())
+            if source is None:
+                known = [layers[place].name for place in places.values()]
+                message = unknown_name("earlier layer", given, known)
+            else:
+                message = _unlike(layers[source], layer)
+            if message:
+                faults.append(document.fault(("layers", index, "input"), message))
+            elif source is not None:
+                readers.setdefault(source, []).append(index)
+        places[layer.name.casefold()] = index
+    found = list(layers)
+    for source, reading in readers.items():
+        declared = [(source, "ofmap_zero_fraction", layers[source].ofmap_zero_fraction)]
+        declared += [(i, "ifmap_zero_fraction", layers[i].ifmap_zero_fraction) for i in reading]
+        declared = [one for one in declared if one[2] is not None]
+        for index, key, share in declared[1:]:
+            first, first_key, expected = declared[0]
+            if share != expected:
+                line = document.line(("layers", first, first_key))
+                message = (
+                    f"{share} contradicts line {line}: {first_key} {expected} of "
+                    f"{layers[first].name!r} is that of the same data"
+                )
+                faults.append(document.fault(("layers", index, key), message))
+        if not declared:
+            continue
+        share = declared[0][2]
+        found[source] = replace(found[source], ofmap_zero_fraction=share)
+        for index in reading:
+            basis = found[index].zero_fraction_source or "assumed"
+            found[index] = replace(
+                found[index], ifmap_zero_fraction=share, zero_fraction_source=basis
+            )
+    if faults:
+        raise InputError(*in_order(faults))
+    return tuple(found)
+
+
+def _unlike(source: Layer, reader: Layer) -> str:
+    """Why a layer's ofmap cannot be another one's ifmap; empty where it can."""
+    ofmap = (source.M, source.E, source.F)
+    ifmap = (reader.G * reader.C, reader.H, reader.W)
+    if ofmap == ifmap:
+        return ""
+    return (
+        f"the ofmap of {source.name!r} is {_sizes(ofmap)}, the ifmap {_sizes(ifmap)}: leave "
+        "'input' out where anything, such as pooling, stands between the two"
+    )
+
+
+def _sizes(shape: tuple[int, int, int]) -> str:
+    return "{} channels of {} x {}".format(*shape)
 
 
 def _gemm(document: Document, at: DocumentPath) -> Layer:

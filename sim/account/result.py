@@ -19,6 +19,7 @@ from sim.errors import Fault, InputError
 from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.mapping import ceil_div
 from sim.plan.schedule import Plan
+from sim.plan.tiles import Coding, Traffic
 from workloads.layer import Layer, layer_to_dict
 
 SCHEMA = "eyeriss-sim/result"
@@ -97,7 +98,8 @@ class LayerResult:
     """What one layer did; equal to another where both stand the same in a result file.
 
     Cycles are core cycles; `standstill_cycles` by what the array waits for; `entries` words or
-    actions by dotted name; `dram_bytes` what crosses the link, coded, by data type; `multicast`
+    actions by dotted name; `dram_bytes` what crosses the link, by data type,
+    coded as `dram_coding` says; `multicast`
     ifmap words by PEs reached; `pe_macs` (rows, columns) products;
     `pe_cycles` cause -> (rows, columns) cycles, which add up to `processing_cycles` in every PE.
     `values` is there where real words moved; `bound` is what bounds the total latency, by the
@@ -126,6 +128,7 @@ class LayerResult:
     energy: EnergyBreakdown | None = None
     timeline: Timeline | None = None
     eyexam: tuple[EyexamStep, ...] = ()
+    dram_coding: dict[str, Coding] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         # Not field by field: arrays have no truth of their own.
@@ -182,6 +185,7 @@ class LayerResult:
             "active_pes": self.active_pes,
             "utilization": {"active": self.utilization_active, "array": self.utilization_array},
             "dram_bytes": self.dram_bytes,
+            "dram_coding": self.dram_coding,
             "accesses": accesses,
             "glb_published_convention_bytes": self.glb_published_bytes,
             "pe": {
@@ -440,14 +444,16 @@ def layer_result(
     pricing: Pricing | None = None,
     timeline: Timeline | None = None,
     eyexam: tuple[EyexamStep, ...] = (),
+    coding: dict[str, Coding] | None = None,
 ) -> LayerResult:
     """Book a layer's activity.
 
     `stalls` is (causes, rows, columns) in cycles. With `pricing` the ledger is priced, over the
-    total latency.
+    total latency. `coding` is how ifmap and ofmap cross the link; as the plan expects where None.
     """
     entries = ledger_entries(plan, activity.counts, gated_known=values is not None)
     waited = activity.standstill
+    coding = Traffic.of(plan.layer, plan.hw).coding if coding is None else coding
     waiting = {"ifmap_load": waited.ifmap_cycles, "ofmap_dump": waited.ofmap_cycles}
     energy = None
     if pricing is not None:
@@ -458,8 +464,8 @@ def layer_result(
             cycles=activity.cycles + sum(waiting.values()),
             bits=pricing.bits.get(plan.layer.name),
             pruned=pricing.pruned.get(plan.layer.name, 0.0),
-            # Filters cross the link as the ledger counts them, and are scaled with their bits.
-            dram_bits={"ifmap": waited.ifmap_bits, "ofmap": waited.ofmap_bits},
+            # What is not coded crosses the link as the ledger counts it, scaled with its bits.
+            dram_bits=coded_bits(coding, {"ifmap": waited.ifmap_bits, "ofmap": waited.ofmap_bits}),
         )
     return LayerResult(
         layer=plan.layer,
@@ -487,4 +493,10 @@ def layer_result(
         energy=energy,
         timeline=timeline,
         eyexam=eyexam,
+        dram_coding=coding,
     )
+
+
+def coded_bits(coding: Mapping[str, str], bits: Mapping[str, int]) -> dict[str, int]:
+    """Of the bits on the link those of the data that are coded, which no precision scales."""
+    return {kind: size for kind, size in bits.items() if coding[kind] != "raw"}

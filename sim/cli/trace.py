@@ -283,6 +283,7 @@ def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
     from hw_models.energy import EnergyTable
     from hw_models.spec import Hardware
     from sim.account.energy import energy
+    from sim.account.result import coded_bits
 
     said = found.layer(layer.name).result or {}
     pricing = said.get("pricing")
@@ -301,7 +302,11 @@ def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
             pes=hw.pes,
             core_mhz=hw.clock.core_mhz,
             hops=layer.hops if table.noc.hop != 0 else None,
-            dram_bits={kind: layer.dram_bits[kind] for kind in ("ifmap", "ofmap")},
+            dram_bits=coded_bits(
+                # Traces of 0.1.0 scale nothing on the link, whether it is coded or not.
+                pricing.get("dram_coding", dict.fromkeys(("ifmap", "ofmap"), "expected")),
+                {kind: layer.dram_bits[kind] for kind in ("ifmap", "ofmap")},
+            ),
         )
     except (ValidationError, ValueError, TypeError, KeyError):
         return ["energy: the trace's energy table or hardware is none"]

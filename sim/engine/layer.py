@@ -8,7 +8,7 @@ are the same pass, to the cycle (docs/machine.md section 3, "Pass").
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -20,7 +20,7 @@ from sim.engine.top import Machine, PassOutcome
 from sim.errors import SimulationError
 from sim.plan.limits import MOST_KEPT
 from sim.plan.order import Order, fold
-from sim.plan.tiles import Standstill, Traffic
+from sim.plan.tiles import Coding, Standstill, Traffic
 from traces.events import CAUSES
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class LayerActivity:
     passes_simulated: int
     events: int
     standstill: Standstill
+    coding: dict[str, Coding]
     kinds: tuple[KindActivity, ...]
     order: Order
     causes: tuple[str, ...] = CAUSES
@@ -217,6 +218,7 @@ class _LayerRun:
             self.probe.layer_begins(plan)
         self.simulated = 0
         self.gated_macs = 0
+        self.data: LayerData | None = None
         self._kinds: dict[PassKey, _Kind] = {}
         self._first: dict[int, _Kind] = {}
         self._last: _Kind | None = None
@@ -246,6 +248,8 @@ class _LayerRun:
         self.gated_macs += outcome.gated_macs
         if outcome.psums is not None:
             data.store(step, outcome.psums)
+        data.note_tiles(step, words.ifmap)
+        self.data = data
         self._book(step, kind, outcome)
 
     def _book(self, step: Pass, kind: _Kind, outcome: PassOutcome) -> None:
@@ -338,6 +342,7 @@ class _LayerRun:
         counts["dram.ifmap.read"] = counts["glb.ifmap.write"] = loads
         counts["dram.ofmap.write"] = counts["glb.ofmap.read"] = dumps
         counts["glb.ofmap.write"] = 0
+        standstill, coding = self._standstill()
         return LayerActivity(
             cycles=sum(kind.times * kind.cycles for kind in self._kinds.values()),
             counts=dict(counts),
@@ -347,7 +352,8 @@ class _LayerRun:
             pass_cycles=np.array([booked.kind.cycles for booked in self._booked], np.int64),
             passes_simulated=self.simulated,
             events=events,
-            standstill=self._standstill(),
+            standstill=standstill,
+            coding=coding,
             kinds=tuple(
                 KindActivity(kind.shape, kind.cycles, kind.times, kind.outcome.profile)
                 for kind in self._kinds.values()
@@ -359,13 +365,38 @@ class _LayerRun:
         places = {id(kind): place for place, kind in enumerate(self._kinds.values())}
         return fold((places[id(booked.kind)], booked.ends_m_block) for booked in self._booked)
 
-    def _standstill(self) -> Standstill:
+    def _standstill(self) -> tuple[Standstill, dict[str, Coding]]:
+        """What the array waits for, and how ifmap and ofmap cross the link."""
         traffic = Traffic.of(self.plan.layer, self.plan.hw)
         make = TileTimeline if self.probe is None else self.probe.timeline
-        found = make(self.plan.hw, traffic, self._timed()).run()
+        passes, coding = self._timed(), traffic.coding
+        if self.data is not None:
+            coding["ifmap"], strips = traffic.real_bits(
+                self.data.strips, codable=traffic.ifmap_codable
+            )
+            coding["ofmap"], blocks = traffic.real_bits(
+                self.data.blocks, codable=traffic.ofmap_codable
+            )
+            passes = self._with_sizes(passes, iter(strips), iter(blocks))
+        found = make(self.plan.hw, traffic, passes).run()
         if self.probe is not None:
             self.probe.layer_ends()
-        return found
+        return found, coding
+
+    def _with_sizes(
+        self, passes: list[TimedPass], strips: Iterator[int], blocks: Iterator[int]
+    ) -> list[TimedPass]:
+        """The passes with the bits of their tiles on the link."""
+        each = self.plan.hw.dram.ofmap_dump == "filter_block"
+        return [
+            step._replace(
+                ifmap_load_bits=next(strips) if step.ifmap_load_words else None,
+                ofmap_dump_bits=next(blocks)
+                if step.ofmap_final_words and (each or step.ends_m_block)
+                else None,
+            )
+            for step in passes
+        ]
 
     def _timed(self) -> list[TimedPass]:
         """The passes as tiles see them: filters cross the link during the pass before."""

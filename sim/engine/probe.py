@@ -193,13 +193,13 @@ class WatchedTimeline(TileTimeline):
         """Passes that have ended."""
         return bisect_right(self._ends, self.now - self.ifmap_cycles - self.ofmap_cycles)
 
-    def _load(self, words: int, m_block: int) -> None:
-        self._see("load", "ifmap", words, self.traffic.ifmap_bits(words))
-        super()._load(words, m_block)
+    def _load(self, words: int, bits: int, m_block: int) -> None:
+        self._see("load", "ifmap", words, bits)
+        super()._load(words, bits, m_block)
 
-    def _dump(self, words: int, m_block: int) -> None:
-        self._see("dump", "ofmap", words, self.traffic.ofmap_bits(words))
-        super()._dump(words, m_block)
+    def _dump(self, words: int, bits: int, m_block: int) -> None:
+        self._see("dump", "ofmap", words, bits)
+        super()._dump(words, bits, m_block)
 
     def _see(self, action: str, kind: str, words: int, bits: int) -> None:
         if words:

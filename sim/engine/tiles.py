@@ -23,13 +23,19 @@ if TYPE_CHECKING:
 
 
 class TimedPass(NamedTuple):
-    """A pass as the tiles see it: its cycles, the link time of its filters, and its tiles."""
+    """A pass as the tiles see it: its cycles, the link time of its filters, and its tiles.
+
+    Bits are those of the strip that is loaded before it and of the ofmap tile that leaves behind
+    it where real words move; where they are None, tiles have the size that `Traffic` expects.
+    """
 
     cycles: int
     filter_ticks: int
     ifmap_load_words: int
     ofmap_final_words: int
     ends_m_block: bool
+    ifmap_load_bits: int | None = None
+    ofmap_dump_bits: int | None = None
 
 
 class TileLink:
@@ -86,23 +92,24 @@ class TileTimeline:
         link, dram = self.link, self.hw.dram
         ahead = dram.overlap in ("ifmap", "full")
         each_filter_block = dram.ofmap_dump == "filter_block"
-        loads = iter([step.ifmap_load_words for step in self.passes if step.ifmap_load_words])
+        loads = iter([self._strip(step) for step in self.passes if step.ifmap_load_words])
         m_block = 0
         held = 0
         if ahead:
-            self._load(next(loads), m_block)
+            self._load(*next(loads), m_block)
         for step in self.passes:
             if step.ifmap_load_words:
                 if not ahead:
-                    self._load(next(loads), m_block)
+                    self._load(*next(loads), m_block)
                 self.ifmap_cycles += self._stand("ifmap", m_block)
                 if ahead:
-                    self._load(next(loads, 0), m_block)
+                    self._load(*next(loads, (0, 0)), m_block)
             self.now += step.cycles
             link.serve(step.cycles * link.per_cycle - step.filter_ticks)
             held += step.ofmap_final_words
             if held and (each_filter_block or step.ends_m_block):
-                self._dump(held, m_block)
+                bits = step.ofmap_dump_bits
+                self._dump(held, self.traffic.ofmap_bits(held) if bits is None else bits, m_block)
                 held = 0
             if step.ends_m_block:
                 # With room for two, only the psums of the m-block before must be gone by now.
@@ -118,13 +125,16 @@ class TileTimeline:
         self.now += cycles
         return cycles
 
-    def _load(self, words: int, m_block: int) -> None:
-        bits = self.traffic.ifmap_bits(words)
+    def _strip(self, step: TimedPass) -> tuple[int, int]:
+        """Words and bits of the strip that is loaded before a pass."""
+        words, bits = step.ifmap_load_words, step.ifmap_load_bits
+        return words, self.traffic.ifmap_bits(words) if bits is None else bits
+
+    def _load(self, words: int, bits: int, m_block: int) -> None:
         self.ifmap_bits += bits
         self._issue("ifmap", m_block, bits)
 
-    def _dump(self, words: int, m_block: int) -> None:
-        bits = self.traffic.ofmap_bits(words)
+    def _dump(self, words: int, bits: int, m_block: int) -> None:
         self.ofmap_bits += bits
         self._issue("ofmap", m_block, bits)
 

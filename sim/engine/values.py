@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.engine.top import PassData
+from sim.plan.tiles import RealTile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +29,9 @@ class LayerData:
     ifmap: NDArray[np.int64]
     filters: NDArray[np.int64]
     psums: NDArray[np.int64] = field(init=False)
+    strips: list[RealTile] = field(default_factory=list, init=False)
+    blocks: list[RealTile] = field(default_factory=list, init=False)
+    _final: list[NDArray[np.bool_]] = field(default_factory=list, init=False)
     _padded: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,6 +60,21 @@ class LayerData:
     def store(self, step: Pass, psums: NDArray[np.int64]) -> None:
         """Write back what left through the GON."""
         self.psums[self._place(step)] = psums
+
+    def note_tiles(self, step: Pass, ifmap: NDArray[np.int64]) -> None:
+        """Take down the strip that was loaded before a pass and the ofmap that leaves behind it.
+
+        `ifmap` is the pass's strip. Words stand in a tile by image, channel, row and column.
+        """
+        if step.ifmap_load_words:
+            self.strips.append(RealTile.of(ifmap == 0))
+        if step.ofmap_final_words:
+            # ReLU leaves zeros where psums are not positive; what follows it makes no new ones.
+            self._final.append(self.psums[self._place(step)] <= 0)
+            each = self.plan.hw.dram.ofmap_dump == "filter_block"
+            if each or step.ends_m_block:
+                self.blocks.append(RealTile.of(np.concatenate(self._final, axis=1)))
+                self._final.clear()
 
     def _filters(self, step: Pass) -> slice:
         first = step.group * self.plan.layer.Mg + step.filter_base

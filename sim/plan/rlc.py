@@ -119,6 +119,20 @@ def decode(coded: NDArray[np.uint64], length: int, level_bits: int = 16) -> NDAr
     return result
 
 
+def pairs_of(zero: NDArray[np.bool_]) -> int:
+    """Pairs of a stream whose words are zero where `zero` is: what `encode` makes of them.
+
+    A pair for each word that is not zero and for each 32 zeros of the run before it; a run at the
+    end has its last zero as a level.
+    """
+    levels = np.flatnonzero(~zero.reshape(-1))
+    if not levels.size:
+        return -(-zero.size // (LONGEST_RUN + 1))
+    runs = np.diff(levels, prepend=-1) - 1
+    trailing = zero.size - 1 - int(levels[-1])
+    return levels.size + int((runs // (LONGEST_RUN + 1)).sum()) - (-trailing // (LONGEST_RUN + 1))
+
+
 def expected_pairs(words: int, zero_fraction: float) -> int:
     """Pairs that `words` words need on average, zeros falling independently, rounded up.
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from sim.plan.rlc import WORD_BITS, expected_words64, pairs_per_word
+from sim.plan.rlc import WORD_BITS, expected_words64, pairs_of, pairs_per_word
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hw_models.spec import Hardware
     from workloads.layer import Layer
 
@@ -36,6 +41,13 @@ class Standstill:
         return self.ifmap_cycles + self.ofmap_cycles
 
 
+Coding: TypeAlias = Literal["raw", "expected", "words"]
+"""How a tensor crosses the link: as it is, coded with the size expected of its share of zeros, or
+coded with the size that its own words have."""
+
+_MANY = 10**9  # words, so that nothing is lost in rounding up
+
+
 @lru_cache(maxsize=1024)
 def _coded_bits(words: int, zero_fraction: float, level_bits: int) -> int:
     """A layer has thousands of tiles of few sizes."""
@@ -46,8 +58,9 @@ def _coded_bits(words: int, zero_fraction: float, level_bits: int) -> int:
 class Traffic:
     """How the words of a layer cross the link; an ofmap has the width of the ifmap that it becomes.
 
-    A zero fraction of None means that the words go as they are: the first layer's ifmap, data of
-    which nothing is known, or a chip without run-length coding. `beat` is core cycles per beat.
+    A zero fraction of None means that the words go as they are: nothing is known of them, the code
+    would be no smaller, or they may not be coded: the network's input, or on a chip without
+    run-length coding. `beat` is core cycles per beat.
     """
 
     word_bits: int
@@ -55,20 +68,39 @@ class Traffic:
     beat: Fraction
     ifmap_zero_fraction: float | None
     ofmap_zero_fraction: float | None
+    ifmap_codable: bool = False
+    ofmap_codable: bool = False
 
     @classmethod
     def of(cls, layer: Layer, hw: Hardware) -> Traffic:
         """The traffic of a layer on a chip."""
-        coded = hw.dram.rlc and pairs_per_word(hw.word_bits.ifmap) > 0
+        bits = hw.word_bits.ifmap
+        coded = hw.dram.rlc and pairs_per_word(bits) > 0
+        ifmap_coded = coded and not layer.network_input
+
+        def gaining(fraction: float | None) -> float | None:
+            # Asked of the share alone, so that a tensor is the same as an ofmap and as an ifmap.
+            if fraction is None or _coded_bits(_MANY, fraction, bits) >= _MANY * bits:
+                return None
+            return fraction
+
         return cls(
-            word_bits=hw.word_bits.ifmap,
+            word_bits=bits,
             link_bits=hw.dram.link_bits,
             beat=hw.link_beat_cycles,
-            ifmap_zero_fraction=layer.ifmap_zero_fraction
-            if coded and not layer.network_input
-            else None,
-            ofmap_zero_fraction=layer.ofmap_zero_fraction if coded else None,
+            ifmap_zero_fraction=gaining(layer.ifmap_zero_fraction) if ifmap_coded else None,
+            ofmap_zero_fraction=gaining(layer.ofmap_zero_fraction) if coded else None,
+            ifmap_codable=ifmap_coded,
+            ofmap_codable=coded,
         )
+
+    @property
+    def coding(self) -> dict[str, Coding]:
+        """How `ifmap` and `ofmap` cross where no real words move."""
+        return {
+            "ifmap": "raw" if self.ifmap_zero_fraction is None else "expected",
+            "ofmap": "raw" if self.ofmap_zero_fraction is None else "expected",
+        }
 
     def _bits(self, words: int, zero_fraction: float | None) -> int:
         if zero_fraction is None:
@@ -86,3 +118,30 @@ class Traffic:
     def ticks(self, bits: int) -> int:
         """Time on the link, in ticks of `beat.denominator` a core cycle."""
         return -(-bits // self.link_bits) * self.beat.numerator
+
+    def real_bits(
+        self, tiles: Sequence[RealTile], *, codable: bool
+    ) -> tuple[Coding, tuple[int, ...]]:
+        """How a tensor of real words crosses, and the bits of each of its tiles.
+
+        Coded where all of its tiles together are smaller so.
+        """
+        raw = tuple(tile.words * self.word_bits for tile in tiles)
+        if codable:
+            pairs = pairs_per_word(self.word_bits)
+            coded = tuple(-(-tile.pairs // pairs) * WORD_BITS for tile in tiles)
+            if sum(coded) < sum(raw):
+                return "words", coded
+        return "raw", raw
+
+
+class RealTile(NamedTuple):
+    """An ifmap strip or an ofmap block of real words: how many, and the pairs of their code."""
+
+    words: int
+    pairs: int
+
+    @classmethod
+    def of(cls, zero: NDArray[np.bool_]) -> RealTile:
+        """The tile of a stream of words that are zero where `zero` is."""
+        return cls(zero.size, pairs_of(zero))

@@ -458,7 +458,7 @@ def _first_strip_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         TileTimeline,
         "_load",
-        lambda self, words, m_block: whole(self, words if self.now else 0, m_block),
+        lambda self, words, bits, m_block: whole(self, words, bits if self.now else 0, m_block),
     )
 
 

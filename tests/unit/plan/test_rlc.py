@@ -17,6 +17,7 @@ from sim.plan.rlc import (
     encode,
     expected_pairs,
     expected_words64,
+    pairs_of,
     pairs_per_word,
 )
 
@@ -271,3 +272,14 @@ def test_more_zeros_never_take_more_room(words: int, one: float, other: float) -
     fewer, more = sorted((one, other))
     assert expected_pairs(words, more) <= expected_pairs(words, fewer) <= words
     assert expected_pairs(words, more) >= -(-words // 32)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 70), st.booleans()), max_size=12),
+    st.integers(1, 40),
+)
+def test_pairs_are_those_that_the_coder_makes(runs: list[tuple[int, bool]], bits: int) -> None:
+    words = [word for zeros, level in runs for word in [0] * zeros + [-1] * level]
+    zero = np.array(words, np.int64) == 0
+    per_word = pairs_per_word(bits)
+    assert -(-pairs_of(zero) // per_word) == encode(words, bits).size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workloads.document import InputError, parse_document
+from workloads.document import Document, InputError, parse_document
 from workloads.layer import Layer, layer_from_dict, layer_to_dict
 from workloads.network import (
     MAX_LAYERS,
@@ -483,4 +483,59 @@ def test_a_network_of_too_many_layers_is_refused() -> None:
     )
     assert refusal(f"network: n\nlayers:\n{entries}") == [
         "n.yaml:2: layers: must have 10000 or fewer entries, got 10001"
+    ]
+
+
+# --- a layer's ofmap is another one's ifmap -------------------------------------------------------
+
+JOINED = """\
+network: two
+layers:
+  - {name: A, ifmap: 8, channels: 3, filters: 4, filter: 3, padding: 1OFMAP}
+  - {name: B, ifmap: 8, channels: 4, filters: 2, filter: 3, padding: 1, input: aFIRST}
+  - {name: C, ifmap: 8, channels: 4, filters: 2, filter: 1, input: ASECOND}
+"""
+
+
+def joined(ofmap: str = "", first: str = "", second: str = "") -> Document:
+    text = JOINED.replace("OFMAP", ofmap and f", ofmap_zero_fraction: {ofmap}")
+    text = text.replace("FIRST", first and f", ifmap_zero_fraction: {first}")
+    text = text.replace("SECOND", second and f", ifmap_zero_fraction: {second}")
+    return parse_document(text, "two.yaml")
+
+
+@pytest.mark.parametrize("given", [("0.4", "", ""), ("", "0.4", ""), ("", "", "0.4")])
+def test_one_declared_share_serves_every_side_of_a_tensor(given: tuple[str, str, str]) -> None:
+    first, second, third = network_from_document(joined(*given)).layers
+    assert first.ofmap_zero_fraction == 0.4
+    assert second.ifmap_zero_fraction == third.ifmap_zero_fraction == 0.4
+    assert second.zero_fraction_source == "assumed"
+    assert (first.ifmap_zero_fraction, second.ofmap_zero_fraction) == (None, None)
+
+
+def test_without_any_share_nothing_is_known() -> None:
+    assert all(
+        (layer.ifmap_zero_fraction, layer.ofmap_zero_fraction) == (None, None)
+        for layer in network_from_document(joined()).layers
+    )
+
+
+def test_a_tensor_has_one_share_of_zeros() -> None:
+    with pytest.raises(InputError) as refusal:
+        network_from_document(joined("0.4", "0.5", "0.4"))
+    assert str(refusal.value) == (
+        "two.yaml:5: layers[1].ifmap_zero_fraction: 0.5 contradicts line 4: ofmap_zero_fraction "
+        "0.4 of 'A' is that of the same data"
+    )
+    with pytest.raises(InputError, match=r"two\.yaml:6: .* contradicts line 5: ifmap_"):
+        network_from_document(joined("", "0.5", "0.4"))
+
+
+def test_an_input_must_be_an_earlier_layers_ofmap_as_it_is() -> None:
+    text = JOINED.replace("OFMAP", "").replace("FIRST", "").replace("SECOND", "")
+    text = text.replace("name: B, ifmap: 8", "name: B, ifmap: 4").replace("input: A}", "input: D}")
+    assert refusal(text) == [
+        "n.yaml:5: layers[1].input: the ofmap of 'A' is 4 channels of 8 x 8, the ifmap 4 channels "
+        "of 4 x 4: leave 'input' out where anything, such as pooling, stands between the two",
+        "n.yaml:6: layers[2].input: no earlier layer 'D'; known: A, B",
     ]
