@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
+    from sim.analytic.first_order import Precision
     from sim.analytic.layer import LayerEstimate
     from sim.engine.layer import LayerActivity, PassMemory
     from sim.engine.probe import Observer
@@ -589,17 +590,19 @@ def load_pricing(
         found = load_precisions(precision, network)
     return Pricing(
         table=load_energy_table(table),
-        bits={
-            name: {
-                "filter": given.weight_bits,
-                "ifmap": given.activation_bits,
-                "psum": given.activation_bits,
-                "ofmap": given.activation_bits,
-            }
-            for name, given in found.items()
-        },
+        bits={name: _bits_given(given) for name, given in found.items()},
         pruned={name: given.pruned for name, given in found.items()},
     )
+
+
+def _bits_given(precision: Precision) -> dict[str, int]:
+    """Widths by data type that differ from full ones, which are those of the chip's words."""
+    from sim.analytic.first_order import FULL_BITS
+
+    activations = precision.activation_bits
+    widths = dict.fromkeys(("ifmap", "psum", "ofmap"), activations)
+    widths["filter"] = precision.weight_bits
+    return {kind: bits for kind, bits in widths.items() if bits != FULL_BITS}
 
 
 def _layer_data(plan: Plan, values: Values) -> LayerData:

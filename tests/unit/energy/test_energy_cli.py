@@ -139,6 +139,50 @@ class TestBreakdown:
         whole = full["energy"]["by_action"]["mac.active"]
         assert mac == pytest.approx(whole * 0.375 * 25 / 256)
 
+    def test_precision_scales_what_crosses_the_link_uncoded(
+        self, capsys: Capture, tmp_path: Path
+    ) -> None:
+        network = tmp_path / "n.yaml"
+        network.write_text(
+            "network: n\nlayers:\n"
+            "  - {name: A, ifmap: 16, channels: 4, filters: 8, filter: 3, padding: 1}\n"
+            "  - {name: B, ifmap: 16, channels: 8, filters: 8, filter: 3, input: A,\n"
+            "     ifmap_zero_fraction: 0.5}\n"
+            "  - {name: C, ifmap: 14, channels: 8, filters: 8, filter: 3, input: B}\n"
+        )
+        file = tmp_path / "precision.yaml"
+        file.write_text("layers:\n  A: {activation_bits: 4}\n  B: {activation_bits: 4}\n")
+        args = ["estimate", str(network), "--mapping", "auto"]
+        full = data(capsys, *args)["layers"]
+        less = data(capsys, *args, "--precision", str(file))
+        # A's ofmap and B's ifmap are coded, each with the zeros that B declares.
+        scaled = {"A": ["dram.ifmap.read"], "B": ["dram.ofmap.write"], "C": []}
+        for before, after in zip(full, less["layers"], strict=True):
+            assert (before["cycles"], before["dram_bytes"]) == (
+                after["cycles"],
+                after["dram_bytes"],
+            )
+            for action in ("dram.ifmap.read", "dram.ofmap.write"):
+                part = 4 if action in scaled[before["name"]] else 1
+                energies = (layer["energy"]["by_action"][action] for layer in (before, after))
+                assert next(energies) == part * next(energies), (before["name"], action)
+        assert less["notes"] == [
+            "A: --precision scales no time, no bytes, no ofmap coded in DRAM",
+            "B: --precision scales no time, no bytes, no ifmap coded in DRAM",
+        ]
+
+    def test_precision_leaves_widths_that_it_does_not_give_as_the_chips(
+        self, capsys: Capture, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "precision.yaml"
+        file.write_text("layers:\n  C3: {pruned: 0.5}\n")
+        args = ["estimate", "lenet5", "--layer", "C3", "--hw", "eyeriss_int8"]
+        full, less = (data(capsys, *args, *more)["layers"][0]["energy"]["by_action"]
+                      for more in ([], ["--precision", str(file)]))  # fmt: skip
+        assert full["spad.ifmap.write"] == less["spad.ifmap.write"]
+        assert full["glb.psum.write"] == less["glb.psum.write"]
+        assert full["glb.filter.read"] == 2 * less["glb.filter.read"]
+
     def test_run_takes_the_same_options(self, capsys: Capture, tmp_path: Path) -> None:
         file = tmp_path / "precision.yaml"
         file.write_text("layers:\n  C3: {weight_bits: 8}\n")

@@ -524,10 +524,10 @@ def test_a_tensor_has_one_share_of_zeros() -> None:
     with pytest.raises(InputError) as refusal:
         network_from_document(joined("0.4", "0.5", "0.4"))
     assert str(refusal.value) == (
-        "two.yaml:5: layers[1].ifmap_zero_fraction: 0.5 contradicts line 4: ofmap_zero_fraction "
+        "two.yaml:4: layers[1].ifmap_zero_fraction: 0.5 contradicts line 3: ofmap_zero_fraction "
         "0.4 of 'A' is that of the same data"
     )
-    with pytest.raises(InputError, match=r"two\.yaml:6: .* contradicts line 5: ifmap_"):
+    with pytest.raises(InputError, match=r"two\.yaml:5: .* contradicts line 4: ifmap_"):
         network_from_document(joined("", "0.5", "0.4"))
 
 
@@ -535,7 +535,7 @@ def test_an_input_must_be_an_earlier_layers_ofmap_as_it_is() -> None:
     text = JOINED.replace("OFMAP", "").replace("FIRST", "").replace("SECOND", "")
     text = text.replace("name: B, ifmap: 8", "name: B, ifmap: 4").replace("input: A}", "input: D}")
     assert refusal(text) == [
-        "n.yaml:5: layers[1].input: the ofmap of 'A' is 4 channels of 8 x 8, the ifmap 4 channels "
+        "n.yaml:4: layers[1].input: the ofmap of 'A' is 4 channels of 8 x 8, the ifmap 4 channels "
         "of 4 x 4: leave 'input' out where anything, such as pooling, stands between the two",
-        "n.yaml:6: layers[2].input: no earlier layer 'D'; known: A, B",
+        "n.yaml:5: layers[2].input: no earlier layer 'D'; known: A, B",
     ]
