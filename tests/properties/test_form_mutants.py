@@ -147,13 +147,12 @@ def _there(monkeypatch: pytest.MonkeyPatch, *, first: bool) -> None:
     whole = form_layer._one_pass
     begun: list[Plan] = []  # the layer that runs
 
-    def broken(
-        plan: Plan, arrays: Any, supply: FilterSupply, place: int, there: int, busy: int
-    ) -> Any:
+    def broken(plan: Plan, arrays: Any, supply: FilterSupply, *rest: Any) -> Any:
+        *others, place, there, busy = rest
         if (begun[-1:] != [plan]) == first:
             there, busy = int(supply.beats[place]), 0
         begun.append(plan)
-        return whole(plan, arrays, supply, place, there, busy)
+        return whole(plan, arrays, supply, *others, place, there, busy)
 
     monkeypatch.setattr(form_layer, "_one_pass", broken)
 
@@ -205,9 +204,11 @@ def _charged_warm(monkeypatch: pytest.MonkeyPatch) -> None:
         charged.append(full_strips(*args))
         return charged[-1]
 
-    def broken(arrays: Any, hw: Any, supply: FilterSupply | None = None) -> Any:
+    def broken(
+        arrays: Any, hw: Any, supply: FilterSupply | None = None, *rest: Any, **options: Any
+    ) -> Any:
         warm = any(arrays is each for each in charged)
-        return whole(arrays, hw, None if warm else supply)
+        return whole(arrays, hw, None if warm else supply, *rest, **options)
 
     monkeypatch.setattr(form_layer, "_full_strips", noted)
     monkeypatch.setattr(form_layer, "pass_cycles", broken)
