@@ -24,19 +24,33 @@ def _sizes(total: int, block: int) -> list[tuple[int, int]]:
     return [pair for pair in ((block, whole), (rest, 1)) if pair[0] and pair[1]]
 
 
+def _in_shares(total: int, share: int, block: int) -> list[tuple[int, int]]:
+    """(size, how many) of the blocks of `total`, of which a configuration holds a share."""
+    return [(size, j * k) for part, k in _sizes(total, share) for size, j in _sizes(part, block)]
+
+
+def _m_blocks(plan: Plan) -> list[tuple[int, int]]:
+    return _in_shares(plan.layer.Mg, plan.hw.limits.filters[1], plan.mapping.m)
+
+
+def _channel_blocks(plan: Plan) -> list[tuple[int, int]]:
+    f = plan.mapping
+    return _in_shares(plan.layer.C, plan.hw.limits.channels[1], f.q * f.r)
+
+
 def layer_counts(plan: Plan) -> dict[str, int]:
     """Words or actions by dotted name, for the whole layer."""
     layer, f, batch, chip = plan.layer, plan.mapping, plan.batch, plan.hw
     images_groups = batch * layer.G
     strips = ceil_div(layer.E, f.e)
     image_blocks = ceil_div(batch, f.n)
-    channel_blocks = ceil_div(layer.C, f.q * f.r)
-    m_blocks = ceil_div(layer.Mg, f.m)
-    filter_blocks = sum(ceil_div(m, f.p * f.t) * k for m, k in _sizes(layer.Mg, f.m))
+    channel_blocks = sum(k for _, k in _channel_blocks(plan))
+    m_blocks = sum(k for _, k in _m_blocks(plan))
+    filter_blocks = sum(ceil_div(m, f.p * f.t) * k for m, k in _m_blocks(plan))
     # PE sets of the whole layer, each a group's filters or channels in runs of p or q.
     filter_sets = sum(
         ceil_div(inner, f.p) * j * k
-        for m, k in _sizes(layer.Mg, f.m)
+        for m, k in _m_blocks(plan)
         for inner, j in _sizes(m, f.p * f.t)
     )
 
@@ -58,7 +72,7 @@ def layer_counts(plan: Plan) -> dict[str, int]:
     segments = sum(ceil_div(e, chip.array.columns) * k for e, k in _sizes(layer.E, f.e))
     # Each PE of a chain adds a psum; all but the bottom one got it over the link below.
     accumulations = images_groups * layer.Mg * layer.E * layer.F * layer.R
-    channel_sets = sum(ceil_div(c, f.q) * k for c, k in _sizes(layer.C, f.q * f.r))
+    channel_sets = sum(ceil_div(c, f.q) * k for c, k in _channel_blocks(plan))
     pe_psums = accumulations * channel_sets
     _, x_bus = _ifmap_multicast(plan)
 
@@ -121,7 +135,7 @@ def _ifmap_multicast(plan: Plan) -> tuple[dict[int, int], int]:
     layer, f, chip = plan.layer, plan.mapping, plan.hw
     words = plan.batch * layer.G * layer.C * layer.ifmap_columns
     set_kinds: Counter[int] = Counter()
-    for m, k in _sizes(layer.Mg, f.m):
+    for m, k in _m_blocks(plan):
         for filters, j in _sizes(m, f.p * f.t):
             set_kinds[ceil_div(filters, f.p)] += j * k
     found: Counter[int] = Counter()
@@ -158,14 +172,14 @@ def pe_work(plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[n
     # Filters that set k holds over all filter blocks; how often channel set k is in use.
     filters = np.zeros(f.t, np.int64)
     empty = np.zeros(f.t, np.int64)
-    for m, k in _sizes(layer.Mg, f.m):
+    for m, k in _m_blocks(plan):
         for inner, j in _sizes(m, f.p * f.t):
             held = np.clip(inner - np.arange(f.t) * f.p, 0, f.p)
             filters += j * k * held
             empty += j * k * np.where(held > 0, np.maximum(0, chip.pe.pipeline_stages - held), 0)
     channels = np.zeros(f.r, np.int64)
     uses = np.zeros(f.r, np.int64)
-    for block, k in _sizes(layer.C, f.q * f.r):
+    for block, k in _channel_blocks(plan):
         held = np.clip(block - np.arange(f.r) * f.q, 0, f.q)
         channels += k * held
         uses += k * (held > 0)

@@ -256,7 +256,7 @@ def _with_room_ahead(
 def _fits(choice: Choice | MappingError, layer: Layer, batch: int, hw: Hardware) -> bool:
     if isinstance(choice, MappingError):
         return False
-    return not mapping_violations(layer, choice.mapping.fitted(layer, batch), hw, batch)
+    return not mapping_violations(layer, choice.mapping.fitted(layer, batch, hw), hw, batch)
 
 
 def _forced(book: MappingBook | None, hw: Hardware) -> str:

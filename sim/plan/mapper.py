@@ -44,6 +44,12 @@ def useful_sizes(total: int, most: int) -> tuple[int, ...]:
     return tuple(sorted({ceil_div(total, ceil_div(total, size)) for size in range(1, most + 1)}))
 
 
+def _blocks_in_shares(total: int, share: int, block: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Blocks that `total` is cut into where none may reach over two configurations."""
+    whole, rest = divmod(total, share)
+    return whole * -(-share // block) + -(-rest // block)
+
+
 def thinned(sizes: Sequence[int], most: int) -> list[int]:
     """At most that many of the sizes, evenly spread, the smallest and the largest among them."""
     if len(sizes) <= most:
@@ -81,7 +87,7 @@ def auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping:
                 for v in broken
             )
         )
-    return best[1].fitted(layer, batch)
+    return best[1].fitted(layer, batch, hw)
 
 
 def _strip_candidates(layer: Layer, hw: Hardware) -> tuple[int, ...]:
@@ -108,10 +114,14 @@ def _best_inside(
     p = np.array(thinned(range(1, most_p + 1), MOST_P))[:, None]
     t = np.array(thinned(sizes_t, MOST_T))
     block = np.minimum(p * t, layer.Mg)
-    filter_blocks = -(-layer.Mg // block)
+    most_filters = hw.limits.filters[1]
+    filter_blocks = _blocks_in_shares(layer.Mg, most_filters, block)
     # Each PE hands on beats of its own psums: with few filters in it, they go half empty.
-    beats = _beats(block, p, noc.psum_words_per_cycle) * (layer.Mg // block)
-    beats += _beats(layer.Mg % block, p, noc.psum_words_per_cycle)
+    beats = np.zeros_like(block)
+    for share, times in ((most_filters, layer.Mg // most_filters), (layer.Mg % most_filters, 1)):
+        of_share = _beats(block, p, noc.psum_words_per_cycle) * (share // block)
+        of_share += _beats(share % block, p, noc.psum_words_per_cycle)
+        beats += times * of_share
     q = np.array(thinned(useful_sizes(layer.C, most_q), MOST_Q))[:, None, None]
     fits = (p * q * layer.S <= pe.filter_spad_words) & ((t - 1) * p < layer.Mg)
     q, p, t, block, filter_blocks, beats = (  # one of each always fits
@@ -121,17 +131,17 @@ def _best_inside(
     ifmap_words = n * np.minimum(q * r, layer.C) * rows * columns
     psum_words = n * e * layer.F
 
-    def most_filters(strips: _Ints | int, m_blocks: int) -> _Ints:
+    def most_m_beside(strips: _Ints | int, m_blocks: int) -> _Ints:
         """Filters whose psums fit beside so many ifmap strips, so many m-blocks at once."""
         free_banks = glb.banks - -(-strips * ifmap_words // hw.glb_words_per_bank("ifmap"))
         fit: _Ints = free_banks * hw.glb_words_per_bank("psum") // (m_blocks * psum_words)
-        return np.minimum(np.minimum(fit, layer.Mg), hw.limits.filters[1])
+        return np.minimum(np.minimum(fit, layer.Mg), most_filters)
 
     ahead = hw.dram.overlap != "none"
-    most_m = most_filters(2 if ahead else 1, 2 if hw.dram.overlap == "full" else 1)
+    most_m = most_m_beside(2 if ahead else 1, 2 if hw.dram.overlap == "full" else 1)
     if ahead and layer.G == 1 and n >= batch and e >= layer.E:
         # One m-block in all is held alone, and one strip in all, too.
-        alone = most_filters(np.where(q * r >= layer.C, 1, 2), 1)
+        alone = most_m_beside(np.where(q * r >= layer.C, 1, 2), 1)
         most_m = np.where(alone >= layer.Mg, alone, most_m)
     legal = most_m >= block
     q, p, t, block, filter_blocks, beats, most_m = (
@@ -139,10 +149,11 @@ def _best_inside(
     )
     if not q.size:
         return None
-    m = np.where(most_m >= layer.Mg, layer.Mg, most_m // block * block)
+    whole = min(layer.Mg, most_filters)
+    m = np.where(most_m >= whole, whole, most_m // block * block)
     image_blocks, strips = ceil_div(batch, n), ceil_div(layer.E, e)
-    m_blocks = -(-layer.Mg // m)
-    channel_blocks = -(-layer.C // (q * r))
+    m_blocks = _blocks_in_shares(layer.Mg, hw.limits.filters[1], m)
+    channel_blocks = _blocks_in_shares(layer.C, hw.limits.channels[1], q * r)
     passes = layer.G * image_blocks * strips * channel_blocks * filter_blocks
     # Average block sizes make a mapping with ragged edges pay for its passes, not for full blocks.
     images, strip = batch / image_blocks, layer.E / strips

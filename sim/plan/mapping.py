@@ -52,22 +52,23 @@ class Mapping:
     def __str__(self) -> str:
         return ",".join(f"{name}={getattr(self, name)}" for name in FACTORS)
 
-    def fitted(self, layer: Layer, batch: int) -> Mapping:
-        """The same mapping with no block larger than what the layer holds.
+    def fitted(self, layer: Layer, batch: int, hw: Hardware) -> Mapping:
+        """The same mapping with no block larger than what the layer, or a configuration, holds.
 
         A mapping may be written for another batch or a larger layer; the part of a block that the
         layer does not fill is never simulated, so it must not be held against the chip's limits.
         """
         m = min(self.m, layer.Mg)
         p = min(self.p, m)
-        q = min(self.q, layer.C)
+        channels = min(layer.C, hw.limits.channels[1])
+        q = min(self.q, channels)
         return Mapping(
             m=m,
             n=min(self.n, batch),
             e=min(self.e, layer.E),
             p=p,
             q=q,
-            r=min(self.r, ceil_div(layer.C, q)),
+            r=min(self.r, ceil_div(channels, q)),
             t=min(self.t, ceil_div(m, p)),
         )
 
@@ -132,7 +133,7 @@ def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
     """Rules that the layer breaks whatever the mapping (docs/machine.md section 6).
 
     `M` and `C` beyond the limit do not forbid a layer: the limit is per configuration of the chip,
-    and `configurations` says how many a layer takes.
+    and `Plan.configurations` says how many a layer takes.
     """
     limits = hw.limits
     found: list[Violation] = []
@@ -156,9 +157,9 @@ def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
     return found
 
 
-def ifmap_strip_words(layer: Layer, mapping: Mapping) -> int:
+def ifmap_strip_words(layer: Layer, mapping: Mapping, hw: Hardware) -> int:
     """Words of the largest ifmap strip of one channel block (docs/machine.md section 2)."""
-    channels = min(mapping.q * mapping.r, layer.C)
+    channels = min(mapping.q * mapping.r, layer.C, hw.limits.channels[1])
     return mapping.n * channels * layer.ifmap_rows(mapping.e) * layer.ifmap_columns
 
 
@@ -197,7 +198,7 @@ def glb_banks(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tuple
     """GLB banks of ifmap strips and of psums."""
     strips, m_blocks = held_at_once(layer, mapping, batch, hw)
     return (
-        banks(strips * ifmap_strip_words(layer, mapping), "ifmap", hw),
+        banks(strips * ifmap_strip_words(layer, mapping, hw), "ifmap", hw),
         banks(m_blocks * resident_psum_words(layer, mapping), "psum", hw),
     )
 
@@ -270,7 +271,7 @@ def checked_mapping(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) ->
         MappingError: one fault for each broken rule.
 
     """
-    fitted = mapping.fitted(layer, batch)
+    fitted = mapping.fitted(layer, batch, hw)
     found = layer_violations(layer, hw) + mapping_violations(layer, fitted, hw, batch)
     if found:
         raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
@@ -284,7 +285,7 @@ def with_largest_m(
 
     `None` where not even one block of `p*t` filters fits.
     """
-    base = Mapping(m=layer.Mg, **factors).fitted(layer, batch)
+    base = Mapping(m=layer.Mg, **factors).fitted(layer, batch, hw)
     largest = hw.limits.filters[1]
     if layer.Mg <= largest and sum(glb_banks(layer, base, batch, hw)) <= hw.glb.banks:
         return base
@@ -292,7 +293,7 @@ def with_largest_m(
     # With more than one m-block, whatever their size, as many are held at once.
     cut = replace(base, m=1)
     strips, m_blocks = held_at_once(layer, cut, batch, hw)
-    free = hw.glb.banks - banks(strips * ifmap_strip_words(layer, base), "ifmap", hw)
+    free = hw.glb.banks - banks(strips * ifmap_strip_words(layer, base, hw), "ifmap", hw)
     words = m_blocks * resident_psum_words(layer, cut)
     most = min(free * hw.glb_words_per_bank("psum") // words, largest)
     if most >= layer.Mg:
@@ -300,23 +301,3 @@ def with_largest_m(
     if most < block:
         return None
     return replace(base, m=most // block * block)
-
-
-def configurations(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> int:
-    """How often the scan chain configures the chip for this layer.
-
-    `M` and `C` are limited per configuration (docs/machine.md section 6). More filters take one
-    configuration for each share of them; more channels one for each share of every psum block,
-    whose psums stay in the GLB between the two.
-    """
-    most_filters = hw.limits.filters[1]
-    most_channels = hw.limits.channels[1]
-    if layer.C <= most_channels:
-        return ceil_div(layer.M, most_filters)
-    blocks = (
-        layer.G
-        * ceil_div(batch, mapping.n)
-        * ceil_div(layer.E, mapping.e)
-        * ceil_div(layer.Mg, mapping.m)
-    )
-    return blocks * ceil_div(layer.C, most_channels)

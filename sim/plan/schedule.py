@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sim.errors import Fault, MappingError, SimulationError
 from sim.plan.limits import size_violations
-from sim.plan.mapping import Mapping, ceil_div, checked_mapping, configurations
+from sim.plan.mapping import Mapping, ceil_div, checked_mapping
 from sim.plan.placement import Placement
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ def _cut(total: int, block: int) -> tuple[int, ...]:
     return (block,) * whole + ((rest,) if rest else ())
 
 
+def _cut_in_shares(total: int, share: int, block: int) -> tuple[int, ...]:
+    """`total` in shares of what a configuration holds, each of them in blocks of `block`."""
+    return tuple(chain.from_iterable(_cut(part, block) for part in _cut(total, share)))
+
+
 @dataclass(frozen=True)
 class Plan:
     """A layer on a chip under a legal mapping: all that engine and closed form have in common."""
@@ -135,8 +141,19 @@ class Plan:
 
     @property
     def configurations(self) -> int:
-        """How often the chip is configured for this layer."""
-        return configurations(self.layer, self.mapping, self.batch, self.hw)
+        """How often the chip is configured for this layer.
+
+        M is counted over all groups of a configuration: it takes as many whole groups as fit, and a
+        group of more filters takes several.
+        """
+        layer, limits = self.layer, self.hw.limits
+        if layer.C > limits.channels[1]:
+            # One for each share of every psum block, whose psums stay in the GLB between the two.
+            psum_blocks = layer.G * len(self.image_blocks) * len(self.strips) * len(self.m_blocks)
+            return psum_blocks * ceil_div(layer.C, limits.channels[1])
+        if layer.Mg > limits.filters[1]:
+            return layer.G * ceil_div(layer.Mg, limits.filters[1])
+        return ceil_div(layer.G, limits.filters[1] // layer.Mg)
 
     @cached_property
     def image_blocks(self) -> tuple[int, ...]:
@@ -150,13 +167,14 @@ class Plan:
 
     @cached_property
     def m_blocks(self) -> tuple[int, ...]:
-        """Filters of each m-block of a group."""
-        return _cut(self.layer.Mg, self.mapping.m)
+        """Filters of each m-block of a group; none reaches over two configurations."""
+        return _cut_in_shares(self.layer.Mg, self.hw.limits.filters[1], self.mapping.m)
 
     @cached_property
     def channel_blocks(self) -> tuple[int, ...]:
-        """Channels of each channel block of a group."""
-        return _cut(self.layer.C, self.mapping.q * self.mapping.r)
+        """Channels of each channel block of a group; none reaches over two configurations."""
+        block = self.mapping.q * self.mapping.r
+        return _cut_in_shares(self.layer.C, self.hw.limits.channels[1], block)
 
     def filter_blocks(self, m_block: int) -> tuple[int, ...]:
         """Filters of each filter block of an m-block of `m_block` filters."""

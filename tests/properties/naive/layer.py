@@ -48,13 +48,20 @@ class Step:
     short_strip: bool
 
 
-def steps(layer: Layer, batch: int, mapping: Mapping) -> Iterator[Step]:
+def cut_in_shares(total: int, share: int, block: int) -> list[int]:
+    """Cut a number into what configurations hold, and each of these into blocks."""
+    return [size for part in cut(total, share) for size in cut(part, block)]
+
+
+def steps(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Iterator[Step]:
     """Give the passes in the order of section 2."""
+    most_filters, most_channels = hw.limits.filters[1], hw.limits.channels[1]
     for _group in range(layer.G):
         for images in cut(batch, mapping.n):
             for rows in cut(layer.E, mapping.e):
-                for m_block in cut(layer.Mg, mapping.m):
-                    channel_blocks = cut(layer.C, mapping.q * mapping.r)
+                for m_block in cut_in_shares(layer.Mg, most_filters, mapping.m):
+                    channels_of_pass = mapping.q * mapping.r
+                    channel_blocks = cut_in_shares(layer.C, most_channels, channels_of_pass)
                     filter_blocks = cut(m_block, mapping.p * mapping.t)
                     for c, channels in enumerate(channel_blocks):
                         for f, filters in enumerate(filter_blocks):
@@ -84,7 +91,7 @@ class LayerRun:
 
     def __init__(self, layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> None:
         self.layer, self.hw, self.mapping = layer, hw, mapping
-        self.order = list(steps(layer, batch, mapping))
+        self.order = list(steps(layer, batch, hw, mapping))
         self.link = FilterLink(hw, [step.block.filter_words(layer) for step in self.order])
         self.tiles = Tiles(hw)
 

@@ -12,7 +12,6 @@ from sim.plan.mapping import (
     Mapping,
     banks,
     checked_mapping,
-    configurations,
     filter_sets_that_fit,
     ifmap_strip_words,
     layer_violations,
@@ -21,6 +20,8 @@ from sim.plan.mapping import (
     resident_psum_words,
     with_largest_m,
 )
+from sim.plan.placement import Placement
+from sim.plan.schedule import Plan
 from workloads.layer import Layer
 from workloads.network import load_network
 
@@ -118,19 +119,19 @@ class TestFitted:
         small = layer(M=10, C=3, H=6, W=6, G=2, kind="conv")
         huge = mapping(m=99, n=99, e=99, p=99, q=99, r=99, t=99)
         # 5 filters a group, 3 channels, 4 ofmap rows, 2 images.
-        assert huge.fitted(small, 2) == Mapping(m=5, n=2, e=4, p=5, q=3, r=1, t=1)
+        assert huge.fitted(small, 2, CHIP) == Mapping(m=5, n=2, e=4, p=5, q=3, r=1, t=1)
 
     def test_r_and_t_shrink_to_the_sets_that_get_something(self) -> None:
         # 5 channels in sets of 2 are 3 sets; 10 filters in sets of 4 are 3 sets.
-        here = mapping(m=10, p=4, q=2, r=4, t=4).fitted(layer(M=10, C=5), 1)
+        here = mapping(m=10, p=4, q=2, r=4, t=4).fitted(layer(M=10, C=5), 1, CHIP)
         assert (here.r, here.t) == (3, 3)
 
     def test_t_goes_by_the_m_block(self) -> None:
-        assert mapping(m=8, p=4, t=4).fitted(layer(), 1).t == 2
+        assert mapping(m=8, p=4, t=4).fitted(layer(), 1, CHIP).t == 2
 
     def test_a_mapping_that_fits_stays(self) -> None:
         good = mapping(m=64, n=2, e=7, p=16, q=2, r=2, t=4)
-        assert good.fitted(layer(), 2) == good
+        assert good.fitted(layer(), 2, CHIP) == good
 
 
 RULES = [
@@ -240,7 +241,7 @@ class TestRules:
                 "limits.filter_rows=[1,16]", "limits.filter_columns=[1,16]",
                 "limits.vertical_strides=[1,3]", "limits.horizontal_strides=[1,16]",
             )  # fmt: skip
-            fitted = mapping(**factors).fitted(layer(**sizes), 1)
+            fitted = mapping(**factors).fitted(layer(**sizes), 1, hw)
             assert checked_mapping(layer(**sizes), mapping(**factors), 1, hw) == fitted, settings
 
     @pytest.mark.parametrize("value", [1, 12])
@@ -306,7 +307,7 @@ class TestBanks:
         here = load_network("alexnet").layer(name)
         found = book.find(here, 4, CHIP)
         assert found is not None
-        ifmap, psum = ifmap_strip_words(here, found), resident_psum_words(here, found)
+        ifmap, psum = ifmap_strip_words(here, found, CHIP), resident_psum_words(here, found)
         # Printed to a tenth; CONV3's and CONV4's ifmap (7.03 and 10.55) are cut, not rounded.
         assert ifmap * 2 / 1024 == pytest.approx(ifmap_kb, abs=0.051)
         assert psum * 2 / 1024 == pytest.approx(psum_kb, abs=0.051)
@@ -391,4 +392,13 @@ class TestConfigurations:
         ],
     )
     def test_shares(self, sizes: dict, factors: dict, count: int) -> None:
-        assert configurations(layer(**sizes), mapping(**factors), 2, CHIP) == count
+        placement = Placement(
+            array_rows=12,
+            array_columns=14,
+            set_rows=3,
+            set_columns=1,
+            channel_sets=1,
+            filter_sets=1,
+        )
+        plan = Plan(layer(**sizes), 2, CHIP, mapping(**factors), placement)
+        assert plan.configurations == count
