@@ -81,7 +81,7 @@ def small_layer(draw: random.Random, rows: int) -> Layer:
     U, V = draw.choice([1, 1, 2, 4]), draw.randint(1, 4)
     E, F = draw.randint(1, 5), draw.randint(1, 5)
     G = draw.choice([1, 1, 1, 2])
-    zeros = draw.choice([None, None, 0.4])
+    zeros = draw.choice([None, None, 0.2, 0.4])
     return Layer(
         name="CASE",
         G=G,

@@ -170,12 +170,16 @@ class LayerRun:
         return self.tiles.issue(self.bits(words, self.layer.ofmap_zero_fraction))
 
     def bits(self, words: int, zeros: float | None) -> int:
-        """Bits of a tile, run-length coded where its share of zeros is known (section 4)."""
+        """Bits of a tile: run-length coded where that share of zeros gains (sections 4 and 8)."""
+        width = self.hw.word_bits.ifmap
         if zeros is None or not self.hw.dram.rlc:
-            return words * self.hw.word_bits.ifmap
+            return words * width
         z = Fraction(str(zeros))
-        pairs = ceil(words * (1 - z) / (1 - z**32))
-        return 64 * ceil(Fraction(pairs, 63 // (5 + self.hw.word_bits.ifmap)))
+        pairs_of_a_word = (1 - z) / (1 - z**32)
+        pairs_of_64_bits = 63 // (5 + width)
+        if pairs_of_a_word * 64 / pairs_of_64_bits >= width:
+            return words * width
+        return 64 * ceil(Fraction(ceil(words * pairs_of_a_word), pairs_of_64_bits))
 
 
 def run_layer(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> LayerTimes:
