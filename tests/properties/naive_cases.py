@@ -72,6 +72,8 @@ def chip(draw: random.Random) -> tuple[str, ...]:
         *sometimes(0.3, "glb.filter_load=streamed"),
         *sometimes(0.3, "pe.ifmap_spad=shift"),
         *sometimes(0.5, "schedule.charge_full_strip=true"),
+        *sometimes(0.4, f"limits.filters=[1, {draw.randint(1, 9)}]"),
+        *sometimes(0.2, f"limits.channels=[1, {draw.randint(1, 4)}]"),
     )
 
 

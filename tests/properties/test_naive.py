@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import naive
 import pytest
-from naive.layer import LayerTimes, run_layer
+from naive.layer import LayerTimes, configurations, run_layer
 from naive_cases import random_cases
 
 from hw_models.load import load_hardware
@@ -69,6 +70,20 @@ def test_every_pass_and_standstill_of_random_layers(block: int, tell: Tell) -> N
     )
 
 
+def test_configurations_of_random_layers() -> None:
+    """M counts all groups: counted by the filters of a group, some of these come out otherwise."""
+    several = not_by_group = 0
+    for case in block_of_cases(0):
+        plan = case.plan
+        counted = configurations(case.layer, case.batch, plan.hw, plan.mapping)
+        assert plan.configurations == counted, case.to_yaml()
+        several += counted > 1
+        alone = replace(case.layer, G=1, M=case.layer.Mg)
+        not_by_group += configurations(alone, case.batch, plan.hw, plan.mapping) != counted
+    assert several > 20
+    assert not_by_group > 5
+
+
 @pytest.mark.parametrize("chip", ["eyeriss_v1", "eyeriss_rtl", "eyeriss_int8"])
 @pytest.mark.parametrize(
     "layer", ["C1", "C3", pytest.param("C5", marks=pytest.mark.slow), "F6", "OUTPUT"]
@@ -79,6 +94,16 @@ def test_lenet5_on_the_shipped_chips(chip: str, layer: str, tell: Tell) -> None:
     found = engine_times(plan)
     assert found == run_layer(plan.layer, plan.batch, plan.hw, plan.mapping)
     tell(HEADING, f"lenet5 {layer} on {chip}: {found.processing:,} and {found.total:,} cycles")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["CONV1", "CONV5"])
+def test_layers_of_alexnet_on_the_chip(layer: str, tell: Tell) -> None:
+    """A minute each: more than half a million cycles of some 150 PEs."""
+    (plan,) = prepare("alexnet", layers=[layer], batch=1).plans
+    found = engine_times(plan)
+    assert found == run_layer(plan.layer, plan.batch, plan.hw, plan.mapping)
+    tell(HEADING, f"alexnet {layer}, batch 1: {found.processing:,} and {found.total:,} cycles")
 
 
 def test_the_random_layers_have_what_time_depends_on() -> None:

@@ -185,3 +185,23 @@ class LayerRun:
 def run_layer(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> LayerTimes:
     """Return the cycles of a layer under a mapping that fits it and keeps the rules of the chip."""
     return LayerRun(layer, batch, hw, mapping).run()
+
+
+def configurations(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> int:
+    """Count how often the chip is configured: once for all that it can name at once (section 8)."""
+    most_filters, most_channels = hw.limits.filters[1], hw.limits.channels[1]
+    filter_shares = cut(layer.Mg, most_filters)
+    groups_at_once = max(1, most_filters // layer.Mg)
+    named = set()
+    for group in range(layer.G):
+        for image_block in range(len(cut(batch, mapping.n))):
+            for strip in range(len(cut(layer.E, mapping.e))):
+                for share, filters in enumerate(filter_shares):
+                    for m_block in range(len(cut(filters, mapping.m))):
+                        for channels in range(len(cut(layer.C, most_channels))):
+                            if layer.C <= most_channels:
+                                named.add((group // groups_at_once, share))
+                            else:  # its psums wait, so it is named for this psum block alone
+                                psum_block = (group, image_block, strip, share, m_block)
+                                named.add((*psum_block, channels))
+    return len(named)
