@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from breaking import Break, after_init, case, with_result
-from naive.layer import LayerTimes
+from naive.array import cut
+from naive.layer import LayerTimes, configurations
 from test_naive import engine_times, naive_times
 
 import sim.engine.layer as engine_layer
@@ -25,7 +26,7 @@ from sim.engine.noc import Gon, IfmapGin, LocalLink, PsumGin
 from sim.engine.tiles import TileLink, TileTimeline
 from sim.engine.top import Machine
 from sim.errors import SimulationError
-from sim.plan.schedule import PassShape
+from sim.plan.schedule import PassShape, Plan
 from sim.plan.tiles import Traffic
 
 # Small layers that between them show every mutant. What is late, narrow or odd stands in the name.
@@ -72,6 +73,16 @@ CASES = {
         "m=3,n=1,e=2,p=2,q=1,r=1,t=1",
         "clock.link_mhz=9.999", "schedule.charge_full_strip=true",
         M=3, C=1, H=3, W=3, R=1, S=3,
+    ),
+    "groups and few filters and channels in a configuration": case(
+        "m=3,n=1,e=1,p=3,q=2,r=1,t=1",
+        "limits.filters=[1, 4]", "limits.channels=[1, 3]",
+        G=2, M=10, C=4, H=2, W=2, R=1, S=1,
+    ),
+    "groups and few filters in a configuration": case(
+        "m=2,n=1,e=1,p=2,q=1,r=1,t=1",
+        "limits.filters=[1, 4]",
+        G=3, M=6, C=1, H=1, W=1, R=1, S=1,
     ),
     "register of a line before shallow psum FIFOs": case(
         "m=6,n=1,e=1,p=6,q=3,r=1,t=1",
@@ -477,6 +488,26 @@ def _input_coded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Traffic, "of", classmethod(broken))
 
 
+# --- configurations -------------------------------------------------------------------------------
+
+
+@mutant("configurations are counted by the filters of a group")
+def _by_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Plan.configurations.fget  # type: ignore[attr-defined]
+
+    def broken(self: Plan) -> int:
+        one = replace(self.layer, G=1, M=self.layer.Mg)
+        found: int = whole(replace(self, layer=one))
+        return found
+
+    monkeypatch.setattr(Plan, "configurations", property(broken))
+
+
+@mutant("an m-block reaches over two configurations")
+def _block_over_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Plan, "m_blocks", property(lambda self: cut(self.layer.Mg, self.mapping.m)))
+
+
 # --- strips that are charged in full --------------------------------------------------------------
 
 
@@ -561,6 +592,10 @@ def seen(shown_on: str) -> str:
         for name in ("processing", "ifmap_load", "ofmap_dump")
         if getattr(found, name) != getattr(right, name)
     ]
+    plan = CASES[shown_on].plan
+    times = configurations(plan.layer, plan.batch, plan.hw, plan.mapping)
+    if plan.configurations != times:
+        off.append(f"{plan.configurations} configurations for {times}")
     return "; ".join(off) or ("" if found == right else f"passes of {found.passes} cycles")
 
 
