@@ -73,16 +73,22 @@ class Change:
 
 @dataclass(frozen=True)
 class Advice:
-    """What bounds a layer, and the changes that help, the best one first.
+    """What bounds a layer with its `mapping`, and the changes that help, the best one first.
 
     `mappings` and `others` count what was tried, of which all that gains `LEAST_GAIN` is told, up
     to `MOST_SAID` changes.
     """
 
     bound: Bound
+    mapping: RowStationary
     changes: tuple[Change, ...]
     mappings: int
     others: int
+
+    @property
+    def kept(self) -> str:
+        """The mapping of the changes that name none: the default may be another on another chip."""
+        return f"Changes that name no mapping keep the layer's own (--mapping {self.mapping})."
 
     @property
     def sentences(self) -> list[str]:
@@ -117,7 +123,7 @@ def _advise(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> A
         found.append(change)
     worth = [change for change in found if change.factor * (1 - LEAST_GAIN) >= 1]
     ranked = sorted(worth, key=lambda change: -change.factor)
-    return Advice(bound, tuple(ranked[:MOST_SAID]), len(tried), others)
+    return Advice(bound, mapping, tuple(ranked[:MOST_SAID]), len(tried), others)
 
 
 # --- mappings -------------------------------------------------------------------------------------
@@ -268,7 +274,9 @@ def _on_chip(
         other = _legal(plan.layer, plan.batch, hw, plan.mapping)
     else:
         other = _automatic(plan.layer, plan.batch, hw)
-        options += f" --mapping {other.mapping}" if other is not None else ""
+        if other is not None and other.mapping != plan.mapping:
+            what += ", with another mapping"
+            options += f" --mapping {other.mapping}"
     if other is None:
         return
     after = total_cycles(other)

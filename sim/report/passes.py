@@ -81,12 +81,12 @@ def _eyexam(layer: LayerResult, width: int) -> list[str]:
 
 
 def _advice(result: Result, layer: LayerResult, width: int) -> list[str]:
-    plan = make_plan(layer.layer, result.batch, result.hw, layer.mapping)
+    found = advise(make_plan(layer.layer, result.batch, result.hw, layer.mapping))
     return [
         f"What would make {cut(layer.layer.name, NAME_CELLS)} faster",
         *(
             line
-            for sentence in advise(plan).sentences
+            for sentence in (*found.sentences, *([found.kept] if found.changes else []))
             for line in wrap(sentence, width, "  ", "    ")
         ),
     ]

@@ -254,8 +254,10 @@ def changes(result: ResultFile, layer: LayerPart, *, advised: bool = True) -> li
             f"Changes are tried for the {MOST_ADVISED} layers that take longest; this one is not "
             "among them. A result of this layer alone has them."
         ]
+    found = advise(result.plan(layer))
     return [
-        *advise(result.plan(layer)).sentences,
+        *found.sentences,
+        *([found.kept] if found.changes else []),
         "Gains are those of the closed form, which is what `eyeriss-sim estimate` prints; a run "
         "with the options in brackets simulates the change, and `eyeriss-sim report A.json B.json` "
         "compares.",

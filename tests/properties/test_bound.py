@@ -137,7 +137,7 @@ def random_plans(seed: int) -> Iterator[Plan]:
 def test_what_bounds_a_random_layer_is_what_helps_it_in_the_engine() -> None:
     small = (plan for plan in random_plans(1) if plan.layer.macs(plan.batch) < 400_000)
     found = Counter(judge(plan).text for plan in islice(small, 16))
-    assert len(found) > 3, found
+    assert len(found) > 2, found
 
 
 @pytest.mark.slow
