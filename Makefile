@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: setup run test test-all bench lint format clean
+.PHONY: setup run test test-all test-versions test-oldest test-newest test-week bench lint format clean
 
 setup: $(STAMP)
 
@@ -26,6 +26,19 @@ test: setup lint
 test-all: setup lint
 	$(BIN)/python -m pytest -n $(WORKERS)
 
+test-versions: setup
+	WORKERS=$(WORKERS) $(BIN)/python tests/versions.py
+
+test-oldest: setup
+	WORKERS=$(WORKERS) $(BIN)/python tests/versions.py --oldest
+
+test-newest: setup
+	WORKERS=$(WORKERS) $(BIN)/python tests/versions.py --newest
+
+test-week: test-all
+	$(BIN)/eyeriss-sim check --random 2000 --seed $$(date +%s) -q
+	$(MAKE) test-versions test-oldest test-newest
+
 bench: setup
 	$(BIN)/python tests/perf/bench_speed.py
 	$(BIN)/python tests/perf/bench_growth.py
@@ -41,4 +54,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .venvs .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
