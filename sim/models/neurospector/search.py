@@ -49,8 +49,10 @@ class Found:
     table: Table
     dataflows: tuple[str, str]
     strategies: str = ""
-    """Bottom-up: PM or SP of each stage; empty where every stage failed."""
+    """Bottom-up: PM or SP of each stage; empty where nothing is better than the first table."""
     tried: int = 0
+    failed_stages: int = 0
+    """Bottom-up: stages in which no candidate was legal."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -172,7 +174,6 @@ def bottom_up(
         todo = todo[1:]
     model = Model(accelerator, layer, found.dataflows)
     best = float(model.cost(model.figures(begin_with[None]), metric)[0])
-    is_legal = False
     for dataflows in choices:
         model = Model(accelerator, layer, dataflows)
         branches = [_Branch(begin_with)]
@@ -184,16 +185,21 @@ def bottom_up(
                 for after in _Stage(model, metric, begin, end, found).run(branch, is_last)
             ]
         for branch in branches:
-            is_legal = True
             cost = float(model.cost(model.figures(branch.table[None]), metric)[0])
             if cost < best:
                 best, found.table, found.dataflows = cost, branch.table, dataflows
                 found.strategies = "-".join(branch.strategies)
-    if not found.strategies:
-        why = "nothing that the stages leave is cheaper" if is_legal else "every stage failed"
-        if not is_legal and any(buffer.constraint for buffer in accelerator.buffers.values()):
+    if found.failed_stages or not found.strategies:
+        why = "nothing that the stages leave is cheaper"
+        if found.failed_stages:
+            why = "stages failed, no candidate was legal"
+        if found.failed_stages and any(
+            buffer.constraint for buffer in accelerator.buffers.values()
+        ):
             why += ": a CONSTRAINT of a buffer makes partial tables illegal (quirk Q11)"
-        found.notes.append(f"{why}; the answer is the table that the search began with")
+        if not found.strategies:
+            why += "; the answer is the table that the search began with"
+        found.notes.append(why)
     return found
 
 
@@ -222,8 +228,9 @@ class _Stage:
             self._offer_pm(tables[may_win], cost[may_win])
             if not is_last:
                 self._offer_sp(tables, cost)
-        if self._pm is None:
-            return []
+        if self._pm is None:  # the tool leaves the table as it is, and names it PM all the same
+            self._found.failed_stages += 1
+            return [_Branch(branch.table, (*branch.strategies, "PM"))]
         pm = _Branch(self._pm[1], (*branch.strategies, "PM"))
         if is_last or self._sp is None or np.array_equal(self._sp, pm.table):
             return [pm]

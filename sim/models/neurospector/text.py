@@ -43,8 +43,8 @@ _HEADING = (
 
 
 def number(value: Any) -> str:
-    """A number as C++ prints it: six significant digits."""
-    return f"{value:.6g}"
+    """A number as C++ prints it: six significant digits; what is none comes signed out of x86."""
+    return "-nan" if np.isnan(value) else f"{value:.6g}"
 
 
 def accelerator_text(accelerator: Accelerator) -> str:
