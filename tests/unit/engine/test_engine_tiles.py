@@ -164,7 +164,7 @@ def on(case: Case, *settings: str) -> Plan:
 @pytest.mark.untraced
 @pytest.mark.parametrize("latency", [0, 25])
 def test_the_closed_form_on_random_cases(latency: int) -> None:
-    """Bits and ifmap standstill exact; an ofmap leaves behind passes, whose cycles it averages."""
+    """Bits and ifmap standstill exact; ofmaps leave behind passes, whose cycles are not always."""
     errors = []
     for number, case in enumerate(islice(random_cases(5), CASES)):
         plan = on(case, f"dram.first_access_latency_cycles={latency}")
@@ -173,10 +173,9 @@ def test_the_closed_form_on_random_cases(latency: int) -> None:
         assert (form.ifmap_bits, form.ofmap_bits) == (engine.ifmap_bits, engine.ofmap_bits), number
         assert form.ifmap_cycles == engine.ifmap_cycles, number
         error = abs(form.cycles - engine.cycles) / (activity.cycles + engine.cycles)
-        assert error <= 0.03, (number, case.to_yaml())
+        assert error <= 0.001, (number, case.to_yaml())
         errors.append(error)
-    assert sum(error <= 0.01 for error in errors) >= 0.97 * CASES
-    assert sum(error == 0 for error in errors) >= 0.8 * CASES
+    assert sum(error == 0 for error in errors) >= 0.97 * CASES
 
 
 # Two strips and two m-blocks must fit where transfers overlap; the mappings are the same in all.
