@@ -1,15 +1,14 @@
-"""What hardware descriptions and energy tables have in common: sections, lists, exact decimals."""
+"""What hardware descriptions and energy tables have in common: sections, lists, conflicts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails
 
-__all__ = ["Conflict", "Section", "as_tuple", "exact", "refuse"]
+__all__ = ["Conflict", "Section", "as_tuple", "refuse"]
 
 
 class Section(BaseModel):
@@ -21,11 +20,6 @@ class Section(BaseModel):
 def as_tuple(value: object) -> object:
     """A list as a tuple: YAML and JSON know no tuple, and a strict model would refuse a list."""
     return tuple(value) if isinstance(value, list) else value
-
-
-def exact(number: float) -> Fraction:
-    """The number as it is written: 66.7 is 667/10, not the nearest binary fraction."""
-    return Fraction(str(number))
 
 
 class Conflict(NamedTuple):

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
 
-from hw_models.fields import Conflict, Section, as_tuple, exact, refuse
-from workloads.document import Line, shown
+from hw_models.fields import Conflict, Section, as_tuple, refuse
+from workloads.document import Line, exact, shown
 
 __all__ = [
     "DRAM",

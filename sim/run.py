@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
-    from sim.analytic.first_order import Precision
     from sim.analytic.layer import LayerEstimate
     from sim.engine.layer import LayerActivity, PassMemory
     from sim.engine.probe import Observer
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from sim.plan.schedule import PassShape
     from workloads.layer import Layer
     from workloads.network import Network
+    from workloads.precision import Precision
 
     LayerProgress = Callable[[str, int, int, int], None]
 
@@ -585,7 +585,7 @@ def load_pricing(
     """
     found = {}
     if precision is not None:
-        from sim.analytic.first_order import load_precisions
+        from workloads.precision import load_precisions
 
         found = load_precisions(precision, network)
     return Pricing(
@@ -597,7 +597,7 @@ def load_pricing(
 
 def _bits_given(precision: Precision) -> dict[str, int]:
     """Widths by data type that differ from full ones, which are those of the chip's words."""
-    from sim.analytic.first_order import FULL_BITS
+    from workloads.precision import FULL_BITS
 
     activations = precision.activation_bits
     widths = dict.fromkeys(("ifmap", "psum", "ofmap"), activations)

@@ -26,7 +26,7 @@ MEASURED = tuple(
     Path(__file__).parent / place
     for place in (
         *(f"unit/{package}" for package in ("analytic", "energy", "engine", "plan", "traces")),
-        *("formats", "paper/test_first_order.py", "paper/test_fodlam.py"),
+        *("formats", "models/first_order", "models/fodlam"),
     )
 )
 

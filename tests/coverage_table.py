@@ -72,13 +72,13 @@ def measured() -> dict[str, Package]:
 def main() -> int:
     """Print the table; 1 where a package is below the bar."""
     packages = measured()
-    print("coverage".ljust(14) + "".join(part.rjust(24) for part in PARTS))
+    print("coverage".ljust(24) + "".join(part.rjust(24) for part in PARTS))
     for name, package in packages.items():
         cells = (
             f"{package.percent(part):5.1f} % {package.reached[part]:5} of {package.total[part]:5}"
             for part in PARTS
         )
-        print(name.ljust(14) + "".join(cell.rjust(24) for cell in cells))
+        print(name.ljust(24) + "".join(cell.rjust(24) for cell in cells))
     below = {name: package for name, package in packages.items() if not package.passes}
     for name, package in below.items():
         print(f"{name} is not above {BAR_PERCENT} %; not reached:", *package.missed, sep="\n")

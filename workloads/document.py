@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeAlias, TypeVar, get_args
@@ -246,6 +247,11 @@ def listed(names: Sequence[str]) -> str:
     """The first names, and how many there are where that is not all."""
     more = f", ... ({len(names)} in all)" if len(names) > _MAX_KNOWN else ""
     return ", ".join(names[:_MAX_KNOWN]) + more
+
+
+def exact(number: float) -> Fraction:
+    """Return the number as it is written: 66.7 is 667/10, not the nearest binary fraction."""
+    return Fraction(str(number))
 
 
 def names_file(text: str, folder: Path = Path()) -> bool:

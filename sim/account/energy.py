@@ -23,9 +23,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
 from hw_models.energy import PARTS_OF_A_PE, EnergyTable
-from hw_models.fields import exact
 from hw_models.spec import WORDS, WordBits
 from sim.account.ledger import ENTRIES
+from workloads.document import exact
 
 if TYPE_CHECKING:
     from sim.plan.schedule import Plan

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw_models.energy import EnergyTable
-from hw_models.fields import exact
 from hw_models.spec import Hardware
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
@@ -20,6 +19,7 @@ from sim.plan.mapping import Mapping as RowStationary
 from sim.plan.mapping import ceil_div
 from sim.plan.schedule import Plan
 from sim.plan.tiles import Coding, Traffic
+from workloads.document import exact
 from workloads.layer import Layer, layer_to_dict
 
 SCHEMA = "eyeriss-sim/result"

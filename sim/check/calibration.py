@@ -37,15 +37,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hw_models.energy import EnergyTable, load_energy_table
-from hw_models.fields import exact
 from hw_models.load import load_hardware
 from sim.account.energy import energy
 from sim.account.ledger import ledger_entries
 from sim.analytic.layer import estimate_layer
-from sim.analytic.published import published_layers
 from sim.errors import Fault, InputError, MappingError
+from sim.models.fodlam import measured_layers
 from sim.plan.choose import choose_mappings
 from sim.plan.schedule import make_plan
+from workloads.document import exact
 from workloads.network import load_network
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def observations() -> tuple[Observation, ...]:
     for shown, name in _NETWORKS.items():
         network = load_network(name)
         measured = [
-            layer for layer in published_layers() if layer.network == shown and layer.kind == "conv"
+            layer for layer in measured_layers() if layer.network == shown and layer.kind == "conv"
         ]
         layers = [network.layer(layer.name) for layer in measured]
         batch = measured[0].images

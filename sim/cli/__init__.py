@@ -35,7 +35,7 @@ COMMANDS = {
     "calibrate": ("sim.cli.calibrate", "Fit an energy table to the chip's measured power."),
     "report": ("sim.cli.report", "Make a page to look at out of result files and traces."),
     "trace": ("sim.cli.trace", "Replay, compare and export what --trace has recorded."),
-    "model": ("sim.cli.model", "Run models of other tools on their own files."),
+    "model": ("sim.cli.model", "Run models of other tools, on their own files or on networks."),
     "show": ("sim.cli.show", "Print what a network, chip, energy table or mapping holds."),
 }
 """Name -> module with an attribute of that name, and the line in the list of commands."""

@@ -36,9 +36,9 @@ def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
       eyeriss-sim audit alexnet --layer CONV2
       eyeriss-sim audit vgg16 --json audit.json
     """
-    from sim.analytic.audit import audit as compare
-    from sim.analytic.first_order import find_network
-    from sim.report.models import render_audit
+    from sim.check.audit import audit as compare
+    from sim.models.first_order import find_network
+    from sim.report.audit import render_audit
 
     keep_apart({"--json": json_file}, selection.files)
     target = None if json_file is None else Target(json_file)

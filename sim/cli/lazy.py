@@ -12,7 +12,8 @@ import click
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports the one that is used.
 
-    `known` is name -> module with an attribute of that name, and the line in the list of commands.
+    `known` is name -> module with an attribute of that name (`_` for `-`), and the line in the list
+    of commands.
     """
 
     def __init__(self, *args: Any, known: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
@@ -27,7 +28,8 @@ class LazyGroup(click.Group):
         """The command of that name, imported now; None where there is none."""
         if cmd_name not in self._known:
             return None
-        command: click.Command = getattr(import_module(self._known[cmd_name][0]), cmd_name)
+        module = import_module(self._known[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

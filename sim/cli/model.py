@@ -12,19 +12,24 @@ from sim.cli.lazy import LazyGroup
 
 MODELS = {
     "accelergy": ("sim.cli.model_accelergy", "Accelergy: price action counts with its tables."),
+    "first-order": (
+        "sim.cli.model_first_order",
+        "Energy estimator of 2022: count words from shapes alone.",
+    ),
+    "fodlam": ("sim.cli.model_fodlam", "FODLAM: look up and scale measured layers."),
     "maestro": ("sim.cli.model_maestro", "MAESTRO: evaluate a mapping file of directives."),
     "neurospector": (
         "sim.cli.model_neurospector",
         "NeuroSpector: analyze scheduling tables, search for the best.",
     ),
 }
-"""Name -> module with an attribute of that name, and the line in the list of commands."""
+"""Name -> module with an attribute of that name (`_` for `-`), and its line in the list."""
 
 
 @click.group(cls=LazyGroup, known=MODELS, invoke_without_command=True)
 @click.pass_context
 def model(ctx: click.Context) -> None:
-    """Run models of other tools on their own files.
+    """Run models of other tools, on their own files or on networks.
 
     They stand beside the simulated machine and share nothing with it.
     """

@@ -129,6 +129,19 @@ set_option = click.option(
 """`--set`, handed over as `settings`."""
 
 
+layer_option = click.option(
+    "--layer",
+    "layers",
+    metavar="NAME,..",
+    multiple=True,
+    help="Layers, in any case: CONV1,CONV2 or 'CONV*'; may be repeated.  [default: all layers]",
+)
+"""`--layer`, handed over as `layers`."""
+
+network_argument = click.argument("network", default="alexnet", metavar="[NETWORK]")
+"""NETWORK, handed over as `network`."""
+
+
 def selection_options(command: Command) -> Callable[..., Any]:
     """Add NETWORK, `--layer --batch --hw --set --mapping`, handed over as one `Selection`."""
 
@@ -165,15 +178,8 @@ def selection_options(command: Command) -> Callable[..., Any]:
         click.option(
             "--batch", type=int, metavar="N", help="Images.  [default: the network's own batch]"
         ),
-        click.option(
-            "--layer",
-            "layers",
-            metavar="NAME,..",
-            multiple=True,
-            help="Layers, in any case: CONV1,CONV2 or 'CONV*'; may be repeated.  [default: all "
-            "layers]",
-        ),
-        click.argument("network", default="alexnet", metavar="[NETWORK]"),
+        layer_option,
+        network_argument,
     )
     decorated: Callable[..., Any] = collect
     for option in options:

@@ -2115,18 +2115,36 @@ bad(
     says=["error: Invalid value for '--jobs': 'many' is not a valid integer range."],
 )
 bad(
-    "model unknown",
-    "estimate lenet5 --model closed-from",
+    "estimator under the name that it had",
+    "estimate lenet5 --model first-order --precision p.yaml",
+    says=["error: --model first-order is a command of its own: eyeriss-sim model first-order"],
+)
+bad(
+    "published figures under the name that they had",
+    "estimate config.json --model published",
+    says=["error: --model published is a command of its own: eyeriss-sim model fodlam"],
+)
+bad(
+    "model of an estimate",
+    "estimate lenet5 --model closed-form",
     says=[
-        "error: Invalid value for '--model': no choice 'closed-from'; did you mean 'closed-form'? known: closed-form, first-order, published"
+        "error: --model is no option of estimate, which is the machine's closed form; other models are commands: eyeriss-sim model"
     ],
 )
 bad(
-    "model that has no batch",
-    "estimate lenet5 --model first-order --batch 3",
-    says=[
-        "error: --batch has no meaning with --model first-order: the first-order model knows one image"
-    ],
+    "model that knows one image",
+    "model first-order lenet5 --batch 3",
+    says=["error: No such option '--batch'."],
+)
+bad(
+    "model of a chip that was measured",
+    "model fodlam lenet5 --hw eyeriss_rtl",
+    says=["error: No such option '--hw'."],
+)
+bad(
+    "array without PEs",
+    "model first-order lenet5 --array 0 14",
+    says=["error: Invalid value for '--array': 0 is not in the range 1<=x<=1024."],
 )
 bad(
     "random as text",

@@ -116,7 +116,8 @@ COMMANDS = [
     *("show energy prices.yaml", "run lenet5 --precision bits.yaml", "check --case case.yaml"),
     *("model accelergy ert.yaml counts.yaml", "model maestro maestro.yaml"),
     *("model neurospector analyze net.yaml", "model neurospector optimize title.yaml"),
-    *("audit net.yaml", "estimate title.yaml --model first-order", "estimate a.trace"),
+    *("model first-order title.yaml", "model fodlam title.yaml"),
+    *("audit net.yaml", "estimate a.trace"),
 ]
 
 

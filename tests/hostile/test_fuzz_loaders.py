@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 
 from hw_models.energy import load_energy_table
 from hw_models.load import load_hardware
-from sim.analytic.first_order import load_precisions
 from sim.check.cases import read_case
 from sim.cli import main
 from sim.cli.arrays import read_words
@@ -34,6 +33,7 @@ from sim.errors import InputError, MappingError
 from sim.plan.choose import choose_mappings
 from traces.header import seal
 from workloads.network import load_network
+from workloads.precision import load_precisions
 
 LENET = load_network("lenet5")
 CHIP = load_hardware("eyeriss_v1")
@@ -342,19 +342,19 @@ COMMANDS = (
     ("run", "lenet5"), ("estimate",), ("check", "lenet5"), ("audit",), ("report",),
     ("show", "network"), ("show", "hw"), ("show", "mapping"), ("show", "energy"),
     ("trace", "info"), ("trace", "replay"), ("trace", "diff"), ("trace", "export"),
-    ("trace", "recover"), ("shwo",),
+    ("trace", "recover"), ("model", "first-order"), ("model", "fodlam"), ("shwo",),
 )  # fmt: skip
 OPTIONS = (
     "--layer", "--batch", "--hw", "--set", "--mapping", "--energy", "--precision", "--json",
     "--values", "--seed", "--ifmap", "--filter", "--ofmap", "--every-pass", "--trace",
     "--trace-layer", "--trace-window", "--trace-blocks", "--model", "--tolerance", "--case",
-    "--from", "--until", "--block", "--pe", "--action", "--type", "--limit", "--break", "--to",
-    "--output", "-q", "-v", "-o", "--help", "--versoin",
+    "--array", "--from", "--until", "--block", "--pe", "--action", "--type", "--limit", "--break",
+    "--to", "--output", "-q", "-v", "-o", "--help", "--versoin",
 )  # fmt: skip
 ARGUMENTS = (
     "lenet5", "C1", "c5", "OUTPUT", "1", "2", "0.5", "-", "auto", "published", "eyeriss_rtl",
     "array.rows=6", "isca2016", "csv", "npz", "dram,glb", "0:100", "3,4", "pe(0,0)", "psum", "read",
-    "first-order", "published", "sound.trace", "result.json", "glb.psum.read > 3",
+    "first-order", "sound.trace", "result.json", "glb.psum.read > 3",
     "m=4,n=1,e=4,p=4,q=1,r=1,t=1", "", ".", "\x00", "x" * 300,
 )  # fmt: skip
 WORDS = st.one_of(

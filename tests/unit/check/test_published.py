@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from sim.account.result import LayerResult, Result
-from sim.analytic.published import published_layers
 from sim.check.published import (
     COLUMNS,
     MARKS,
@@ -22,6 +21,7 @@ from sim.check.published import (
 )
 from sim.cli import main
 from sim.errors import InputError
+from sim.models.fodlam import measured_layers
 from sim.report.validation import SIGNS, render_validation
 from sim.run import load_pricing, run
 from sim.validate import validate
@@ -56,7 +56,7 @@ def test_published_totals_are_those_of_the_layers(network: str) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_published_layers_are_those_of_the_shipped_network(network: str) -> None:
+def test_measured_layers_are_those_of_the_shipped_network(network: str) -> None:
     published, loaded = load_published(network), load_network(network)
     layers = [layer for layer in loaded.layers if layer.kind == "conv"]
     assert list(published.layers) == [layer.name for layer in layers]
@@ -73,7 +73,7 @@ def test_fodlam_rests_on_the_same_powers_and_times(network: str, called: str) ->
     """They stand in two files: the model's own, and the tables that a simulation is held to."""
     energies = {
         layer.name: float(layer.cost.energy_j)
-        for layer in published_layers()
+        for layer in measured_layers()
         if layer.network == called and layer.kind == "conv"
     }
     assert energies == {

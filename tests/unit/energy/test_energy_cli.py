@@ -1,10 +1,8 @@
-"""Energy on the command line: tables, breakdowns, the first-order models and the audit."""
+"""Energy on the command line: tables, breakdowns, and the audit."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,7 @@ from typing import Any
 import pytest
 
 from hw_models.energy import shipped_energy_tables
-from sim.analytic.first_order import estimate_network, example_network, example_precisions
 from sim.cli import main
-from sim.report.charts import CHARTS
 from sim.report.terminal import energy_unit, render_result, shares
 from sim.run import estimate, load_pricing
 from workloads.document import InputError
@@ -242,132 +238,6 @@ class TestShowEnergy:
         text = out(capsys, "show", "energy")
         assert text.splitlines()[1:] == [f"  {name}" for name in shipped_energy_tables()]
         assert "no shipped energy table 'isca'" in error(capsys, "show", "energy", "isca")
-
-
-class TestFirstOrder:
-    EXAMPLE = ("estimate", "alexnet_ungrouped", "--model", "first-order")
-    PRUNED = (*EXAMPLE, "--precision", "alexnet_pruned")
-
-    def test_the_example_by_name(self, capsys: Capture) -> None:
-        expected = estimate_network(example_network(), example_precisions())
-        assert data(capsys, *self.PRUNED) == json.loads(json.dumps(expected.to_dict()))
-        dense = data(capsys, *self.EXAMPLE)
-        assert dense["totals"]["total"] == 19_413_479_256
-
-    def test_counts_energies_and_totals_in_words(self, capsys: Capture) -> None:
-        text = out(capsys, *self.PRUNED)
-        assert max(map(len, text.splitlines())) <= 80
-        layers = section(text, "Layers")
-        assert row(layers, "CONV2")[:4] == ["256x27x27", "37.5", "3,", "6"]
-        assert row(layers, "all") == ["75,830,308", "5,102,811,693", "5,178,642,001", "100.0"]
-        words = section(text, "Words, after pruning, and energies")
-        assert row(words, "CONV2")[:4] == ["DRAM", "384,000", "92,256", "186,624"]
-        totals = section(text, "Energy by level and by data type")
-        assert row(totals, "total") == ["5,178,642,000.6239", "100.0"]
-        assert row(totals, "data")[0] == "5,102,811,692.766"
-
-    def test_any_network_layer_and_array(self, capsys: Capture) -> None:
-        args = ["estimate", "vgg16", "--model", "first-order", "--layer", "conv1-2"]
-        (layer,) = data(capsys, *args)["layers"]
-        assert (layer["name"], layer["rep"], layer["fold"]) == ("CONV1-2", 4, 16)
-        (layer,) = data(capsys, *args, "--set", "array.columns=112")["layers"]
-        assert layer["fold"] == 2
-
-    def test_precisions_of_layers_that_are_not_selected(self, capsys: Capture) -> None:
-        (layer,) = data(capsys, *self.PRUNED, "--layer", "FC8")["layers"]
-        assert (layer["weight_bits"], layer["activation_bits"], layer["pruned"]) == (4, 6, 0.4)
-
-    def test_charts(self, capsys: Capture, tmp_path: Path) -> None:
-        folder = tmp_path / "new" / "charts"
-        for _ in range(2):  # again, over what is there
-            assert main([*self.PRUNED, "--quiet", "--plots", str(folder)]) == 0
-        assert capsys.readouterr() == ("", "")
-        files = sorted(folder.iterdir())
-        assert [file.name for file in files] == sorted(f"{name}.png" for name in CHARTS)
-        assert len(files) == 5
-        assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
-
-    def test_without_matplotlib_it_says_what_to_install(
-        self, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-        assert error(capsys, *self.EXAMPLE, "--plots", str(tmp_path / "charts")) == (
-            "error: --plots: needs Matplotlib, which is not installed: "
-            "pip install 'eyeriss-sim[plots]'\n"
-        )
-        assert main([*self.EXAMPLE, "--quiet"]) == 0
-
-    @pytest.mark.parametrize(
-        ("args", "words"),
-        [
-            (["--batch", "4"], "--batch has no meaning with --model first-order: "),
-            (["--mapping", "auto"], "--mapping has no meaning"),
-            (["--energy", "isca2016"], "--energy has no meaning"),
-            (["--layer", "C1"], "no layer 'C1'"),
-        ],
-    )
-    def test_mistakes(self, args: list[str], words: str, capsys: Capture) -> None:
-        assert words in error(capsys, *self.EXAMPLE, *args)
-
-    def test_matplotlib_is_imported_for_charts_alone(self) -> None:
-        code = (
-            "import sys; from sim.cli import main; main(['estimate', 'alexnet', '-q']);"
-            "main(['estimate', 'alexnet', '-q', '--model', 'first-order']);"
-            "print([name for name in ('matplotlib', 'scipy') if name in sys.modules])"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        assert done.stdout == "[]\n"
-
-
-class TestPublished:
-    def test_look_up_to_nine_digits(self, capsys: Capture) -> None:
-        found = data(capsys, "estimate", "vgg16", "--model", "published")
-        assert found["conv"]["energy"] == pytest.approx(1.0162585, abs=1e-9)
-        assert found["conv"]["latency"] == pytest.approx(4.3094, abs=1e-9)
-        assert found["fc"]["energy"] == pytest.approx(9.157180384e-05, rel=1e-9)
-        assert found["fc"]["latency"] == pytest.approx(7.438888889e-05, rel=1e-9)
-        assert found["per_image"]["conv"]["energy"] == pytest.approx(1.0162585 / 3)
-        assert set(found["diagnosis"]) == {"as_published", "per_image"}
-
-    def test_the_originals_input(self, capsys: Capture, tmp_path: Path) -> None:
-        file = tmp_path / "config.json"
-        file.write_text('{"net": "VGG16", "layers": ["CONV1_1", "FC8"]}')
-        found = data(capsys, "estimate", str(file), "--model", "published")
-        assert [layer["name"] for layer in found["layers"]] == ["CONV1-1", "FC8"]
-        assert list(found)[:3] == ["conv", "fc", "total"]
-        file.write_text('{"netfile": "mobilenet_v1", "layers": ["CONV1"]}')
-        found = data(capsys, "estimate", str(file), "--model", "published")
-        assert found["layers"][0]["way"] == "scaled"
-
-    def test_batch_and_image_told_apart(self, capsys: Capture) -> None:
-        text = out(capsys, "estimate", "alexnet", "--model", "published")
-        assert max(map(len, text.splitlines())) <= 80
-        cells = row(section(text, "Energy and latency"), "CONV1")
-        assert cells == ["conv", "105,415,200", "4", "6.9388", "20.9", "1.7347", "5.225"]
-        assert "Diagnosis: cost per MAC of the published layers" in text
-        assert "measured on 1 and 4 images" in text
-        text = out(capsys, "estimate", "lenet5", "--model", "published")
-        assert row(section(text, "Energy and latency"), "C3")[2] == "-"
-
-    def test_layers(self, capsys: Capture) -> None:
-        found = data(capsys, "estimate", "alexnet", "--model", "published", "--layer", "fc6")
-        assert [layer["name"] for layer in found["layers"]] == ["FC6"]
-
-    @pytest.mark.parametrize(
-        ("args", "words"),
-        [
-            (["alexnet", "--batch", "1"], "--batch has no meaning with --model published: "),
-            (["alexnet", "--set", "array.rows=24"], "--set has no meaning"),
-            (["alexnet", "--precision", "x"], "--precision has no meaning"),
-            (["alexnet", "--plots", "x"], "--plots has no meaning"),
-            (["a.json", "--layer", "x"], "--layer has no meaning with a JSON file"),
-            (["/absent.json"], "error: /absent.json: "),
-        ],
-    )
-    def test_mistakes(self, args: list[str], words: str, capsys: Capture) -> None:
-        assert words in error(capsys, "estimate", "--model", "published", *args)
 
 
 class TestAudit:

@@ -13,8 +13,7 @@ from hw_models.energy import (
     load_energy_table,
     shipped_energy_tables,
 )
-from hw_models.fields import exact
-from workloads.document import InputError
+from workloads.document import InputError, exact
 
 HEAD = """name: mine
 unit: pJ

@@ -81,10 +81,9 @@ def test_names_in_other_scripts_warn_nobody(tmp_path: Path) -> None:
     )
     (tmp_path / "net.yaml").write_text(f"network: 網\nlayers:\n{layers}", encoding="utf-8")
     code = "import sys; from sim.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "estimate", "net.yaml", "-q", "--plots", "figures"]
-    for options in (["--plot", "stalls"], ["--model", "first-order"]):
+    for words in (["estimate", "--plot", "stalls"], ["model", "first-order"]):
         found = subprocess.run(
-            [*command, *options],
+            [sys.executable, "-c", code, *words, "net.yaml", "-q", "--plots", "figures"],
             cwd=tmp_path, capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert (found.stdout, found.stderr) == ("", "")

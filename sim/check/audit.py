@@ -1,7 +1,7 @@
 """Where the first-order estimator and the simulated machine count differently, and why.
 
 For one layer on one chip, one image and equal widths, each of the estimator's counts
-(`sim.analytic.first_order`) stands beside the machine's (`sim.analytic.counts`). The ratio of the
+(`sim.models.first_order`) stands beside the machine's (`sim.analytic.counts`). The ratio of the
 two is taken apart into factors, each with its reason: their product is the ratio, exactly. A factor
 of 1 is no reason and is left out, so what is said of a layer is true of that layer.
 """
@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from sim.analytic.counts import layer_counts
-from sim.analytic.first_order import FirstOrderLayer, estimate_layer
+from sim.models.first_order import FirstOrderLayer, estimate_layer
 from sim.plan.schedule import Plan, make_plan
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from sim.report.plots import plain, require_matplotlib, saved
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sim.analytic.first_order import FirstOrderResult
+    from sim.models.first_order import FirstOrderResult
 
 __all__ = ["CHARTS", "first_order_charts"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from sim.analytic.published import (
+import sim.models.fodlam
+from sim.models.fodlam import (
     average_cost_per_mac,
     diagnose,
     estimate_config,
-    estimate_published,
+    estimate_network,
     look_up,
+    measured_layers,
     normalise,
-    published_layers,
 )
 from workloads.document import InputError
 from workloads.network import load_network
@@ -91,7 +93,7 @@ def test_process_normalisation() -> None:
 
 
 def test_macs_are_those_of_the_networks() -> None:
-    macs = {(layer.network, layer.name): layer.macs for layer in published_layers()}
+    macs = {(layer.network, layer.name): layer.macs for layer in measured_layers()}
     assert len(macs) == 5 + 3 + 13 + 3
     # As FODLAM's own statistics have them.
     assert macs["AlexNet", "CONV2"] == 223948800
@@ -101,13 +103,13 @@ def test_macs_are_those_of_the_networks() -> None:
 
 
 def test_scaling_by_the_average_of_both_networks() -> None:
-    layers = [layer for layer in published_layers() if layer.kind == "conv"]
+    layers = [layer for layer in measured_layers() if layer.kind == "conv"]
     macs = sum(layer.macs for layer in layers)
     average = average_cost_per_mac()["conv"]
     assert average.energy_j == sum(layer.cost.energy_j for layer in layers) / macs
     single = average_cost_per_mac("per_image")["conv"]
     assert single.energy_j == sum(layer.cost.energy_j / layer.images for layer in layers) / macs
-    result = estimate_published(load_network("lenet5"))
+    result = estimate_network(load_network("lenet5"))
     first = result.layers[0]
     assert (first.way, first.images) == ("scaled", None)
     assert first.as_published == average.times(first.macs)
@@ -119,8 +121,8 @@ def test_scaling_by_the_average_of_both_networks() -> None:
 
 
 def test_scaling_both_networks_gives_back_their_sum() -> None:
-    scaled = [estimate_published(load_network(n), scaled=True) for n in ("alexnet", "vgg16")]
-    looked = [estimate_published(load_network(n)) for n in ("alexnet", "vgg16")]
+    scaled = [estimate_network(load_network(n), scaled=True) for n in ("alexnet", "vgg16")]
+    looked = [estimate_network(load_network(n)) for n in ("alexnet", "vgg16")]
     assert all(layer.way == "look-up" for result in looked for layer in result.layers)
     for kind in ("conv", "fc"):
         energy = [sum(r.cost(kind).energy_j for r in results) for results in (scaled, looked)]
@@ -235,3 +237,7 @@ def test_refusals_of_a_netfile(tmp_path: Path) -> None:
     assert refusal(path) == "DIR/net.json:2: [0].name: missing; a value is required"
     config(tmp_path, [{"name": "b", "type": "ReLU"}], "net.json")
     assert refusal(path) == ("DIR/config.json:3: layers: net.json has no layer 'b'; known: none")
+
+
+def test_the_example_of_the_package() -> None:
+    assert doctest.testmod(sim.models.fodlam) == (0, 2)

@@ -1,7 +1,7 @@
 """The first-order energy estimator of 2022 for Eyeriss-like chips, as its author wrote it.
 
 It counts words from a layer's shape alone, for one image, with groups ignored and every memory as
-large as it needs to be; `sim.analytic.audit` says where that differs from the simulated machine.
+large as it needs to be; `sim.check.audit` says where that differs from the simulated machine.
 Per layer, with filter size `k`, channels `C`, filters `M`, padded ifmap size `hp`, ofmap size `o`,
 the share `d = 1 - z` of weights left by pruning, `rep = floor(A/k)` and `fold = ceil(o/B)` on an
 array of `A x B` = 12 x 14 PEs:
@@ -33,41 +33,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib import resources
 from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from hw_models.fields import exact
-from workloads.document import (
-    MAX_FAULTS,
-    Fault,
-    InputError,
-    in_order,
-    parse_document,
-    read_document,
-    unknown_name,
-    validate,
-)
+from workloads.document import Fault, InputError, exact, unknown_name
 from workloads.layer import Layer
-from workloads.network import Network, load_network, network_from_document
+from workloads.network import Network
+from workloads.precision import FULL_BITS, Precision
 
 __all__ = [
     "ARRAY",
     "DATA_TYPES",
-    "EXAMPLE_NETWORK",
-    "EXAMPLE_PRECISIONS",
     "LEVELS",
     "PRICES",
     "FirstOrderLayer",
     "FirstOrderResult",
-    "Precision",
     "estimate_layer",
     "estimate_network",
-    "example_network",
-    "example_precisions",
-    "find_network",
-    "load_precisions",
 ]
 
 Level: TypeAlias = Literal["dram", "glb", "noc", "rf"]
@@ -79,29 +60,6 @@ LEVELS: Final[tuple[Level, ...]] = ("dram", "glb", "noc", "rf")
 DATA_TYPES: Final[tuple[DataType, ...]] = ("weight", "ifmap", "psum")
 PRICES: Final[Mapping[Level, int]] = {"dram": 200, "glb": 6, "noc": 2, "rf": 1}
 """Energy of a 16-bit word by level, normalised to a MAC (ISCA 2016, Table IV)."""
-FULL_BITS: Final = 16
-EXAMPLE_NETWORK: Final = "alexnet_ungrouped"
-EXAMPLE_PRECISIONS: Final = "alexnet_pruned"
-
-
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """How a layer is compressed: share of weights pruned (z), bits of a weight, of an activation.
-
-    Raises `ValueError` for a share outside 0 to 1 and for bits outside 1 to 64.
-    """
-
-    pruned: float = 0.0
-    weight_bits: int = FULL_BITS
-    activation_bits: int = FULL_BITS
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.pruned <= 1:  # written so that nan fails, too
-            raise ValueError(f"pruned must be between 0 and 1, got {self.pruned}")
-        for name in ("weight_bits", "activation_bits"):
-            bits = getattr(self, name)
-            if not 1 <= bits <= 64:
-                raise ValueError(f"{name} must be 1 to 64, got {bits}")
 
 
 @dataclass(frozen=True)
@@ -341,74 +299,6 @@ def estimate_network(
             for layer in network.layers
         ),
     )
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-class _PrecisionEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    pruned: float = Field(default=0.0, ge=0, le=1)
-    weight_bits: int = Field(default=FULL_BITS, ge=1, le=64)
-    activation_bits: int = Field(default=FULL_BITS, ge=1, le=64)
-
-
-class _PrecisionFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    source: str = ""
-    layers: dict[str, _PrecisionEntry] = Field(
-        description="layer name -> {pruned, weight_bits, activation_bits}", min_length=1
-    )
-
-
-def load_precisions(name_or_path: str, network: Network | None = None) -> dict[str, Precision]:
-    """Pruning and widths by layer: the shipped example's by its name, or those of a YAML file.
-
-    Layers are named as `network` spells them, as the file does where that is None.
-
-    Raises `InputError` with every fault of the file, and of layers that the network does not have,
-    in any case.
-    """
-    if name_or_path == EXAMPLE_PRECISIONS:
-        document = parse_document(_shipped(f"{name_or_path}.yaml"), f"{name_or_path}.yaml")
-    else:
-        document = read_document(name_or_path)
-    layers = validate(_PrecisionFile, document).layers
-    found = {name: Precision(**entry.model_dump()) for name, entry in layers.items()}
-    if network is None:
-        return found
-    names = {layer.name.casefold(): layer.name for layer in network.layers}
-    unknown = [name for name in found if name.casefold() not in names]
-    if unknown:
-        faults = [
-            document.fault(("layers", name), unknown_name("layer", name, names.values()))
-            for name in unknown[:MAX_FAULTS]
-        ]
-        raise InputError(*in_order(faults, len(unknown) - len(faults)))
-    return {names[name.casefold()]: given for name, given in found.items()}
-
-
-def find_network(name_or_path: str) -> Network:
-    """The original's network by its name, or any other as `load_network` finds it."""
-    return example_network() if name_or_path == EXAMPLE_NETWORK else load_network(name_or_path)
-
-
-def example_precisions() -> dict[str, Precision]:
-    """The original's example: AlexNet pruned and quantised, by layer."""
-    return load_precisions(EXAMPLE_PRECISIONS)
-
-
-def example_network() -> Network:
-    """The original's network: AlexNet without groups."""
-    name = f"{EXAMPLE_NETWORK}.yaml"
-    return network_from_document(parse_document(_shipped(name), name))
-
-
-def _shipped(name: str) -> str:
-    folder = resources.files("hw_models") / "data" / "first_order"
-    return (folder / name).read_text(encoding="utf-8")
 
 
 def _added(parts: Sequence[Mapping[str, Fraction]]) -> dict[str, Fraction]:

@@ -7,7 +7,7 @@ from math import prod
 import pytest
 
 from hw_models.load import load_hardware
-from sim.analytic.audit import Audit, AuditLine, audit
+from sim.check.audit import Audit, AuditLine, audit
 from sim.errors import MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.mapper import auto_mapping

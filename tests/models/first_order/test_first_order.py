@@ -6,25 +6,25 @@ as its author has it; nothing of the code under test is used there.
 
 from __future__ import annotations
 
+import doctest
 from fractions import Fraction
 from math import ceil
-from pathlib import Path
 
 import pytest
 
-from sim.analytic.first_order import (
+import sim.models.first_order
+from sim.models.first_order import (
     DATA_TYPES,
     LEVELS,
-    Precision,
     estimate_layer,
     estimate_network,
     example_network,
     example_precisions,
-    load_precisions,
 )
 from workloads.document import InputError
 from workloads.layer import Layer
 from workloads.network import load_network, shipped_networks
+from workloads.precision import Precision
 
 # name: k, C, M, stride, padding, ifmap size; the size is k for a fully connected layer
 SHAPES = {
@@ -224,41 +224,5 @@ def test_a_precision_for_a_layer_that_is_not_there() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"pruned": 1.1}, "pruned must be between 0 and 1, got 1.1"),
-        ({"pruned": float("nan")}, "pruned must be between 0 and 1, got nan"),
-        ({"weight_bits": 0}, "weight_bits must be 1 to 64, got 0"),
-        ({"activation_bits": 65}, "activation_bits must be 1 to 64, got 65"),
-    ],
-)
-def test_a_precision_that_cannot_be(given: dict[str, float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Precision(**given)  # type: ignore[arg-type]
-
-
-def test_precisions_from_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("layers:\n  CONV1: {pruned: 0.5, weight_bits: 8}\n  FC6: {}\n")
-    assert load_precisions(str(path)) == {"CONV1": Precision(0.5, 8, 16), "FC6": Precision()}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("source: x\n", "1: layers: missing; layer name -> {pruned, weight_bits, activation_bits}"),
-        (
-            "layers:\n  A: {bits: 3}\n",
-            "2: layers.A: unknown key 'bits'; known: activation_bits, pruned, weight_bits",
-        ),
-        ("layers:\n  A: {weight_bits: 0}\n", "2: layers.A.weight_bits: must be 1 or more, got 0"),
-        ("layers:\n  A: {pruned: 2}\n", "2: layers.A.pruned: must be 1.0 or less, got 2"),
-    ],
-)
-def test_refusals_of_a_precision_file(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text(text)
-    with pytest.raises(InputError) as refused:
-        load_precisions(str(path))
-    assert str(refused.value) == f"{path}:{message}"
+def test_the_example_of_the_package() -> None:
+    assert doctest.testmod(sim.models.first_order) == (0, 2)

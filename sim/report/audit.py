@@ -1,0 +1,72 @@
+"""The audit as text for the terminal: estimator beside machine, and the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from sim.report.terminal import NAME_CELLS, count, cut, fitted, sections_text, wrap
+
+if TYPE_CHECKING:
+    from sim.check.audit import Audit
+
+__all__ = ["render_audit"]
+
+
+def render_audit(
+    audits: Sequence[Audit], network: str, *, width: int = 80, color: bool = False
+) -> str:
+    """Every count of the estimator beside the machine's, layer by layer, and why they differ."""
+    hw = audits[0].plan.hw
+    lines = [line for found in audits for line in found.lines]
+    equal = sum(line.agrees for line in lines)
+    head = [
+        cut(f"{network}: the first-order estimator beside {hw.name}", width),
+        *wrap(
+            f"One image, every weight kept. {equal} of {len(lines)} counts agree. Ratio: machine "
+            "over estimator; the factors of its reasons multiply to it.",
+            width,
+        ),
+    ]
+    return sections_text([head, *(_audit(found, width) for found in audits)], color)
+
+
+def _audit(found: Audit, width: int) -> list[str]:
+    mapping = " ".join(f"{name}={value}" for name, value in found.plan.mapping.to_dict().items())
+    heads = ["count", "estimator", "machine", "ratio"]
+
+    def rows(short: bool) -> Iterable[list[str]]:
+        for line in found.lines:
+            yield [
+                line.count,
+                count(line.estimator, short),
+                count(line.machine, short),
+                "equal" if line.agrees else _factor(line.ratio),
+            ]
+
+    why: dict[tuple[str, Fraction | None], list[str]] = {}
+    remarks: dict[str, list[str]] = {}
+    for line in found.lines:
+        for reason in line.reasons:
+            why.setdefault((reason.text, reason.factor), []).append(line.count)
+        if line.remark:
+            remarks.setdefault(line.remark, []).append(line.count)
+    lines = fitted(heads, rows, width)
+    for (text, factor), counts in why.items():
+        times = f", times {_factor(factor)}" if factor is not None else ""
+        lines += _hanging(f"{', '.join(counts)}{times}: {text}.", width)
+    for text, counts in remarks.items():
+        lines += _hanging(f"{', '.join(counts)}: {text}.", width)
+    return [f"{cut(found.plan.layer.name, NAME_CELLS)} ({mapping})", *lines]
+
+
+def _hanging(text: str, width: int) -> list[str]:
+    first, *rest = wrap(text, width - 2, "    ")
+    return [first[2:], *rest]
+
+
+def _factor(value: Fraction | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if value.denominator == 1 else f"{float(value):.4g}"

@@ -1,0 +1,57 @@
+"""The calibration as text for the terminal: powers measured and fitted, and the errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.report.terminal import sections_text, table, wrap
+
+if TYPE_CHECKING:
+    from sim.check.calibration import Calibration
+
+__all__ = ["render_calibration"]
+
+
+def render_calibration(found: Calibration, *, width: int = 80, color: bool = False) -> str:
+    """The fit: measured and fitted power of each layer, the errors, and the shares of power."""
+    heads = ["network", "layer", "measured\nmW", "fitted\nmW", "left out\nmW", "error\n%",
+             "in a run\nmW", "error\n%"]  # fmt: skip
+    rows: list[list[str] | None] = [
+        [
+            layer.network,
+            layer.layer,
+            f"{layer.measured_mw:.0f}",
+            f"{layer.fitted_mw:.1f}",
+            f"{layer.left_out_mw:.1f}",
+            f"{100 * layer.left_out_error:+.1f}",
+            f"{layer.run_mw:.1f}",
+            f"{100 * layer.run_error:+.1f}",
+        ]
+        for layer in found.layers
+    ]
+    worst = found.worst
+    errors = (
+        f"Mean error {100 * found.fitted_error:.1f} % fitted, {100 * found.left_out_error:.1f} % "
+        f"left out (worst {worst.network} {worst.layer}, {100 * worst.left_out_error:+.1f} %), "
+        f"{100 * found.run_error:.1f} % in a run. Left out: with the prices of the other layers. "
+        "In a run: energy over the simulated total latency, as `run` and `estimate` print it; "
+        "fitted and left out are over the published one."
+    )
+    published = found.to_dict()["shares"]["published"]
+    parts: list[list[str] | None] = [
+        [part, f"{100 * published[part]:.1f}", f"{100 * share:.1f}"]
+        for part, share in found.shares.items()
+    ]
+    scales: list[list[str] | None] = [
+        [name, f"{scale:.4g}"] for name, scale in found.scales.items()
+    ]
+    sections = [
+        ["Power of the chip without DRAM, by layer", *table(heads, rows, width, left=2),
+         *wrap(errors, width, "  ")],
+        ["Shares of AlexNet's power, %", *table(["part", "published", "fitted"], parts, width),
+         *wrap("The published shares are four of the observations.", width, "  ")],
+        ["Fitted scales", *table(["group", "scale"], scales, width),
+         *wrap("PE cycles: pJ a PE and cycle. NoC: pJ a word. Rest: pJ a cycle. PE work and GLB: "
+               "times the prices of timeloop_65nm_8bit.", width, "  ")],
+    ]  # fmt: skip
+    return sections_text(sections, color)

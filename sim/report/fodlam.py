@@ -1,0 +1,124 @@
+"""FODLAM's look-up and scaling as text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sim.report.terminal import count, cut, fitted, sections_text, table, wrap
+
+if TYPE_CHECKING:
+    from sim.models.fodlam import Cost, EstimatedLayer, FodlamResult
+
+__all__ = ["render_fodlam"]
+
+
+def render_fodlam(
+    result: FodlamResult, diagnosis: Mapping[str, Any], *, width: int = 80, color: bool = False
+) -> str:
+    """Look-up and scaling: the cost as published and of one image, and how far to trust it."""
+    ways = {"look-up": "looked up", "scaled": "scaled by MACs"}
+    said = " and ".join(
+        text for way, text in ways.items() if any(layer.way == way for layer in result.layers)
+    )
+    head = [
+        cut(f"{result.network}, from published figures: layers {said}", width),
+        *wrap(
+            "Convolutions cost what the Eyeriss chip took (power without DRAM times total "
+            "latency), fully connected layers what EIE took, brought from 45 to 65 nm.",
+            width,
+        ),
+    ]
+    sections = [
+        head,
+        ["Energy and latency", *_layers(result, width)],
+        ["Diagnosis: cost per MAC of the published layers", *_diagnosis(diagnosis, width)],
+    ]
+    if result.notes:
+        sections.append(["Notes", *(line for note in result.notes for line in _note(note, width))])
+    return sections_text(sections, color)
+
+
+def _layers(result: FodlamResult, width: int) -> list[str]:
+    heads = [
+        "layer", "kind", "MACs of\nan image", "images",
+        "as published\nmJ", "\nms", "an image\nmJ", "\nms",
+    ]  # fmt: skip
+
+    def costs(published: Cost, single: Cost) -> list[str]:
+        return [
+            _digits(float(value) * 1e3)
+            for cost in (published, single)
+            for value in (cost.energy_j, cost.latency_s)
+        ]
+
+    def row(layer: EstimatedLayer, short: bool) -> list[str]:
+        images = "-" if layer.images is None else str(layer.images)
+        return [
+            layer.name,
+            layer.kind,
+            count(layer.macs, short),
+            images,
+            *costs(layer.as_published, layer.per_image),
+        ]
+
+    def rows(short: bool) -> Iterable[list[str] | None]:
+        yield from (row(layer, short) for layer in result.layers)
+        yield None
+        kinds: tuple[tuple[str, Any], ...] = (("conv", "conv"), ("fc", "fc"), ("all", None))
+        for shown, kind in kinds:
+            macs = sum(layer.macs for layer in result.layers if kind in (None, layer.kind))
+            found = costs(result.cost(kind), result.cost(kind, "per_image"))
+            yield [shown, "", count(macs, short), "", *found]
+
+    text = (
+        "As published: of the batch that was measured, as the original adds them up. An image: "
+        "each layer divided by the images it was measured on; - where a scaled layer mixes them."
+    )
+    return [*fitted(heads, rows, width, left=2), *wrap(text, width, "  ")]
+
+
+def _diagnosis(diagnosis: Mapping[str, Any], width: int) -> list[str]:
+    def figures(network: str, layer: str) -> list[float]:
+        return [
+            diagnosis[basis]["per_layer"][figure][network][layer] * 1e12
+            for basis in ("as_published", "per_image")
+            for figure in ("energy", "latency")
+        ]
+
+    heads = [
+        "network", "layer", "as published\npJ", "\nps", "an image\npJ", "\nps", "of average\npJ",
+    ]  # fmt: skip
+    averages = {
+        kind: [
+            diagnosis[basis]["average"][figure][kind] * 1e12
+            for basis in ("as_published", "per_image")
+            for figure in ("energy", "latency")
+        ]
+        for kind in ("conv", "fc")
+    }
+    rows: list[list[str] | None] = []
+    for network, layers in diagnosis["per_image"]["per_layer"]["energy"].items():
+        for layer in layers:
+            found = figures(network, layer)
+            average = averages["fc" if layer.startswith("FC") else "conv"]
+            cell = f"{found[2] / average[2]:.2f}"
+            rows.append([network, layer, *map(_digits, found), cell])
+        rows.append(None)
+    rows += [["average", kind, *map(_digits, found), "1.00"] for kind, found in averages.items()]
+    text = (
+        "A layer is scaled with the average of its kind. Of average: the layer's cost of a MAC "
+        "over that, for an image; far from 1 says how wrong scaling can be."
+    )
+    return [*table(heads, rows, width, left=2), *wrap(text, width, "  ")]
+
+
+def _digits(value: float) -> str:
+    """Five significant digits, without an exponent where that is short."""
+    if value and not 1e-3 <= abs(value) < 1e7:
+        return f"{value:.3e}"
+    return f"{value:,.5g}" if abs(value) < 1e5 else f"{value:,.0f}"
+
+
+def _note(note: str, width: int) -> list[str]:
+    return wrap(f"{note[:1].upper()}{note[1:]}.", width, "  ")
