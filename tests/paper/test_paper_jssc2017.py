@@ -29,7 +29,8 @@ TO_THE_PROTOTYPE = 0.015
 
 def by_name(result: Result) -> dict[str, LayerResult]:
     assert result.refused == ()
-    assert result.notes == ()
+    # VGG-16 has tiles with so few zeros that their code would be no smaller.
+    assert all("not run-length coded" in note for note in result.notes), result.notes
     return {layer.layer.name: layer for layer in result.layers}
 
 
