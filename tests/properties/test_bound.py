@@ -158,6 +158,7 @@ def test_what_bounds_the_layers_of_alexnet_is_what_helps_them_in_the_engine() ->
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["lenet5", "alexnet", "vgg16", "mobilenet_v1", "resnet50"])
 def test_what_bounds_a_layer_of_a_network_is_what_helps_it_in_the_engine(network: str) -> None:
-    plans = {(replace(plan.layer, name="layer"), plan.mapping): plan for plan in prepare(network).plans}
+    made = prepare(network).plans
+    plans = {(replace(plan.layer, name="layer"), plan.mapping): plan for plan in made}
     for plan in plans.values():
         judge(plan)
