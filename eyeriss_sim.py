@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sim.errors import InputError as InputError
     from sim.errors import SimulationError as SimulationError
     from sim.plan.mapping import Mapping as Mapping
+    from sim.reference.validation import validate as validate
     from sim.report.figures import views as views
     from sim.report.html import render_page as render_page
     from sim.report.load import of_result as of_result
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from sim.run import estimate as estimate
     from sim.run import load_pricing as load_pricing
     from sim.run import run as run
-    from sim.validate import validate as validate
     from traces.reader import open_trace as open_trace
     from workloads.layer import Layer as Layer
     from workloads.network import Network as Network
@@ -70,7 +70,7 @@ _HOMES = {
     "shipped_energy_tables": "hw_models.energy",
     "shipped_hardware": "hw_models.load",
     "shipped_networks": "workloads.network",
-    "validate": "sim.validate",
+    "validate": "sim.reference.validation",
     "views": "sim.report.figures",
 }
 

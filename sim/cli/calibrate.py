@@ -39,8 +39,8 @@ def calibrate(table_file: str | None, json_file: str | None, quiet: bool) -> Non
       eyeriss-sim calibrate
       eyeriss-sim calibrate -o my_table.yaml
     """
-    from sim.check.calibration import calibrate as fit
-    from sim.check.calibration import table_text
+    from sim.reference.calibration import calibrate as fit
+    from sim.reference.calibration import table_text
 
     keep_apart({"--output": table_file, "--json": json_file})
     targets = {

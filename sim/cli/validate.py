@@ -54,10 +54,10 @@ def validate(
       eyeriss-sim validate alexnet --json validation.json
       eyeriss-sim validate vgg16 --set schedule.charge_full_strip=true
     """
-    from sim.check.published import NETWORKS
+    from sim.reference.tables import NETWORKS
+    from sim.reference.validation import validate
     from sim.report.validation import render_validation
     from sim.run import load_pricing
-    from sim.validate import validate
 
     keep_apart({"--json": json_file}, (hw, energy_table))
     target = None if json_file is None else Target(json_file)

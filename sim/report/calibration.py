@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sim.report.terminal import sections_text, table, wrap
 
 if TYPE_CHECKING:
-    from sim.check.calibration import Calibration
+    from sim.reference.calibration import Calibration
 
 __all__ = ["render_calibration"]
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sim.check.published import NETWORKS, Published, load_published
+from sim.reference.tables import NETWORKS, Published, load_published
 from sim.report.load import CAUSES, LayerPart, ResultFile
 from sim.report.terminal import bus_beats, percentages, time_parts
 

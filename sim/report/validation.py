@@ -6,18 +6,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sim.check.published import MARKS
+from sim.reference.comparison import MARKS
 from sim.report.terminal import cut, sections_text, table, wrap
 
 if TYPE_CHECKING:
-    from sim.check.published import (
+    from sim.reference.comparison import (
         Cell,
-        Mark,
         NetworkValidation,
         Row,
         Summary,
         Validation,
     )
+    from sim.reference.tables import Mark
 
 Rows = list[list[str] | None]
 

@@ -11,17 +11,13 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.check.calibration import TABLE_NAME, Calibration, calibrate
+from sim.reference.calibration import Calibration, calibrate
+from sim.reference.tables import FITTED_TABLE, NETWORKS, load_power_shares, load_published
 from sim.run import estimate, load_pricing
 
 Tell = Callable[[str, str], None]
 
-MEASURED_MW = {
-    "AlexNet": [332, 288, 266, 235, 236],
-    "VGG16": [247, 218, 242, 231, 254, 235, 233, 278, 261, 240, 258, 236, 230],
-}
-NETWORK_MW = {"alexnet": 278, "vgg16": 236}
-SHARES = {"PE array": 0.778, "NoC": 0.156, "GLB": 0.027}
+SHOWN = {"alexnet": "AlexNet", "vgg16": "VGG16"}
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +26,9 @@ def fit() -> Calibration:
 
 
 def test_the_measured_powers(fit: Calibration) -> None:
-    for network, powers in MEASURED_MW.items():
-        found = [layer.measured_mw for layer in fit.layers if layer.network == network]
+    for network, shown in SHOWN.items():
+        found = [layer.measured_mw for layer in fit.layers if layer.network == shown]
+        powers = [layer.power_mw for layer in load_published(network).layers.values()]
         assert found == pytest.approx(powers)
 
 
@@ -53,7 +50,7 @@ def test_a_layer_that_is_left_out_is_within_10_percent_on_average(
 
 
 def test_shares_of_power(fit: Calibration, tell: Tell) -> None:
-    for part, share in SHARES.items():
+    for part, share in load_power_shares().items():
         assert fit.shares[part] == pytest.approx(share, abs=0.01)
         tell(
             "shares of AlexNet's power",
@@ -61,12 +58,16 @@ def test_shares_of_power(fit: Calibration, tell: Tell) -> None:
         )
 
 
-@pytest.mark.parametrize(("network", "batch"), [("alexnet", 4), ("vgg16", 3)])
-def test_power_of_a_network(network: str, batch: int) -> None:
-    shown = {"alexnet": "AlexNet", "vgg16": "VGG16"}[network]
-    layers = [layer.layer for layer in calibrate().layers if layer.network == shown]
-    result = estimate(network, layers=layers, batch=batch, pricing=load_pricing(TABLE_NAME))
+@pytest.mark.parametrize("network", NETWORKS)
+def test_power_of_a_network(network: str) -> None:
+    published = load_published(network)
+    result = estimate(
+        network,
+        layers=list(published.layers),
+        batch=published.batch,
+        pricing=load_pricing(FITTED_TABLE),
+    )
     energy = result.energy
     assert energy is not None
     assert energy.chip_power_w is not None
-    assert float(energy.chip_power_w) * 1e3 == pytest.approx(NETWORK_MW[network], rel=0.025)
+    assert float(energy.chip_power_w) * 1e3 == pytest.approx(published.total("power_mw"), rel=0.025)

@@ -9,14 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
-from sim.check.published import NetworkValidation, Validation
+from sim.reference.comparison import NetworkValidation, Validation
+from sim.reference.validation import validate
 from sim.report.validation import render_validation
-from sim.validate import validate
 
 DOCS = Path(__file__).parents[2] / "docs" / "validation.md"
-DATA = Path(__file__).parent / "data" / "eyeriss_jssc2017.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -146,17 +144,3 @@ def test_charging_short_strips_in_full_fits_the_first_four_layers_of_vgg16() -> 
 def test_the_page_shows_what_the_command_prints(whole: Validation) -> None:
     """Where this fails, put the output of `eyeriss-sim validate` into docs/validation.md."""
     assert render_validation(whole).rstrip() in DOCS.read_text(encoding="utf-8")
-
-
-def test_two_transcriptions_of_the_tables_agree() -> None:
-    """What the package ships and what the tests keep were typed one by one."""
-    from sim.check.published import load_published
-
-    kept = yaml.safe_load(DATA.read_text(encoding="utf-8"))
-    for network in ("alexnet", "vgg16"):
-        published = load_published(network)
-        assert list(published.layers) == list(kept[network]["layers"])
-        for name, cells in kept[network]["layers"].items():
-            for column in ("active_pes", "processing_ms", "glb_mb"):
-                assert published.value(name, column) == cells[column], (name, column)
-            assert published.value(name, "dram_raw_mb") == cells.get("dram_mb_without_rlc")

@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sim.reference.tables import load_published
 from workloads.document import exact, parse_document, validate
 from workloads.network import load_network
 
@@ -74,36 +75,14 @@ class MeasuredLayer:
         return self.cost if basis == "as_published" else self.cost.times(Fraction(1, self.images))
 
 
-class _Strict(BaseModel):
+class _Eie(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-
-class _Measured(_Strict):
-    power_mw: float = Field(gt=0)
-    total_ms: float = Field(gt=0)
-
-
-class _Batch(_Strict):
-    batch: int = Field(ge=1)
-    layers: dict[str, _Measured]
-
-
-class _Eyeriss(_Strict):
-    process_nm: int = Field(ge=1)
-    networks: dict[str, _Batch]
-
-
-class _Eie(_Strict):
+    source: str
     process_nm: int = Field(ge=1)
     power_w: float = Field(gt=0)
     batch: int = Field(ge=1)
     networks: dict[str, dict[str, float]]
-
-
-class _Figures(_Strict):
-    source: str
-    eyeriss: _Eyeriss
-    eie: _Eie
 
 
 def normalise(
@@ -116,26 +95,22 @@ def normalise(
 
 @lru_cache(maxsize=1)
 def measured_layers() -> tuple[MeasuredLayer, ...]:
-    """Every layer of AlexNet and VGG-16 with its published cost at 65 nm."""
-    file = "published.yaml"
+    """Return every layer of AlexNet and VGG-16 with its published cost at 65 nm."""
+    file = "eie.yaml"
     text = (resources.files("sim.models.fodlam") / "data" / file).read_text(encoding="utf-8")
-    figures = validate(_Figures, parse_document(text, file))
+    eie = validate(_Eie, parse_document(text, file))
     found: list[MeasuredLayer] = []
     for key, name in NETWORKS.items():
         macs = {layer.name: layer.macs_per_image for layer in load_network(key).layers}
-        measured = figures.eyeriss.networks[key]
-        for layer, figure in measured.layers.items():
+        eyeriss = load_published(key)  # a chip of 65 nm: nothing to normalise
+        for layer, figure in eyeriss.layers.items():
+            seconds, watts = exact(figure.total_ms) / 10**3, exact(figure.power_mw) / 10**3
+            cost = Cost(seconds * watts, seconds)
+            found.append(MeasuredLayer(name, layer, "conv", macs[layer], eyeriss.batch, cost))
+        for layer, microseconds in eie.networks[key].items():
             seconds, watts = normalise(
-                exact(figure.total_ms) / 10**3,
-                exact(figure.power_mw) / 10**3,
-                figures.eyeriss.process_nm,
+                exact(microseconds) / 10**6, exact(eie.power_w), eie.process_nm
             )
             cost = Cost(seconds * watts, seconds)
-            found.append(MeasuredLayer(name, layer, "conv", macs[layer], measured.batch, cost))
-        for layer, microseconds in figures.eie.networks[key].items():
-            seconds, watts = normalise(
-                exact(microseconds) / 10**6, exact(figures.eie.power_w), figures.eie.process_nm
-            )
-            cost = Cost(seconds * watts, seconds)
-            found.append(MeasuredLayer(name, layer, "fc", macs[layer], figures.eie.batch, cost))
+            found.append(MeasuredLayer(name, layer, "fc", macs[layer], eie.batch, cost))
     return tuple(found)

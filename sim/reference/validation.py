@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hw_models.load import load_hardware
-from sim.check.published import (
-    FITTED_TABLE,
-    NETWORKS,
+from sim.errors import Fault, InputError
+from sim.plan.choose import shipped_mappings
+from sim.reference.comparison import (
     NetworkValidation,
     Power,
     Validation,
     chip_power_mw,
     hold_against,
-    load_published,
 )
-from sim.errors import Fault, InputError
-from sim.plan.choose import shipped_mappings
+from sim.reference.tables import FITTED_TABLE, NETWORKS, load_published
 from sim.run import load_pricing, prepare, simulate
 
 if TYPE_CHECKING:

@@ -12,19 +12,19 @@ from scipy.optimize import lsq_linear
 
 import hw_models.energy
 from hw_models.energy import load_energy_table
-from sim.check.calibration import (
+from sim.cli import main
+from sim.reference.calibration import (
     GROUPS,
     SHARES,
-    TABLE_NAME,
     calibrate,
     observations,
     table_text,
 )
-from sim.cli import main
+from sim.reference.tables import FITTED_TABLE
 from sim.run import estimate, load_pricing
 from workloads.document import InputError
 
-SHIPPED = Path(hw_models.energy.__file__).parent / "data" / "energy" / f"{TABLE_NAME}.yaml"
+SHIPPED = Path(hw_models.energy.__file__).parent / "data" / "energy" / f"{FITTED_TABLE}.yaml"
 
 
 def test_the_command_writes_the_shipped_table(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_the_command_writes_the_shipped_table(tmp_path: Path) -> None:
 
 
 def test_the_shipped_table_holds_the_fitted_prices() -> None:
-    table, prices = load_energy_table(TABLE_NAME), calibrate().prices
+    table, prices = load_energy_table(FITTED_TABLE), calibrate().prices
     assert table.mac.active == prices["mac.active"]
     assert table.spad.filter.read == prices["spad.filter.read"]
     assert table.glb_price("psum", "write") == prices["glb.write"]
@@ -114,7 +114,7 @@ def test_shares_of_what_is_published_add_up() -> None:
 
 
 def test_the_power_in_a_run_is_what_estimate_prints() -> None:
-    result = estimate("alexnet", layers=["CONV3"], pricing=load_pricing(TABLE_NAME))
+    result = estimate("alexnet", layers=["CONV3"], pricing=load_pricing(FITTED_TABLE))
     energy = result.layers[0].energy
     assert energy is not None
     (fitted,) = (layer for layer in calibrate().layers if layer.layer == "CONV3")
@@ -149,7 +149,7 @@ def test_the_text_and_the_fit_as_json(capsys: pytest.CaptureFixture[str]) -> Non
     assert "worst VGG16 CONV1-1, -21.2 %" in " ".join(text.split())
     assert main(["calibrate", "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["table"] == TABLE_NAME
+    assert found["table"] == FITTED_TABLE
     assert found["worst"] == "CONV1-1"
     assert len(found["layers"]) == 18
     assert main(["calibrate", "--json", "-", "-o", "-"]) == 2

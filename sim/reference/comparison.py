@@ -1,10 +1,8 @@
-"""The chip's published tables, and a simulation held against every cell of them.
+"""A simulation compared with every cell of the chip's published tables.
 
-The figures stand in `sim/check/data`, each file with its source (JSSC 2017, Tables V and VI; a bar
-chart of ISSCC 2016). A cell says what its two figures rest on: a published one may be read off the
-chart or be a corrected misprint, and a simulated one may rest on a mapping that is inferred, on
-ofmap zero fractions that are assumed, and on energy prices that were fitted. `sim.validate` runs
-the simulation.
+A cell says what its two figures rest on: a published one may be read off a chart or be a corrected
+misprint, and a simulated one may rest on a mapping that is inferred, on ofmap zero fractions that
+are assumed, and on energy prices that were fitted. `sim.reference.validation` runs the simulation.
 """
 
 from __future__ import annotations
@@ -12,12 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from workloads.document import Fault, InputError, parse_document, unknown_name, validate
+from sim.reference.tables import FITTED_TABLE, Mark, Published
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -26,22 +21,17 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "MARKS",
-    "NETWORKS",
     "Cell",
     "NetworkValidation",
-    "Published",
     "Row",
     "Summary",
     "Validation",
     "chip_power_mw",
     "hold_against",
-    "load_published",
 ]
 
 SCHEMA, VERSION = "eyeriss-sim/validation", 1
-NETWORKS = ("alexnet", "vgg16")
 
-Mark: TypeAlias = Literal["inferred", "assumed", "fitted", "read_off", "corrected"]
 Reading: TypeAlias = Literal["published", "inferred", "alternative"]
 Power: TypeAlias = Callable[["LayerResult"], float | None]
 
@@ -64,93 +54,9 @@ COLUMNS: Mapping[str, str] = {
 }
 """Every column of the comparison by its name, and what it is; MB = 10^6 bytes."""
 
-FITTED_TABLE = "eyeriss_65nm_calibrated"
-"""The shipped energy table that `sim.check.calibration` fitted to the published powers."""
-
 _OF_SIMULATED: tuple[Mark, ...] = ("inferred", "assumed", "fitted")
 # Simulated figures that the coded size of the ofmap goes into.
 _WITH_OFMAP_SIZE = ("total_ms", "dram_mb", "power_mw")
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class PublishedLayer(_Model):
-    """The published cells of a layer."""
-
-    active_pes: int = Field(gt=0)
-    processing_ms: float = Field(gt=0)
-    total_ms: float = Field(gt=0)
-    glb_mb: float = Field(gt=0)
-    dram_mb: float = Field(gt=0)
-    power_mw: float = Field(gt=0)
-    million_macs: float = Field(gt=0)
-    ifmap_zero_fraction: float = Field(ge=0, le=1)
-
-
-class _Totals(_Model):
-    processing_ms: float
-    total_ms: float
-    glb_mb: float
-    dram_mb: float
-    power_mw: float
-
-
-class _Figure(_Model):
-    source: str
-    layers: dict[str, float]
-
-
-class Published(_Model):
-    """A published table: one network on the chip, with its source.
-
-    `mapping` says whether the mapping it was measured with is published or inferred; `figures` are
-    columns read off charts; `corrected` gives the reason of every cell that was corrected.
-    """
-
-    network: str
-    source: str
-    table: str
-    batch: int = Field(ge=1)
-    mapping: Literal["published", "inferred"]
-    layers: dict[str, PublishedLayer]
-    totals: _Totals
-    figures: dict[str, _Figure] = Field(default_factory=dict)
-    corrected: dict[str, dict[str, str]] = Field(default_factory=dict)
-
-    def value(self, layer: str, column: str) -> float | None:
-        """The published figure of a layer; None where there is none."""
-        if column in self.figures:
-            return self.figures[column].layers.get(layer)
-        found: float | None = getattr(self.layers[layer], column, None)
-        return found
-
-    def total(self, column: str) -> float | None:
-        """The published figure of all layers; None where there is none."""
-        found: float | None = getattr(self.totals, column, None)
-        return found
-
-    def marks(self, layer: str, column: str) -> tuple[Mark, ...]:
-        """What the reader should know of the published figure."""
-        if column in self.figures:
-            return ("read_off",)
-        return ("corrected",) if column in self.corrected.get(layer, {}) else ()
-
-
-def load_published(network: str) -> Published:
-    """The published table of a network.
-
-    Raises:
-        InputError: there is none.
-
-    """
-    if network not in NETWORKS:
-        raise InputError(
-            Fault("", None, "", unknown_name("network with published figures", network, NETWORKS))
-        )
-    file = resources.files("sim.check") / "data" / f"{network}.yaml"
-    return validate(Published, parse_document(file.read_text(encoding="utf-8"), f"{network}.yaml"))
 
 
 @dataclass(frozen=True)

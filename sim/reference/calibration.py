@@ -42,9 +42,9 @@ from sim.account.energy import energy
 from sim.account.ledger import ledger_entries
 from sim.analytic.layer import estimate_layer
 from sim.errors import Fault, InputError, MappingError
-from sim.models.fodlam import measured_layers
 from sim.plan.choose import choose_mappings
 from sim.plan.schedule import make_plan
+from sim.reference.tables import FITTED_TABLE, load_power_shares, load_published
 from workloads.document import exact
 from workloads.network import load_network
 
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUPS",
-    "SHARES",
-    "TABLE_NAME",
     "Calibration",
     "Group",
     "LayerFit",
@@ -64,9 +62,7 @@ __all__ = [
     "table_text",
 ]
 
-TABLE_NAME: Final = "eyeriss_65nm_calibrated"
-SHARES: Final[Mapping[str, float]] = {"PE array": 0.778, "NoC": 0.156, "GLB": 0.027, "rest": 0.039}
-"""Share of each part in the chip's power (JSSC 2017); the rest is what they leave of the whole."""
+SHARES: Final[Mapping[str, float]] = load_power_shares()
 SHARES_OF: Final = "AlexNet"
 DIGITS: Final = 4  # of a price: more would pretend that the fit knows more than a few percent
 
@@ -221,7 +217,7 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """The fit as plain data."""
         return {
-            "table": TABLE_NAME,
+            "table": FITTED_TABLE,
             "scales": dict(self.scales),
             "prices": dict(self.prices),
             "fitted_error": self.fitted_error,
@@ -241,19 +237,19 @@ def observations() -> tuple[Observation, ...]:
     found: list[Observation] = []
     for shown, name in _NETWORKS.items():
         network = load_network(name)
-        measured = [
-            layer for layer in measured_layers() if layer.network == shown and layer.kind == "conv"
-        ]
-        layers = [network.layer(layer.name) for layer in measured]
-        batch = measured[0].images
+        published = load_published(name)
+        layers = [network.layer(layer) for layer in published.layers]
+        batch = published.batch
         choices = choose_mappings("published", name, layers, batch, hw)
-        for figure, layer, choice in zip(measured, layers, choices, strict=True):
+        for figure, layer, choice in zip(published.layers.values(), layers, choices, strict=True):
             if isinstance(choice, MappingError):  # no shipped mapping is refused by its own chip
                 raise choice
             plan = make_plan(layer, batch, hw, choice.mapping, choice.source)
             estimate = estimate_layer(plan)
             entries = ledger_entries(plan, estimate.counts)
-            cycles = figure.cost.latency_s * core_hz
+            seconds = exact(figure.total_ms) / 10**3
+            watts = exact(figure.power_mw) / 10**3
+            cycles = seconds * core_hz
             found.append(
                 Observation(
                     network=shown,
@@ -261,7 +257,7 @@ def observations() -> tuple[Observation, ...]:
                     entries=entries,
                     cycles=cycles,
                     simulated_cycles=estimate.cycles + estimate.standstill.cycles,
-                    measured_pj=float(figure.cost.energy_j * _PICO),
+                    measured_pj=float(seconds * watts * _PICO),
                     features=tuple(
                         _energy(entries, group.table(), cycles, hw.pes) for group in GROUPS
                     ),
@@ -387,7 +383,7 @@ def _mean(values: Iterable[float]) -> float:
 
 _TEXT: Final = """\
 # Prices fitted to the powers measured on the chip. Written by `eyeriss-sim calibrate`, not by hand;
-# method and limits: docs/energy.md, code: sim/check/calibration.py.
+# method and limits: docs/energy.md, code: sim/reference/calibration.py.
 
 name: {name}
 unit: pJ
@@ -427,7 +423,7 @@ def table_text(found: Calibration) -> str:
     scales = ", ".join(f"{name} {value:.{DIGITS}g}" for name, value in found.scales.items())
     shares = ", ".join(f"{part} {100 * value:.1f} %" for part, value in found.shares.items())
     text = _TEXT.format(
-        name=TABLE_NAME,
+        name=FITTED_TABLE,
         scales=scales,
         shares=shares,
         left_out=100 * found.left_out_error,
