@@ -161,7 +161,7 @@ def analyze(
     "--time-limit",
     type=click.FloatRange(0),
     metavar="S",
-    help="With exact: seconds for all layers, behind which the gap to a bound is told.",
+    help="With exact: seconds for all layers; then the gap to a bound is told, and bottom-up run.",
 )
 @click.option(
     "--divide-inputs",

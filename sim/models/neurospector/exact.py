@@ -51,7 +51,11 @@ from workloads.document import Fault, InputError
 Array = NDArray[Any]
 
 MOST_WAYS: Final = 4_000_000
-"""Most ways to make array tiles that are held, some 100 bytes each."""
+"""Most ways to make array tiles that are listed beforehand, some 100 bytes each; where there are
+more, each tile's are listed when its turn comes."""
+
+MOST_TILES: Final = 1_000_000
+"""Most GB tiles, with chips and dataflows, and most tiles of the array: some 500 bytes each."""
 
 BATCH: Final = 150_000
 """Pairs of a GB tile and an array tile looked at together."""
@@ -143,9 +147,18 @@ def search_exact(
     return _Search(accelerator, layer, goal, dataflow, top, time_limit, divides_inputs).run()
 
 
-def _too_large(layer: Layer) -> Fault:
-    message = f"more than {MOST_WAYS:,} ways to fill the array, the limit of --search exact"
-    return Fault(layer.file, layer.line, f"layer {layer.name}", message)
+class _TooManyError(Exception):
+    """There are more ways to make array tiles than are listed beforehand."""
+
+
+class _TimeUpError(Exception):
+    """The time limit is over."""
+
+
+def _check_count(count: int, what: str, layer: Layer) -> None:
+    if count > MOST_TILES:
+        message = f"{count:,} or more {what}, limit {MOST_TILES:,} for --search exact"
+        raise InputError(Fault(layer.file, layer.line, f"layer {layer.name}", message))
 
 
 class _Space:
@@ -254,10 +267,11 @@ class _Search:
             kept = np.hstack([kept[left], right[:, None]])
             rest = np.zeros((len(kept), len(PARAMETERS) - column - 1), np.int64)
             # Tiles grow with every factor: what does not fit with ones behind never will.
-            kept = kept[self._fits(row, self.space.vectors(np.hstack([kept, rest])))]
+            kept = kept[self.fits(row, self.space.vectors(np.hstack([kept, rest])))]
         return kept
 
-    def _fits(self, row: int, vectors: Array) -> Array:
+    def fits(self, row: int, vectors: Array) -> Array:
+        """Which tiles (n, 8) a memory can hold."""
         tables = np.ones((len(vectors), row + 1, len(PARAMETERS)), np.int64)
         tables[:, row] = vectors
         held = np.ones(len(vectors), bool)
@@ -277,7 +291,10 @@ class _Search:
     # -- the search -----------------------------------------------------------------------------
 
     def run(self) -> Proof:
-        inner = _Ways(self)
+        try:
+            inner: _Ways = _Ways(self)
+        except _TooManyError:
+            inner = _LazyWays(self)
         outers = [_Outer(self, model, inner) for model in self.models]
         proof = self.proof
         proof.tiles = sum(len(outer.bound) for outer in outers)
@@ -290,14 +307,15 @@ class _Search:
             proof.bound = float(bound[order[start]])
             if proof.bound * SLACK >= self.limit:
                 break
-            if time.monotonic() - self._began > self._time_limit:
-                break
             part = order[start : start + step]
             part = part[bound[part] * SLACK < self.limit]
-            for number, outer in enumerate(outers):
-                mine = place[part[which[part] == number]]
-                if len(mine):
-                    outer.look(mine)
+            try:
+                for number, outer in enumerate(outers):
+                    mine = place[part[which[part] == number]]
+                    if len(mine):
+                        outer.look(mine)
+            except _TimeUpError:  # what this part's first one may still hold is the bound
+                break
             start += step
             step = min(64, step * 2)
             proof.tiles_seen = min(start, len(order))
@@ -320,6 +338,11 @@ class _Search:
         proof.is_proved = proof.is_proved or proof.bound * SLACK >= proof.best[0].cost
         if proof.is_proved:
             proof.bound = proof.best[0].cost
+
+    def check_time(self) -> None:
+        """Raise `_TimeUpError` where the time limit is over."""
+        if time.monotonic() - self._began > self._time_limit:
+            raise _TimeUpError
 
     def _offer_bottom_up(self) -> None:
         """A search that was cut off shall not be worse than the tool's own."""
@@ -370,8 +393,9 @@ class _Ways:
         macs, local = self._local()
         keys, firsts, pes = [], [], []
         total = 0
-        for start in range(0, len(search.pes.places), 64):
-            part = search.pes.places[start : start + 64]
+        step = max(1, 1_000_000 // max(1, len(local)))
+        for start in range(0, len(search.pes.places), step):
+            part = search.pes.places[start : start + step]
             left = np.repeat(np.arange(len(local)), len(part))
             right = np.tile(np.arange(len(part)), len(local))
             made = np.empty((len(left), 0), np.int64)
@@ -385,7 +409,7 @@ class _Ways:
             pes.append((right + start).astype(np.int32))
             total += len(left)
             if total > MOST_WAYS:
-                raise InputError(_too_large(search.layer))
+                raise _TooManyError
         key = np.concatenate(keys)
         order = np.argsort(key, kind="stable")
         self.key, self.begin = np.unique(key[order], return_index=True)
@@ -402,12 +426,19 @@ class _Ways:
         tiles = search.tiles_that_fit(LB)
         vectors = space.vectors(tiles)
         macs, kept = [], []
+        total = 0
         for number, units in enumerate(search.macs.vectors):
             held = (vectors % units == 0).all(axis=1)
             held[held] = search.asked(LB, vectors[held] // units)
             macs.append(np.full(int(held.sum()), number))
             kept.append(tiles[held])
+            total += int(held.sum())
+            if total > MOST_WAYS:
+                raise _TooManyError
         return np.concatenate(macs), np.concatenate(kept)
+
+    def open(self, tiles: Array) -> None:
+        """Make sure that the ways of some tiles are listed."""
 
     def values(self, chips: int, crs: int) -> _Values:
         """Figures of every way where so many chips, of which so many over C, R, S, have a part."""
@@ -416,31 +447,131 @@ class _Ways:
         return self._values[chips, crs]
 
 
+class _LazyWays(_Ways):
+    """Ways that are listed tile by tile, when asked for; until then tiles have looser bounds."""
+
+    def __init__(self, search: _Search) -> None:
+        self._search = search
+        space = search.space
+        count = math.prod(space.counts)
+        _check_count(count, "tiles of the array", search.layer)
+        self.key = np.arange(count)
+        self.tile_places = space.places_of(self.key)
+        self.tile = space.vectors(self.tile_places)
+        self.begin = np.full(count, -1)
+        self.end = np.full(count, -1)
+        self.macs = self.pe = self.first = np.zeros(0, np.int32)
+        self.local = np.zeros((0, len(PARAMETERS)), np.int64)
+        self._values = {}
+
+    def open(self, tiles: Array) -> None:
+        """List the ways of some tiles."""
+        listed = [self._list(tile) for tile in np.unique(tiles[self.begin[tiles] < 0])]
+        if not listed:
+            return
+        self.macs = np.concatenate([self.macs, *[macs for macs, _, _ in listed]])
+        self.pe = np.concatenate([self.pe, *[pes for _, pes, _ in listed]])
+        self.local = np.concatenate([self.local, *[local for _, _, local in listed]])
+        self.first = np.arange(len(self.pe), dtype=np.int32)
+        for values in self._values.values():
+            values.extend(self)
+
+    def _list(self, tile: int) -> tuple[Array, Array, Array]:
+        search, vector = self._search, self.tile[tile]
+        pes = np.flatnonzero((vector % search.pes.vectors == 0).all(axis=1))
+        local = vector // search.pes.vectors[pes]
+        held = search.fits(LB, local)
+        pes, local = pes[held], local[held]
+        divides = (local[:, None] % search.macs.vectors[None] == 0).all(axis=2)
+        left, macs = np.nonzero(divides)
+        held = search.asked(LB, local[left] // search.macs.vectors[macs])
+        left, macs = left[held], macs[held]
+        self.begin[tile] = self._listed
+        self._listed += len(left)
+        self.end[tile] = self._listed
+        return macs.astype(np.int32), pes[left].astype(np.int32), local[left]
+
+    _listed = 0
+
+    def values(self, chips: int, crs: int) -> _Values:
+        """Figures of every way listed so far."""
+        if (chips, crs) not in self._values:
+            self._values[chips, crs] = _LazyValues(self._search, self, chips, crs)
+        return self._values[chips, crs]
+
+
 class _Values:
     """Figures of each way, and the least of each for every array tile."""
 
     def __init__(self, search: _Search, ways: _Ways, chips: int, crs: int) -> None:
+        self._search, self._chips, self._crs = search, chips, crs
+        self.cycles, self.upper, self.lower = self._figures(ways, slice(None))
+        least = [np.minimum.reduceat(v, ways.begin) for v in (self.cycles, self.upper, *self.lower)]
+        self.least_cycles, self.least_upper, *self.least_lower = least
+
+    def extend(self, ways: _Ways) -> None:
+        """Add the figures of ways that have been listed since."""
+        cycles, upper, lower = self._figures(ways, slice(len(self.cycles), None))
+        self.cycles = np.concatenate([self.cycles, cycles])
+        self.upper = np.concatenate([self.upper, upper])
+        self.lower = [np.concatenate(pair) for pair in zip(self.lower, lower, strict=True)]
+
+    def _figures(self, ways: _Ways, part: slice) -> tuple[Array, Array, list[Array]]:
+        """Cycles of MACs and LBs, pJ between them, pJ of an LB's tiles by type."""
+        search, chips, crs = self._search, self._chips, self._crs
         model = search.model
         macs, pes = search.macs.vectors, search.pes.vectors
-        mac = ways.macs[ways.first]
-        units = np.prod(pes, axis=1)[ways.pe]
+        first, pe = ways.first[part], ways.pe[part]
+        mac = ways.macs[first]
+        units = np.prod(pes, axis=1)[pe]
         at_work = np.prod(macs, axis=1)[mac] * units * chips
         # Where the units at work do not divide the layer no table has both parts.
         every = np.maximum(search.layer.macs // at_work, 1)
         sums = math.prod(search.layer.size[c] for c in CRS)
-        parts = np.prod(macs[:, CRS], axis=1)[mac] * np.prod(pes[:, CRS], axis=1)[ways.pe] * crs
+        parts = np.prod(macs[:, CRS], axis=1)[mac] * np.prod(pes[:, CRS], axis=1)[pe] * crs
         summed = np.maximum(sums // parts, 1)
         counts = Counts(every, every, every - every // summed, every)
         per_mac = model.tiles(np.ascontiguousarray(macs.T))
         send = (per_mac[0][mac], per_mac[1][mac], per_mac[2][mac])
         copies = (units * chips).astype(np.float64)
-        self.cycles = search.layer.macs / at_work + model.level_cycles(LB, send, counts)
-        self.upper = model.priced(LB, send, counts.moved) * copies
+        cycles = search.layer.macs / at_work + model.level_cycles(LB, send, counts)
+        upper = model.priced(LB, send, counts.moved) * copies
         alloc = model.tiles(np.ascontiguousarray(ways.local.T))
         prices = search.accelerator.buffers[LB].energy_pj
-        self.lower = [(alloc[kind] * prices[kind])[ways.first] * copies for kind in range(3)]
-        least = [np.minimum.reduceat(v, ways.begin) for v in (self.cycles, self.upper, *self.lower)]
-        self.least_cycles, self.least_upper, *self.least_lower = least
+        lower = [(alloc[kind] * prices[kind])[first] * copies for kind in range(3)]
+        return cycles, upper, lower
+
+
+class _LazyValues(_Values):
+    """Figures of the ways listed so far, and bounds for every array tile."""
+
+    def __init__(self, search: _Search, ways: _Ways, chips: int, crs: int) -> None:
+        self._search, self._chips, self._crs = search, chips, crs
+        self.cycles, self.upper, self.lower = self._figures(ways, slice(None))
+        model, macs = search.model, search.macs.vectors
+        lb, every = search.accelerator.buffers[LB], search.layer.macs
+        units = np.prod(macs, axis=1)
+        send = model.tiles(np.ascontiguousarray(macs.T))
+        width = lb.bits[0] / search.accelerator.precision
+        tile = np.ascontiguousarray(ways.tile.T)
+        pes = np.minimum(np.prod(tile, axis=0), np.prod(search.pes.vectors, axis=1).max())
+        at_work = np.minimum(np.prod(tile, axis=0), pes * units.max()) * chips
+        # Each MAC reads its words once; of outputs at least the write is left.
+        beats = [
+            (np.ceil(send[kind] / width) / units).min() * lb.cycles[kind] * every / (pes * chips)
+            for kind in range(3)
+        ]
+        local = np.maximum.reduce(beats) if len(lb.sizes) == 3 else sum(beats)
+        self.least_cycles = every / at_work + local
+        # Reads of outputs are saved for the first of all that are summed on PEs or chips.
+        prices = lb.energy_pj
+        words = send[0] * prices[0] + send[1] * prices[1] + 2 * send[2] * prices[2]
+        sums = math.prod(search.layer.size[c] for c in CRS)
+        saved = np.prod(tile[CRS], axis=0) * crs * prices[2] * every / sums
+        self.least_upper = np.maximum((words / units).min() * every - saved, 0)
+        held = model.tiles(tile)
+        shares = (1 / max(1, search.layer.stride) ** 2, 1.0, 1.0)  # as in `_Outer`
+        self.least_lower = [held[kind] * prices[kind] * chips * shares[kind] for kind in range(3)]
 
 
 class _Outer:
@@ -451,11 +582,14 @@ class _Outer:
         space = search.space
         tiles = search.tiles_that_fit(GB)
         places, chips = [], []
+        total = 0
         for number, spread in enumerate(search.chips.places):
             reach = [space.times[p][tiles[:, p], spread[p]] for p in range(len(PARAMETERS))]
             held = np.all([place >= 0 for place in reach], axis=0)
             places.append(tiles[held])
             chips.append(np.full(int(held.sum()), number))
+            total += int(held.sum())
+            _check_count(total * len(search.models), "tiles of the GB with chips", search.layer)
         self.places = np.concatenate(places)
         self.chips = np.concatenate(chips)
         vectors = space.vectors(self.places)
@@ -500,8 +634,8 @@ class _Outer:
         for number, spread in enumerate(search.chips.vectors):
             mine = self.chips == number
             values = self._values(spread)
-            cycles[mine] += values.cycles.min()
-            energy[mine] += values.upper.min()
+            cycles[mine] += values.least_cycles.min()
+            energy[mine] += values.least_upper.min()
         energy += search.mac_pj + search.static_pj * cycles
         return search.goal.cost(energy, cycles)
 
@@ -513,6 +647,7 @@ class _Outer:
         outers, inners = [], []
         size = 0
         for outer in which:
+            self._search.check_time()
             inner = self._inner(outer)
             outers.append(np.full(len(inner), outer))
             inners.append(inner)
@@ -577,19 +712,24 @@ class _Outer:
         while start < len(order):
             if bound[order[start]] * SLACK >= search.limit:
                 return
+            search.check_time()
             # A few first: they bring the limit down.
             stop = start + 1 + int(np.searchsorted(np.cumsum(sizes[order[start:]]), 20_000))
+            stop = min(stop, start + 256)
             self._ways_of(group, order[start:stop], values)
             start = stop
 
     def _ways_of(self, group: _Group, chosen: Array, values: _Values) -> None:
         """Evaluate every way to make the array tiles of some pairs."""
         search, ways = self._search, self._ways
+        ways.open(group.inner[chosen])
         begin, end = ways.begin[group.inner[chosen]], ways.end[group.inner[chosen]]
         sizes = end - begin
         pair = np.repeat(chosen, sizes)
         offset = np.arange(len(pair)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         way = np.repeat(begin, sizes) + offset
+        if not len(way):
+            return
         cycles = group.cycles[pair] + values.cycles[way]
         energy = group.energy[pair] + values.upper[way] + search.static_pj * cycles
         for kind in range(3):

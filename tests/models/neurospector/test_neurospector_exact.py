@@ -11,6 +11,7 @@ import pytest
 from neurospector_cases import DATA, RandomCase
 
 from sim.cli import main
+from sim.models.neurospector import exact
 from sim.models.neurospector.accelerator import Accelerator, read_accelerator
 from sim.models.neurospector.analyze import analyze
 from sim.models.neurospector.exact import GOALS, Goal, search_exact
@@ -97,6 +98,32 @@ def test_no_table_is_better(seed: int, tmp_path: Path) -> None:
             assert optimum.cost == pytest.approx(known, rel=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(1, 12))
+def test_ways_listed_when_asked_for_end_in_the_same_optimum(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an array can be filled in too many ways to list beforehand, bounds are looser."""
+    RandomCase(seed, small=True).write(tmp_path)
+    accelerator, _, chosen = read_problem(tmp_path / "acc.cfg", tmp_path / "net.cfg")
+    layer = chosen[0][1]
+    for goal in GOALS.values():
+        costs = []
+        for most in (exact.MOST_WAYS, -1):
+            monkeypatch.setattr(exact, "MOST_WAYS", most)
+            proof = search_exact(accelerator, layer, goal, dataflow="flexible", top=2)
+            assert proof.is_proved
+            costs.append([optimum.cost for optimum in proof.best])
+        assert costs[0] == pytest.approx(costs[1], rel=1e-12)
+
+
+def test_too_many_tiles_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.cfg").write_text(ALEXNET)
+    accelerator, _, chosen = read_problem(EYERISS, tmp_path / "net.cfg")
+    monkeypatch.setattr(exact, "MOST_TILES", 1000)
+    with pytest.raises(InputError, match=r"layer conv1: 1,413 or more tiles of the GB with chips"):
+        search_exact(accelerator, chosen[0][1], GOALS["energy"])
+
+
 SEEDS = [
     1,
     *(3, 4, 5, 6, 7),
@@ -160,9 +187,9 @@ def test_how_far_bottom_up_is_above(tmp_path: Path) -> None:
     """What the tool's own search leaves on AlexNet: 0.16 % of energy, 0.90 % of cycles."""
     (tmp_path / "net.cfg").write_text(ALEXNET)
     for metric, above in (("energy", 0.0016), ("cycle", 0.0090)):
-        exact = optimize_exact(EYERISS, tmp_path / "net.cfg", metric=metric)
+        optimum = optimize_exact(EYERISS, tmp_path / "net.cfg", metric=metric)
         tool = optimize(EYERISS, tmp_path / "net.cfg", metric=metric, search="bottom-up")
-        least = sum(proof.best[0].cost for _, proof in exact.proofs)
+        least = sum(proof.best[0].cost for _, proof in optimum.proofs)
         found = sum(layer.cost(metric) for layer in tool.layers)
         assert found / least - 1 == pytest.approx(above, abs=1e-4)
 
