@@ -31,7 +31,7 @@ class Reason:
     factor: Fraction | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The reason as plain data."""
+        """Return the reason as plain data."""
         return {"reason": self.text, "factor": None if self.factor is None else float(self.factor)}
 
 
@@ -57,11 +57,11 @@ class AuditLine:
 
     @property
     def agrees(self) -> bool:
-        """Whether both counts are the same."""
+        """True where both counts are the same."""
         return self.estimator == self.machine
 
     def to_dict(self) -> dict[str, Any]:
-        """The line as plain data."""
+        """Return the line as plain data."""
         return {
             "count": self.count,
             "estimator": self.estimator,
@@ -81,7 +81,7 @@ class Audit:
     lines: tuple[AuditLine, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The audit as plain data."""
+        """Return the audit as plain data."""
         return {
             "layer": self.plan.layer.name,
             "hw": self.plan.hw.name,
@@ -200,7 +200,7 @@ class _Auditor:
 
     @staticmethod
     def _factor(more: int, less: int, text: str) -> Reason | None:
-        """The reason for `more` over `less`; None where they are equal."""
+        """Return the reason for `more` over `less`; None where they are equal."""
         return None if more == less else Reason(text, Fraction(more, less))
 
     def _groups(self) -> Reason | None:

@@ -24,7 +24,7 @@ SCHEMA, VERSION = "eyeriss-sim/audit", 1
 )
 @click.option("-q", "--quiet", is_flag=True, help="No text.")
 def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
-    """Hold every count of the first-order estimator against the machine's, with the reasons.
+    """Compare every count of the first-order estimator with the machine's, and give the reasons.
 
     NETWORK is a shipped network, a YAML file or alexnet_ungrouped, the estimator's own example;
     alexnet where only options are given. Both count for one image, so --batch only says for which

@@ -80,7 +80,7 @@ class Group:
     ratios: Mapping[str, float]
 
     def table(self, scale: float = 1.0) -> EnergyTable:
-        """A table of this group's prices alone, at a scale."""
+        """Return a table of this group's prices alone, at a scale."""
         return _table({name: value * scale for name, value in self.ratios.items()})
 
 
@@ -173,7 +173,7 @@ class LayerFit:
         return self.run_mw / self.measured_mw - 1
 
     def to_dict(self) -> dict[str, Any]:
-        """The layer as plain data."""
+        """Return the layer as plain data."""
         return {
             "network": self.network,
             "layer": self.layer,
@@ -215,7 +215,7 @@ class Calibration:
         return max(self.layers, key=lambda layer: abs(layer.left_out_error))
 
     def to_dict(self) -> dict[str, Any]:
-        """The fit as plain data."""
+        """Return the fit as plain data."""
         return {
             "table": FITTED_TABLE,
             "scales": dict(self.scales),
@@ -231,10 +231,10 @@ class Calibration:
 
 @lru_cache(maxsize=1)
 def observations() -> tuple[Observation, ...]:
-    """The 18 measured layers with their features, in the order of the published tables."""
+    """Return the 18 measured layers with their features, in the order of the published tables."""
     hw = load_hardware(_HARDWARE)
     core_hz = exact(hw.clock.core_mhz) * 10**6
-    found: list[Observation] = []
+    observed: list[Observation] = []
     for shown, name in _NETWORKS.items():
         network = load_network(name)
         published = load_published(name)
@@ -250,7 +250,7 @@ def observations() -> tuple[Observation, ...]:
             seconds = exact(figure.total_ms) / 10**3
             watts = exact(figure.power_mw) / 10**3
             cycles = seconds * core_hz
-            found.append(
+            observed.append(
                 Observation(
                     network=shown,
                     layer=layer.name,
@@ -265,7 +265,7 @@ def observations() -> tuple[Observation, ...]:
                     pes=hw.pes,
                 )
             )
-    return tuple(found)
+    return tuple(observed)
 
 
 def calibrate() -> Calibration:
@@ -281,7 +281,7 @@ def calibrate() -> Calibration:
     of_shares = np.array([layer.network == SHARES_OF for layer in layers])
 
     def fit(without: int | None = None) -> NDArray[np.float64]:
-        """The scales; a layer left out is left out of the shares, too."""
+        """Return the scales; a layer left out is left out of the shares, too."""
         kept = np.arange(len(layers)) != (-1 if without is None else without)
         chosen = kept & of_shares
         shares = _share_rows(features[chosen].sum(axis=0), float(measured[chosen].sum()))
@@ -324,7 +324,7 @@ def calibrate() -> Calibration:
 
 
 def _share_rows(energies: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
-    """One row for each of `SHARES`: the groups of that part, over the energy that its share is."""
+    """Return a row for each of `SHARES`: the groups of that part over its share of the energy."""
     return np.array(
         [
             [
@@ -337,7 +337,7 @@ def _share_rows(energies: NDArray[np.float64], whole: float) -> NDArray[np.float
 
 
 def _solver() -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """The non-negative scales that bring every row of a matrix nearest to 1, by least squares."""
+    """Return a solver: the non-negative scales that bring a matrix's rows nearest to 1."""
     try:
         from scipy.optimize import nnls  # noqa: PLC0415 - SciPy is an extra, used here alone
     except ImportError:
@@ -353,7 +353,7 @@ def _solver() -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
 
 
 def _energy(entries: Mapping[str, int], table: EnergyTable, cycles: Fraction, pes: int) -> float:
-    """Energy without DRAM in pJ."""
+    """Return the energy without DRAM in pJ."""
     # Whole cycles are all that is priced; published latencies are to 0.1 ms = 20000 cycles.
     return float(energy(entries, table, cycles=round(cycles), pes=pes).total)
 
@@ -418,7 +418,7 @@ static: {{pe: {static_pe}, rest: {static_rest}, glb: 0, noc: 0}}   # pJ per core
 
 
 def table_text(found: Calibration) -> str:
-    """The fitted table as a YAML file, with what it was fitted to and how far off it is."""
+    """Write the fitted table as a YAML file, with what it was fitted to and how far off it is."""
     worst = found.worst
     scales = ", ".join(f"{name} {value:.{DIGITS}g}" for name, value in found.scales.items())
     shares = ", ".join(f"{part} {100 * value:.1f} %" for part, value in found.shares.items())
@@ -436,7 +436,7 @@ def table_text(found: Calibration) -> str:
 
 
 def _filled(text: str) -> str:
-    """The text with its folded paragraphs, indented by two, wrapped anew."""
+    """Wrap the folded paragraphs of the text anew, indented by two."""
     lines = text.splitlines()
     start = lines.index("notes: >-") + 1
     end = next(place for place in range(start, len(lines)) if not lines[place])

@@ -27,7 +27,7 @@ __all__ = [
     "Summary",
     "Validation",
     "chip_power_mw",
-    "hold_against",
+    "compare_with_published",
 ]
 
 SCHEMA, VERSION = "eyeriss-sim/validation", 1
@@ -69,13 +69,13 @@ class Cell:
 
     @property
     def difference_percent(self) -> float | None:
-        """Simulated against published, in percent of the published figure."""
+        """Simulated less published, in percent of the published figure."""
         if self.simulated is None or not self.published:
             return None
         return 100 * (self.simulated / self.published - 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The cell as plain data."""
+        """Return the cell as plain data."""
         return {
             "simulated": self.simulated,
             "published": self.published,
@@ -94,7 +94,7 @@ class Row:
     cells: Mapping[str, Cell]
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain data."""
+        """Return the row as plain data."""
         return {
             "layer": self.layer,
             "reading": self.reading,
@@ -116,7 +116,7 @@ class Summary:
     worst_layer: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as plain data."""
+        """Return the summary as plain data."""
         return {
             "total": self.total.to_dict(),
             "mean_absolute_difference_percent": self.mean_percent,
@@ -127,7 +127,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class NetworkValidation:
-    """A network held against its published table.
+    """A network compared with its published table.
 
     `rows` are the layers under the first reading of their mappings, `alternatives` those layers
     that have a second one. `summary` is over `rows`; `alternative_summary`, empty where there is no
@@ -166,7 +166,7 @@ class NetworkValidation:
         return self._summary([second.get(row.layer, row) for row in self.rows])
 
     def row(self, layer: str, *, alternative: bool = False) -> Row:
-        """The row of a layer.
+        """Return the row of a layer.
 
         Raises:
             KeyError: there is none.
@@ -181,7 +181,7 @@ class NetworkValidation:
         return {name: _summary(self.published, rows, name) for name in self.columns}
 
     def to_dict(self) -> dict[str, Any]:
-        """The network's object in the file."""
+        """Return the network's object in the file."""
         published = self.published
         return {
             "network": published.network,
@@ -200,7 +200,7 @@ class NetworkValidation:
 
 @dataclass(frozen=True)
 class Validation:
-    """Networks held against their published tables, and the chip that was simulated.
+    """Networks compared with their published tables, and the chip that was simulated.
 
     `settings` are the fields of the hardware that were changed, as `field=value`.
     """
@@ -210,7 +210,7 @@ class Validation:
     settings: tuple[str, ...] = field(default=())
 
     def network(self, name: str) -> NetworkValidation:
-        """One of them by its name.
+        """Return one of them by its name.
 
         Raises:
             KeyError: it is not there.
@@ -222,7 +222,7 @@ class Validation:
         raise KeyError(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole file, as plain data."""
+        """Return the whole file as plain data."""
         return {
             "schema": SCHEMA,
             "version": VERSION,
@@ -234,7 +234,7 @@ class Validation:
 
 
 def chip_power_mw(layer: LayerResult) -> float | None:
-    """Power of the chip without DRAM over the total latency, as the energy ledger has it.
+    """Return the power of the chip without DRAM over the total latency, by the ledger.
 
     None where no table priced the layer, or one without a physical unit.
     """
@@ -242,7 +242,7 @@ def chip_power_mw(layer: LayerResult) -> float | None:
     return None if watts is None else float(watts) * 1e3
 
 
-def hold_against(
+def compare_with_published(
     published: Published,
     result: Result,
     alternative: Result | None = None,

@@ -87,19 +87,19 @@ class Published(_Model):
     corrected: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     def value(self, layer: str, column: str) -> float | None:
-        """The published figure of a layer; None where there is none."""
+        """Return the published figure of a layer; None where there is none."""
         if column in self.figures:
             return self.figures[column].layers.get(layer)
         found: float | None = getattr(self.layers[layer], column, None)
         return found
 
     def total(self, column: str) -> float | None:
-        """The published figure of all layers; None where there is none."""
+        """Return the published figure of all layers; None where there is none."""
         found: float | None = getattr(self.totals, column, None)
         return found
 
     def marks(self, layer: str, column: str) -> tuple[Mark, ...]:
-        """What the reader should know of the published figure."""
+        """Return what the reader should know of the published figure."""
         if column in self.figures:
             return ("read_off",)
         return ("corrected",) if column in self.corrected.get(layer, {}) else ()

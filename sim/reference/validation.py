@@ -13,7 +13,7 @@ from sim.reference.comparison import (
     Power,
     Validation,
     chip_power_mw,
-    hold_against,
+    compare_with_published,
 )
 from sim.reference.tables import FITTED_TABLE, NETWORKS, load_published
 from sim.run import load_pricing, prepare, simulate
@@ -31,7 +31,7 @@ def validate(
     pricing: Pricing | None = None,
     power: Power = chip_power_mw,
 ) -> Validation:
-    """Simulate networks with published figures and hold every cell of them against the result.
+    """Simulate networks with published figures and compare every cell of them.
 
     A layer runs at the published batch under its published mapping, or the inferred one where none
     is published. Where a second reading of the mapping is shipped, the layer runs under that, too.
@@ -75,4 +75,4 @@ def _validate_network(
                 )
             )
         results.append(simulate(prepared, pricing=pricing))
-    return hold_against(published, *results, power=power)
+    return compare_with_published(published, *results, power=power)

@@ -17,7 +17,7 @@ __all__ = ["render_audit"]
 def render_audit(
     audits: Sequence[Audit], network: str, *, width: int = 80, color: bool = False
 ) -> str:
-    """Every count of the estimator beside the machine's, layer by layer, and why they differ."""
+    """Show every count of the estimator beside the machine's, by layer, and why they differ."""
     hw = audits[0].plan.hw
     lines = [line for found in audits for line in found.lines]
     equal = sum(line.agrees for line in lines)

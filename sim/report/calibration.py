@@ -13,7 +13,7 @@ __all__ = ["render_calibration"]
 
 
 def render_calibration(found: Calibration, *, width: int = 80, color: bool = False) -> str:
-    """The fit: measured and fitted power of each layer, the errors, and the shares of power."""
+    """Show measured and fitted power of each layer, the errors, and the shares of power."""
     heads = ["network", "layer", "measured\nmW", "fitted\nmW", "left out\nmW", "error\n%",
              "in a run\nmW", "error\n%"]  # fmt: skip
     rows: list[list[str] | None] = [

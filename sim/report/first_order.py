@@ -17,7 +17,7 @@ _LEVELS = {"dram": "DRAM", "glb": "GLB", "noc": "NoC", "rf": "RF"}
 
 
 def render_first_order(result: FirstOrderResult, *, width: int = 80, color: bool = False) -> str:
-    """Every count and energy of the estimator, and its totals by level, data type and layer."""
+    """Show every count and energy of the estimator, and totals by level, data type and layer."""
     compressed = any(layer.precision != type(layer.precision)() for layer in result.layers)
     head = [
         cut(f"{result.network}, first-order estimate of one image", width),
@@ -81,8 +81,8 @@ def _words(result: FirstOrderResult, width: int) -> list[str]:
     ]  # fmt: skip
 
     def rows(short: bool) -> Iterable[list[str] | None]:
-        for place, layer in enumerate(result.layers):
-            if place:
+        for index, layer in enumerate(result.layers):
+            if index:
                 yield None
             energies = layer.energies
             for step, (level, shown) in enumerate(_LEVELS.items()):
@@ -91,8 +91,8 @@ def _words(result: FirstOrderResult, width: int) -> list[str]:
                     shown,
                     *(
                         _energy(value, short)
-                        for found in (layer.words, energies)
-                        for (at, _), value in found.items()
+                        for figures in (layer.words, energies)
+                        for (at, _), value in figures.items()
                         if at == level
                     ),
                 ]
@@ -116,7 +116,7 @@ def _totals(result: FirstOrderResult, width: int) -> list[str]:
 
 
 def _energy(value: Fraction, short: bool) -> str:
-    """The value with as many of four decimals as it has; `short` takes nine characters at most."""
+    """Format with as many of four decimals as needed; `short` takes nine characters at most."""
     if short:
         whole = value.denominator == 1 and value < 10**7
         return f"{int(value):,}" if whole else f"{float(value):.3e}"

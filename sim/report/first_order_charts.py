@@ -41,7 +41,7 @@ _INCHES = (8.0, 4.8)
 
 
 def first_order_charts(result: FirstOrderResult) -> dict[str, bytes]:
-    """The five charts as PNG, by name: two of stacked bars, three pies.
+    """Draw the five charts as PNG, by name: two of stacked bars, three pies.
 
     Raises `InputError` where Matplotlib is not installed.
     """
@@ -61,7 +61,7 @@ def first_order_charts(result: FirstOrderResult) -> dict[str, bytes]:
 
 
 def _bars(figure: Figure, layers: Mapping[str, Mapping[str, float]]) -> None:
-    """One bar for each layer, its parts stacked from the bottom up."""
+    """Draw a bar for each layer, its parts stacked from the bottom up."""
     axes = figure.add_subplot()
     names = list(layers)
     places = range(len(names))

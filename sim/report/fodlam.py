@@ -16,7 +16,7 @@ __all__ = ["render_fodlam"]
 def render_fodlam(
     result: FodlamResult, diagnosis: Mapping[str, Any], *, width: int = 80, color: bool = False
 ) -> str:
-    """Look-up and scaling: the cost as published and of one image, and how far to trust it."""
+    """Show the cost as published and of one image, and how far to trust it."""
     ways = {"look-up": "looked up", "scaled": "scaled by MACs"}
     said = " and ".join(
         text for way, text in ways.items() if any(layer.way == way for layer in result.layers)
@@ -114,7 +114,7 @@ def _diagnosis(diagnosis: Mapping[str, Any], width: int) -> list[str]:
 
 
 def _digits(value: float) -> str:
-    """Five significant digits, without an exponent where that is short."""
+    """Format five significant digits, without an exponent where that is short."""
     if value and not 1e-3 <= abs(value) < 1e7:
         return f"{value:.3e}"
     return f"{value:,.5g}" if abs(value) < 1e5 else f"{value:,.0f}"

@@ -130,7 +130,7 @@ class FirstOrderLayer:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Every figure of the layer as plain data."""
+        """Return every figure of the layer as plain data."""
         energies = self.energies
         return {
             "name": self.layer.name,
@@ -188,7 +188,7 @@ class FirstOrderResult:
         return {layer.layer.name: layer.total for layer in self.layers}
 
     def charts(self) -> dict[str, Any]:
-        """The data of the original's five charts.
+        """Return the data of the original's five charts.
 
         `layers_by_data_type` and `layers_by_level` are stacked bars, layer -> part -> energy, the
         parts from the bottom up; `levels`, `data_types` and `layers` are pies, part -> energy. As
@@ -207,7 +207,7 @@ class FirstOrderResult:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The estimate as plain data."""
+        """Return the estimate as plain data."""
         return {
             "model": "first-order",
             "network": self.network,
@@ -227,7 +227,7 @@ class FirstOrderResult:
 def estimate_layer(
     layer: Layer, precision: Precision | None = None, array: tuple[int, int] = ARRAY
 ) -> FirstOrderLayer:
-    """Every count of the estimator for one layer and one image.
+    """Count every word and MAC of one layer and one image.
 
     `array` is (A, B), rows and columns of PEs. A filter of more than A rows gives `rep = 0`, and
     with it no word of its weights on the NoC: so the formulas have it.
@@ -278,7 +278,7 @@ def estimate_network(
     precisions: Mapping[str, Precision] | None = None,
     array: tuple[int, int] = ARRAY,
 ) -> FirstOrderResult:
-    """The estimate of a network; layers without a precision are dense and 16 bits wide.
+    """Estimate a network; layers without a precision are dense and 16 bits wide.
 
     Raises `InputError` for a precision of a layer that the network does not have.
     """

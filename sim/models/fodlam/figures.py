@@ -51,11 +51,11 @@ class Cost:
         return Cost(self.energy_j + other.energy_j, self.latency_s + other.latency_s)
 
     def times(self, factor: Fraction | int) -> Cost:
-        """Both figures times `factor`."""
+        """Return both figures times `factor`."""
         return Cost(self.energy_j * factor, self.latency_s * factor)
 
     def to_dict(self) -> dict[str, float]:
-        """The two figures under the original's names."""
+        """Return the two figures under the original's names."""
         return {"energy": float(self.energy_j), "latency": float(self.latency_s)}
 
 
@@ -71,7 +71,7 @@ class MeasuredLayer:
     cost: Cost
 
     def cost_on(self, basis: Basis) -> Cost:
-        """The cost as published, or of one image."""
+        """Return the cost as published, or of one image."""
         return self.cost if basis == "as_published" else self.cost.times(Fraction(1, self.images))
 
 
@@ -88,7 +88,7 @@ class _Eie(BaseModel):
 def normalise(
     seconds: Fraction, watts: Fraction, from_nm: int, to_nm: int = TARGET_NM
 ) -> tuple[Fraction, Fraction]:
-    """Time and power moved to another process: times the ratio of sizes, times its square."""
+    """Scale time with the ratio of feature sizes, and power with its square."""
     ratio = Fraction(to_nm, from_nm)
     return seconds * ratio, watts * ratio**2
 
@@ -99,18 +99,18 @@ def measured_layers() -> tuple[MeasuredLayer, ...]:
     file = "eie.yaml"
     text = (resources.files("sim.models.fodlam") / "data" / file).read_text(encoding="utf-8")
     eie = validate(_Eie, parse_document(text, file))
-    found: list[MeasuredLayer] = []
+    layers: list[MeasuredLayer] = []
     for key, name in NETWORKS.items():
         macs = {layer.name: layer.macs_per_image for layer in load_network(key).layers}
         eyeriss = load_published(key)  # a chip of 65 nm: nothing to normalise
         for layer, figure in eyeriss.layers.items():
             seconds, watts = exact(figure.total_ms) / 10**3, exact(figure.power_mw) / 10**3
             cost = Cost(seconds * watts, seconds)
-            found.append(MeasuredLayer(name, layer, "conv", macs[layer], eyeriss.batch, cost))
+            layers.append(MeasuredLayer(name, layer, "conv", macs[layer], eyeriss.batch, cost))
         for layer, microseconds in eie.networks[key].items():
             seconds, watts = normalise(
                 exact(microseconds) / 10**6, exact(eie.power_w), eie.process_nm
             )
             cost = Cost(seconds * watts, seconds)
-            found.append(MeasuredLayer(name, layer, "fc", macs[layer], eie.batch, cost))
-    return tuple(found)
+            layers.append(MeasuredLayer(name, layer, "fc", macs[layer], eie.batch, cost))
+    return tuple(layers)

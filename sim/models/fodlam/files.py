@@ -63,7 +63,7 @@ class _NetFile(RootModel[list[_NetLayer]]):
 
 
 def estimate_config(path: str) -> FodlamResult:
-    """The original's input: a JSON file with `layers` and one of `net` and `netfile`.
+    """Estimate from the original's input: a JSON file with `layers` and one of `net` and `netfile`.
 
     `net` is AlexNet or VGG16, whose layers are looked up. `netfile` is the path of a JSON file, as
     seen from the folder of the configuration, with the `name`, `type` and `macs` of each layer, or
@@ -89,14 +89,14 @@ def estimate_config(path: str) -> FodlamResult:
 
 
 def _placed(fault: Fault, document: Document) -> Fault:
-    """A fault without a file is one of the configuration's own values."""
+    """Return the fault at its place; without a file it is one of the configuration's own values."""
     if fault.file or fault.line is not None:
         return fault
     return document.fault((fault.field,) if fault.field else (), fault.message)
 
 
 def _net_layers(folder: Path, netfile: str) -> dict[str, LayerMacs]:
-    """The layers of a netfile that have MACs, by their normal names."""
+    """Return the layers of a netfile that have MACs, by their normal names."""
     if netfile.casefold() in shipped_networks():
         return {normal_name(layer.name): macs_of(layer) for layer in load_network(netfile).layers}
     path = folder / netfile
@@ -106,19 +106,19 @@ def _net_layers(folder: Path, netfile: str) -> dict[str, LayerMacs]:
             raise InputError(Fault("", None, "netfile", f"{known}, or a .json or .yaml file"))
         return {normal_name(layer.name): macs_of(layer) for layer in load_network(str(path)).layers}
     document = read_document(path)
-    found: dict[str, LayerMacs] = {}
+    layers: dict[str, LayerMacs] = {}
     faults: list[Fault] = []
-    for place, layer in enumerate(validate(_NetFile, document).root):
+    for index, layer in enumerate(validate(_NetFile, document).root):
         if layer.macs is None:  # activations and the like
             continue
         kind = _TYPES.get(layer.type.casefold())
         if kind is None:
             message = unknown_name("layer type with MACs", layer.type, _TYPES)
-            faults.append(document.fault((place, "type"), message))
-        elif normal_name(layer.name) in found:
-            faults.append(document.fault((place, "name"), f"{layer.name!r} is given twice"))
+            faults.append(document.fault((index, "type"), message))
+        elif normal_name(layer.name) in layers:
+            faults.append(document.fault((index, "name"), f"{layer.name!r} is given twice"))
         else:
-            found[normal_name(layer.name)] = LayerMacs(layer.name, kind, layer.macs)
+            layers[normal_name(layer.name)] = LayerMacs(layer.name, kind, layer.macs)
     if faults:
         raise InputError(*faults)
-    return found
+    return layers

@@ -67,7 +67,7 @@ class EstimatedLayer:
     per_image: Cost
 
     def to_dict(self) -> dict[str, Any]:
-        """The layer as plain data; `energy` and `latency` are those as published."""
+        """Return the layer as plain data; `energy` and `latency` are those as published."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -87,7 +87,7 @@ class FodlamResult:
     layers: tuple[EstimatedLayer, ...]
 
     def cost(self, kind: LayerKind | None = None, basis: Basis = "as_published") -> Cost:
-        """The cost of the layers of a kind, of all where None."""
+        """Return the cost of the layers of a kind, of all where None."""
         costs = (
             layer.as_published if basis == "as_published" else layer.per_image
             for layer in self.layers
@@ -96,7 +96,7 @@ class FodlamResult:
         return sum(costs, Cost())
 
     def totals(self, basis: Basis = "as_published") -> dict[str, dict[str, float]]:
-        """The original's output: `conv`, `fc` and `total`, each energy (J) and latency (s)."""
+        """Return the original's output: `conv`, `fc`, `total`, each energy (J) and latency (s)."""
         return {
             "conv": self.cost("conv", basis).to_dict(),
             "fc": self.cost("fc", basis).to_dict(),
@@ -124,7 +124,7 @@ class FodlamResult:
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The original's output, then the same per image, the layers and the notes."""
+        """Return the original's output, the same per image, the layers and the notes."""
         return {
             **self.totals(),
             "per_image": self.totals("per_image"),
@@ -138,7 +138,7 @@ class FodlamResult:
 
 
 def average_cost_per_mac(basis: Basis = "as_published") -> dict[LayerKind, Cost]:
-    """The cost of a MAC by kind of layer, over all layers of both networks.
+    """Return the cost of a MAC by kind of layer, over all layers of both networks.
 
     On the basis `as_published` it is the original's, a batch's cost over one image's MACs.
     """
@@ -151,7 +151,7 @@ def average_cost_per_mac(basis: Basis = "as_published") -> dict[LayerKind, Cost]
 
 
 def diagnose() -> dict[str, Any]:
-    """Cost per MAC of every layer and on average: how far scaling by MACs can be trusted.
+    """Return the cost of a MAC in every layer and on average: how far scaling can be trusted.
 
     basis -> `per_layer` (`energy` in J or `latency` in s -> network -> layer) and `average`
     (-> kind). The average of a basis is what `scale` multiplies with.
@@ -180,7 +180,7 @@ def _diagnosis(basis: Basis) -> dict[str, Any]:
 
 
 def look_up(network: str, layers: Sequence[str]) -> FodlamResult:
-    """Layers of AlexNet or VGG-16 at their published cost; a layer named twice counts twice.
+    """Look up layers of AlexNet or VGG-16; a layer named twice counts twice.
 
     Names match in any case, and with `_` for `-`.
 
@@ -210,7 +210,7 @@ def look_up(network: str, layers: Sequence[str]) -> FodlamResult:
 
 
 def scale(network: str, layers: Iterable[LayerMacs]) -> FodlamResult:
-    """Layers of any network: the MACs of each times the average cost of a MAC of its kind."""
+    """Scale layers of any network: the MACs of each times the average cost of its kind."""
     published, single = average_cost_per_mac(), average_cost_per_mac("per_image")
     return FodlamResult(
         network,
@@ -230,7 +230,7 @@ def scale(network: str, layers: Iterable[LayerMacs]) -> FodlamResult:
 
 
 def estimate_network(network: Network, *, scaled: bool = False) -> FodlamResult:
-    """The cost of a network of ours.
+    """Estimate the cost of a network of ours.
 
     AlexNet and VGG-16 are looked up unless `scaled`; for every other network, and for a network of
     theirs with other layers, each layer is scaled.

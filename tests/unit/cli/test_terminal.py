@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from command_line import row, section
 
 from hw_models.load import load_hardware
 from sim.account.result import LayerResult, RefusedLayer, Result
@@ -60,16 +61,6 @@ def many_layers(names: list[str]) -> Result:
         for place, name in enumerate(names)
     )
     return replace(c1(), layers=layers)
-
-
-def section(text: str, title: str) -> list[str]:
-    (block,) = (block for block in text.split("\n\n") if block.startswith(title))
-    return block.splitlines()[1:]
-
-
-def row(lines: list[str], name: str) -> list[str]:
-    (found,) = (line.split() for line in lines if line.split()[:1] == [name])
-    return found[1:]
 
 
 @pytest.mark.parametrize("color", [False, True])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import Capture, data, error, out, row, section
 
 from hw_models.energy import shipped_energy_tables
 from sim.cli import main
@@ -15,36 +15,6 @@ from sim.report.terminal import energy_unit, render_result, shares
 from sim.run import estimate, load_pricing
 from workloads.document import InputError
 from workloads.network import load_network
-
-Capture = pytest.CaptureFixture[str]
-
-
-def out(capsys: Capture, *args: str) -> str:
-    assert main(list(args)) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return captured.out
-
-
-def data(capsys: Capture, *args: str) -> Any:
-    return json.loads(out(capsys, *args, "--json", "-"))
-
-
-def error(capsys: Capture, *args: str) -> str:
-    assert main(list(args)) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    return captured.err
-
-
-def section(text: str, title: str) -> list[str]:
-    (block,) = (block for block in text.split("\n\n") if block.startswith(title))
-    return block.splitlines()[1:]
-
-
-def row(lines: list[str], name: str) -> list[str]:
-    (found,) = (line.split() for line in lines if line.split()[:1] == [name])
-    return found[1:]
 
 
 class TestBreakdown:

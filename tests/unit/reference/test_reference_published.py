@@ -19,7 +19,7 @@ from sim.reference.comparison import (
     Cell,
     NetworkValidation,
     Validation,
-    hold_against,
+    compare_with_published,
 )
 from sim.reference.tables import NETWORKS, load_power_shares, load_published
 from sim.reference.validation import validate
@@ -107,7 +107,7 @@ def test_difference(
 
 
 def test_cells_are_figures_of_the_result(result: Result) -> None:
-    found = hold_against(load_published("alexnet"), result)
+    found = compare_with_published(load_published("alexnet"), result)
     for row, layer in zip(found.rows, result.layers, strict=True):
         cells = row.cells
         assert list(cells) == list(COLUMNS)
@@ -121,7 +121,7 @@ def test_cells_are_figures_of_the_result(result: Result) -> None:
 
 
 def test_power_is_unknown_where_no_table_gives_it(result: Result) -> None:
-    found = hold_against(load_published("alexnet"), result)
+    found = compare_with_published(load_published("alexnet"), result)
     assert {row.cells["power_mw"].simulated for row in found.rows} == {None}
     assert found.summary["power_mw"].mean_percent is None
     assert found.summary["power_mw"].total.simulated is None
@@ -131,7 +131,7 @@ def test_power_can_come_from_elsewhere(result: Result) -> None:
     def power(layer: LayerResult) -> float:
         return 100.0 if layer.layer.name == "CONV2" else 200.0
 
-    found = hold_against(load_published("alexnet"), result, power=power)
+    found = compare_with_published(load_published("alexnet"), result, power=power)
     assert found.row("CONV1").cells["power_mw"] == Cell(200.0, 332.0, ("assumed",))
     times = {row.layer: row.cells["total_ms"].simulated for row in found.rows}
     share = times["CONV2"] / sum(times.values())
