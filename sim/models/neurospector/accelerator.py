@@ -268,6 +268,7 @@ class _BufferReader:
         self._cfg = cfg
         self._release = version == "1.5"
         self._precision = precision
+        self._lb_flow = ""
 
     def read(self, section: Section, row: int) -> Buffer | None:
         """The memory; None where faults leave none."""
@@ -276,16 +277,21 @@ class _BufferReader:
         extra = () if self._release else ("separated_data", *(key for key, _ in _SIZES_16))
         cfg.unknown(section, (*_BUFFER_KEYS, width, *extra))
         dataflow = self._dataflow(section, row)
+        if row == LB:
+            self._lb_flow = dataflow
         sizes = self._sizes(section, row)
         constraint = cfg.wholes(section, "constraint")
         if constraint is not None and len(constraint) != len(PARAMETERS):
             self._fault(section, "constraint", f"must have 8 numbers, got {len(constraint)}")
         flexible = self._is_flexible(section)
         bypass = (False, False, False) if flexible else self._types(section, "bypass")
-        if flexible and dataflow:
-            kept = DATAFLOWS.index(dataflow)
-            bypass = (kept == 0, kept == 1, kept == 2)
-        elif dataflow and bypass[DATAFLOWS.index(dataflow)]:
+        if flexible:  # what the LB keeps
+            if row == LB or not self._lb_flow:
+                self._fault(section, "bypass", "FLEXIBLE needs the DATAFLOW of an LB above")
+            else:
+                kept = DATAFLOWS.index(self._lb_flow)
+                bypass = (kept == 0, kept == 1, kept == 2)
+        if dataflow and bypass[DATAFLOWS.index(dataflow)]:
             kept_type = TYPES[DATAFLOWS.index(dataflow)]
             self._fault(section, "bypass", f"{kept_type} is what DATAFLOW {dataflow} keeps here")
         separated = None if self._release else self._separated(section, sizes)
@@ -299,8 +305,11 @@ class _BufferReader:
             "bits": self._bits(section, width, len(sizes)),
         }
         energy = self._by_type(numbers["energy"], separated)
-        if flexible:
-            energy = tuple(0.0 if b else e for e, b in zip(energy, bypass, strict=True))  # type: ignore[assignment]
+        if flexible and True in bypass:  # its entry is free, but for the energy that is charged
+            free = bypass.index(True)
+            for name in ("energy", "static"):
+                listed = enumerate(numbers[name])
+                numbers[name] = tuple(0.0 if i == free else number for i, number in listed)
         return Buffer(
             section.name,
             row,

@@ -173,6 +173,10 @@ class Model:
         """Counts of GB and DRAM; `m6`, `m9` are the rows, `m3` LB's, which version 1.6 asks for."""
         counts = {DRAM: self.dram_counts(m9, alloc[DRAM], send[DRAM])}
         if GB not in self.accelerator.buffers:
+            # Version 1.6 charges LBs for the counts of a GB that hands everything on.
+            counts[GB] = counts[DRAM]
+            if m3 is not None:
+                counts[GB] = self._around_local(counts[GB], m3, m6, m9)
             return counts
         counts[GB] = self._between([m6, m9], self.dataflows[0], m9)
         counts[GB] = _kept(counts[GB], alloc[GB], send[GB], counts[DRAM], self._whole)
@@ -380,7 +384,7 @@ class Model:
                 upper[row] = upper[row] * number
         lower = {}
         for above, below in zip(self._levels, self._levels[1:], strict=False):
-            got = counts[below]
+            got = counts[GB if above == LB else below]
             if self._release:
                 lower[above] = self.priced(above, alloc[above], got.moved) * copies[above]
                 continue
@@ -394,8 +398,6 @@ class Model:
         """Version 1.6: groups of PEs (or chips) that make different outputs."""
         first = PE_X if above == LB else CHIPS_X
         rows = [table_rows[first], table_rows[first + 1]]
-        if above == LB and GB not in self.accelerator.buffers:
-            rows += [table_rows[CHIPS_X], table_rows[CHIPS_X + 1]]
         return self._product(rows, [*KBPQ, G]).astype(self._real)
 
     def static(self, total_cycles: Array) -> dict[int, Array]:

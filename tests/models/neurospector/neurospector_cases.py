@@ -24,6 +24,7 @@ OPTIONS = {  # of the tool, by those of the program
     "--metric": "--metric",
     "--dataflow": "--dataflow",
     "--layer": "--layer",
+    "--batch-size": "--batch_size",
     "--multi-chip-partitioning": "--multi_chip_partitioning",
 }
 
@@ -36,12 +37,14 @@ def recorded(kind: str) -> list[Path]:
 
 def arguments(folder: Path) -> list[str]:
     """The command line of a recorded case, in the program's options."""
-    given = json.loads((folder / "case.json").read_text())["args"]
-    values = dict(argument.split("=", 1) for argument in given)
+    case = json.loads((folder / "case.json").read_text())
+    values = dict(argument.split("=", 1) for argument in case["args"])
     analyzes = values.pop("--run_type") == "analyzer"
     out = ["model", "neurospector", "analyze" if analyzes else "optimize"]
     if values.pop("--cross_layer_optimization", "") == "true":
         out.append("--cross-layer")
+    if "version" in case:
+        out += ["--version", case["version"]]
     ours = {theirs: option for option, theirs in OPTIONS.items()}
     for name, value in values.items():
         is_file = value.endswith(".cfg")

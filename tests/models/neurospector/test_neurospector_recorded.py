@@ -1,4 +1,4 @@
-"""Every recorded run of NeuroSpector 1.5.0 is repeated token by token, but for its run time."""
+"""Every recorded run of NeuroSpector is repeated token by token, but for its run time."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def test_analyzer(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     statistics = json.loads((tmp_path / "j").read_text())["statistics"]
     for line in (case / "stdout.txt").read_text().partition("Analyze")[2].splitlines():
         label, colon, value = line.partition(" : ")
-        if colon:
-            assert f"{statistics[label.strip()]:.6g}" == f"{float(value):.6g}", label
+        if colon and value != "bypass":
+            number = value.removesuffix(" pJ").removesuffix(" mW")
+            assert f"{statistics[label.strip()]:.6g}" == f"{float(number):.6g}", label
 
 
 SLOW = ("o01", "o03")  # o08 finds what o01 does, with totals changed; o03 is six such searches
