@@ -103,6 +103,7 @@ def analyze(
       eyeriss-sim model neurospector analyze --accelerator eyeriss.cfg --network resnet50.cfg \\
         --table table.cfg --explain
     """
+    from sim.errors import InputError
     from sim.models.neurospector.analyze import IllegalTableError
     from sim.models.neurospector.analyze import analyze as run
     from sim.models.neurospector.summary import explanation
@@ -114,8 +115,9 @@ def analyze(
     began = time.monotonic()
     try:
         found = run(accelerator, network, table, version=version, batch=batch_size)
-    except IllegalTableError as error:
-        _write_files(original, {"stdout.txt": error.original}, read, "--original")
+    except InputError as error:  # the tool says it on stderr
+        printed = error.original if isinstance(error, IllegalTableError) else ""
+        _write_files(original, {"stdout.txt": printed}, read, "--original")
         raise
     text = found.original()
     ended = _runtime(time.monotonic() - began)
@@ -136,7 +138,7 @@ def analyze(
     "--metric",
     required=True,
     type=OneOf(["energy", "cycle", "edp"]),
-    help="What is to be small: total pJ, total cycles, or their product (edp, with exact).",
+    help="The cost to minimise: total pJ, total cycles, or their product (edp, with exact).",
 )
 @click.option(
     "--search",
@@ -161,7 +163,7 @@ def analyze(
     "--time-limit",
     type=click.FloatRange(0),
     metavar="S",
-    help="With exact: seconds for all layers; then the gap to a bound is told, and bottom-up run.",
+    help="With exact: seconds for all layers; then bottom-up is run and the gap printed.",
 )
 @click.option(
     "--divide-inputs",

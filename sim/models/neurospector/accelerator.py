@@ -113,13 +113,13 @@ class Accelerator:
 
     @property
     def dataflows(self) -> tuple[str, str]:
-        """What LB and GB keep in place."""
+        """Return the dataflows of LB and GB."""
         gb = self.buffers.get(GB)
         return self.buffers[LB].dataflow, gb.dataflow if gb is not None else ""
 
     @property
     def is_partly_separated(self) -> bool:
-        """Whether the GB has two sizes."""
+        """Say whether the GB has two sizes."""
         return GB in self.buffers and len(self.buffers[GB].sizes) == 2
 
     def units(self, row: int) -> int:
@@ -132,7 +132,7 @@ class Accelerator:
         return tuple(size / word if word else float("inf") for size in self.buffers[row].sizes)
 
     def is_unit(self, row: int) -> bool:
-        """Whether a defined row can hold or unroll nothing: a size of 1, a word for each type."""
+        """Say whether a defined row can hold or unroll nothing: size 1, or a word for each type."""
         if row in (LB, GB, DRAM):
             sizes, word = self.buffers[row].sizes, self.precision // 8
             if self.version != "1.5":
@@ -145,7 +145,7 @@ class Accelerator:
         return self.arrays[first].size[row - first] == 1
 
     def is_defined(self, row: int) -> bool:
-        """Whether the file has the section of a row."""
+        """Say whether the file has the section of a row."""
         return row in self.buffers or row in self.arrays or row - 1 in self.arrays
 
     @property

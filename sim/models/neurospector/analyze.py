@@ -48,7 +48,7 @@ class Analysis:
 
     @property
     def notes(self) -> tuple[Fault, ...]:
-        """What the files say that is ignored or read otherwise than it looks."""
+        """List settings that are ignored or read otherwise than they look."""
         return (*self.accelerator.notes, *self.network.notes, *self.schedule.notes)
 
     def quirks(self) -> list[Quirk]:
@@ -61,7 +61,7 @@ class Analysis:
         return {
             "layer": {
                 "name": layer.name,
-                **text.parameters_text(layer),
+                **text.parameters(layer),
                 "stride": layer.stride,
             },
             "table": text.table_rows(self.accelerator, self.schedule.table),
@@ -105,4 +105,4 @@ class IllegalTableError(InputError):
     def __init__(self, original: str, faults: list[Fault]) -> None:
         super().__init__(*faults)
         self.original = original
-        """What the tool prints on its standard output then."""
+        """The tool's standard output in that case."""

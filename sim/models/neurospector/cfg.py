@@ -29,7 +29,7 @@ _REAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?")
 
 @dataclass(frozen=True)
 class Setting:
-    """A key's value and where it stands."""
+    """A key's value and its line."""
 
     line: int
     value: str
@@ -87,8 +87,8 @@ class Cfg:
     ) -> tuple[int, ...] | None:
         """The whole numbers of a comma list, read as C's `stoi` does; None where it is not there.
 
-        What is behind a number's digits is ignored, with a note; an item without digits or out of
-        `least..most` is a fault, and makes the answer None.
+        Characters behind a number's digits are ignored, with a note; an item without digits or out
+        of `least..most` is a fault, and makes the answer None.
         """
         found = [self._number(_WHOLE, *item) for item in self._items(section, key)]
         numbers = [int(text) for text in found if text is not None]

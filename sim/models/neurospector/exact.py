@@ -66,7 +66,7 @@ SLACK: Final = 1 - 1e-12
 
 @dataclass(frozen=True)
 class Goal:
-    """What is to be small: energy^a times cycles^b."""
+    """The cost to minimise: energy^a times cycles^b."""
 
     energy: float
     cycles: float

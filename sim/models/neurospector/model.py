@@ -45,7 +45,7 @@ class Arithmetic:
 
 
 TOOL: Final = Arithmetic(np.uint32, np.float32)
-"""What the tool computes with: words and counts wrap at 2^32 [Q3]."""
+"""The tool's own numbers: words and counts wrap at 2^32 [Q3]."""
 
 EXACT: Final = Arithmetic(np.int64, np.float64)
 
@@ -236,7 +236,7 @@ class Model:
     def _around_global(
         self, counts: Counts, m9: Array, alloc: dict[int, Triple], send: dict[int, Triple]
     ) -> Counts:
-        """What the GB bypasses comes from DRAM again for each of DRAM's loops.
+        """Read types that the GB bypasses from DRAM again for each of DRAM's loops.
 
         The first bypassed type for which the condition holds is the only one.
         """
@@ -430,7 +430,7 @@ class Model:
         return figures.total_energy if metric == "energy" else figures.total_cycles
 
     def stage_cost(self, figures: Figures, end: int, metric: str) -> Array:
-        """What bottom-up judges a partial table by, in the stage whose lower row is `end`."""
+        """Return the cost of partial tables in bottom-up's stage whose lower row is `end`."""
         has_gb = GB in self.accelerator.buffers
         if metric == "cycle":
             cycles = figures.cycles

@@ -44,7 +44,7 @@ class Scheduled:
 
 @dataclass(frozen=True)
 class Optimization:
-    """What a search found for a network's layers."""
+    """The tables found for a network's layers."""
 
     accelerator: Accelerator
     network: Network
@@ -55,7 +55,7 @@ class Optimization:
 
     @property
     def notes(self) -> tuple[Fault, ...]:
-        """What the files say that is ignored or read otherwise than it looks."""
+        """List settings that are ignored or read otherwise than they look."""
         return (*self.accelerator.notes, *self.network.notes)
 
     def original(self) -> dict[str, str]:
@@ -105,7 +105,7 @@ class Optimization:
             "layer": {
                 "number": scheduled.number,
                 "name": layer.name,
-                **text.parameters_text(layer),
+                **text.parameters(layer),
                 "stride": layer.stride,
             },
             "dataflows": dict(zip(("LOCAL_BUFFER", "GLOBAL_BUFFER"), found.dataflows, strict=True)),
@@ -148,7 +148,7 @@ def optimize(
     partition: Sequence[int] = (),
     cross_layer: bool = False,
 ) -> Optimization:
-    """What the tool's searches find, `bottom-up` or `brute-force`.
+    """Run one of the tool's searches, `bottom-up` or `brute-force`.
 
     `partition` are numbers of layers that run side by side on several chips; `cross_layer` takes
     what a layer hands on to the next one off the printed totals. Both are of bottom-up.
@@ -194,7 +194,7 @@ class ExactOptimization:
 
     @property
     def notes(self) -> tuple[Fault, ...]:
-        """What the files say that is ignored or read otherwise than it looks."""
+        """List settings that are ignored or read otherwise than they look."""
         return (*self.accelerator.notes, *self.network.notes)
 
     def tables(self) -> dict[str, str]:
@@ -257,7 +257,7 @@ class ExactOptimization:
             "layer": {
                 "number": number,
                 "name": layer.name,
-                **text.parameters_text(layer),
+                **text.parameters(layer),
                 "stride": layer.stride,
             },
             "proved": proof.is_proved,
@@ -375,7 +375,7 @@ class Partition:
     options: tuple[_Option, ...]
 
     def original(self, done: Optimization) -> str:
-        """What the tool prints of it on its standard output."""
+        """Return the lines of it on the tool's standard output."""
         tables = [
             text.table_text(
                 done.accelerator,

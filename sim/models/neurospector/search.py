@@ -43,7 +43,7 @@ MOST_TABLES: Final = 50_000_000
 
 @dataclass
 class Found:
-    """What a search found for a layer."""
+    """The table found for a layer, and how."""
 
     layer: Layer
     table: Table
@@ -160,10 +160,10 @@ def bottom_up(
     start: Table | None = None,
     is_first: bool = True,
 ) -> Found:
-    """What the tool's bottom-up search finds.
+    """Find the table that the tool's bottom-up search finds.
 
-    `start` is a table whose rows from the GB down are given; its stages above them remain. What is
-    found must be cheaper than the table that the search begins with, under the file's dataflows;
+    `start` is a table whose rows from the GB down are given; its stages above them remain. The
+    answer must be cheaper than the table that the search begins with, under the file's dataflows;
     for the layers behind a run's first one, the tool still has the last ones that it tried.
     """
     choices = dataflow_choices(accelerator, dataflow)

@@ -1,4 +1,4 @@
-"""What a search found, for people."""
+"""Text of the searches' results."""
 
 from __future__ import annotations
 

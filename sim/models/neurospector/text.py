@@ -1,4 +1,4 @@
-"""What NeuroSpector prints, figure by figure, and its result files."""
+"""Text that NeuroSpector prints, figure by figure, and its result files."""
 
 from __future__ import annotations
 
@@ -379,7 +379,7 @@ def json_statistics(groups: list[list[Statistic]]) -> dict[str, float | int | No
     }
 
 
-def parameters_text(layer: Layer) -> dict[str, int]:
+def parameters(layer: Layer) -> dict[str, int]:
     """A layer's parameters by letter, K and C per group."""
     return dict(zip(PARAMETERS, layer.size, strict=True))
 

@@ -150,6 +150,20 @@ def test_a_repeated_layer_drops_the_last_one(tmp_path: Path) -> None:
     assert "'a' is given twice; the value of line 4 counts" in str(network.notes[0])
 
 
+def test_a_refused_table_prints_nothing_there(tmp_path: Path) -> None:
+    """As the tool: its standard output is empty, whatever is wrong with a table."""
+    texts = {name: (CASE / name).read_text() for name in FILES}
+    for old, new in (("DRAM=2", "DRAM=3"), ("PE_ARRAY(X)", "PE_ARAY(X)"), ("=16,", "=64,")):
+        for name, text in texts.items():
+            changed = text.replace(old, new) if name == "table.cfg" else text
+            (tmp_path / name).write_text(changed)
+        files = zip(("--accelerator", "--network", "--table"), FILES, strict=True)
+        given = [part for option, name in files for part in (option, str(tmp_path / name))]
+        folder = ["--original", str(tmp_path / "out")]
+        assert main(["model", "neurospector", "analyze", *given, *folder]) == 2
+        assert (tmp_path / "out" / "stdout.txt").read_text() == ""
+
+
 def test_unknown_version_and_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no version"):
         analyze("a", "b", "c", version="2")
