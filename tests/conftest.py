@@ -25,7 +25,10 @@ settings.load_profile("suite")
 MEASURED = tuple(
     Path(__file__).parent / place
     for place in (
-        *(f"unit/{package}" for package in ("analytic", "energy", "engine", "plan", "traces")),
+        *(
+            f"unit/{package}"
+            for package in ("analytic", "dataflow", "energy", "engine", "plan", "traces")
+        ),
         *("formats", "models/first_order", "models/fodlam"),
     )
 )

@@ -108,9 +108,3 @@ def room_table(window_sizes: Sequence[int], windows: int, depth_words: int) -> l
             oldest += 1
         table.append(oldest - 1)
     return table
-
-
-def beat_sizes(words: int, beat_words: int) -> list[int]:
-    """Words of the beats that carry `words`; the last may be short."""
-    whole, rest = divmod(words, beat_words)
-    return [beat_words] * whole + ([rest] if rest else [])

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from sim.engine.dram import PrefetchState
+from sim.engine.passes import pass_machine
 from sim.engine.tiles import TileTimeline, TimedPass
-from sim.engine.top import Machine, PassOutcome
+from sim.engine.top import PassOutcome
 from sim.errors import SimulationError
 from sim.plan.limits import MOST_KEPT
 from sim.plan.order import Order, fold
@@ -75,7 +76,7 @@ class PassMemory:
         if self.ahead is not None:
             found = self.ahead.take(key)
         if found is None:
-            machine = Machine(shape, self.hw, start)
+            machine = pass_machine(shape, self.hw, start)
             found = machine.run()
             if self.probe is not None:
                 self.probe.ran(machine, found)
@@ -231,7 +232,7 @@ class _LayerRun:
         """Run a pass; `anew` also where an equal one has been simulated."""
         kind, known = self._kind(step.shape)
         if known and anew:
-            self._same(step, kind, Machine(kind.shape, self.plan.hw, kind.start).run())
+            self._same(step, kind, pass_machine(kind.shape, self.plan.hw, kind.start).run())
             self.simulated += 1
         self._book(step, kind, kind.outcome)
 
@@ -239,7 +240,7 @@ class _LayerRun:
         """Run a pass on real words."""
         kind, known = self._kind(step.shape)
         words = data.words_of(step)
-        machine = Machine(kind.shape, self.plan.hw, kind.start, words)
+        machine = pass_machine(kind.shape, self.plan.hw, kind.start, words)
         outcome = machine.run()
         if self.probe is not None:
             self.probe.ran(machine, outcome)
@@ -263,7 +264,7 @@ class _LayerRun:
                 kind.cycles,
                 min(fetched, kind.shape.filter_words),
                 (kind.shape, kind.start),
-                lambda: Machine(kind.shape, hw, kind.start),
+                lambda: pass_machine(kind.shape, hw, kind.start),
             )
         booked = _Booked(kind, step.ifmap_load_words, step.ofmap_final_words, step.ends_m_block)
         self._booked.append(self._distinct.setdefault(booked, booked))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
-from sim.engine.pe import FilterRow, IfmapPort
+from sim.engine.pe import IfmapPort, PELoad
 
 if TYPE_CHECKING:
     from simpy import Environment, Event
@@ -18,72 +18,66 @@ if TYPE_CHECKING:
 
 
 class FilterGin:
-    """Multicasts filter words to PE rows: by PE row, then filter, channel, column.
+    """Multicasts the words that PEs keep for the pass: load by load, in their order.
 
     The array computes nothing until the last word is there (`exposed`), or each MAC waits for its
     own word only (`streamed`).
     """
 
     def __init__(
-        self, env: Environment, rows: Sequence[FilterRow], lines: Fifo, entry_words: int,
+        self, env: Environment, loads: Sequence[PELoad], lines: Fifo, entry_words: int,
         streamed: bool,
     ) -> None:  # fmt: skip
         self.env = env
-        self.rows = rows
+        self.loads = loads
         self.lines = lines
         self.entry_words = entry_words
         self.streamed = streamed
         self.sent_words = 0
         self.deliveries = 0
-        self.y_bus_words = 0
-        self.x_bus_words = 0
 
     def run(self) -> Generator[Event, None, None]:
-        """The bus's process: one beat of one PE row at a time."""
+        """The bus's process: one beat of one load at a time."""
         env, lines, entry_words = self.env, self.lines, self.entry_words
         next_cycle = 0
         entry = 0
-        for row in self.rows:
-            left = row.words
-            while left:
-                size = min(left, row.beat_words)
+        for load in self.loads:
+            for size in load.program.beats:
                 last_entry = (self.sent_words + size - 1) // entry_words
-                if last_entry >= len(lines.ready):
+                while last_entry >= len(lines.ready):
                     # One at a time: an entry is narrower than a beat of the bus on other chips.
                     yield lines.entry()
-                    continue
                 cycle = max(next_cycle, lines.ready[last_entry])
                 if cycle > env.now:
                     yield env.timeout(cycle - env.now)
-                row.log.append(cycle + 1)
+                load.log.append(cycle + 1)
                 if lines.data:
                     for word in range(self.sent_words, self.sent_words + size):
-                        row.data.append(lines.data[word // entry_words][word % entry_words])
+                        load.data.append(lines.data[word // entry_words][word % entry_words])
                 self.sent_words += size
-                self.deliveries += size * row.site_count
-                self.y_bus_words += size
-                self.x_bus_words += size * len(row.x_buses)
-                left -= size
-                # The bus keeps what is left of a line: no PE row need start on a new one.
+                self.deliveries += size * load.pe_count
+                # The bus keeps what is left of a line: no load need start on a new one.
                 while entry <= last_entry:
                     lines.take(cycle + 1)
                     entry += 1
                 next_cycle = cycle + 1
             if self.streamed:
-                row.streamed()
+                load.streamed()
         if not self.streamed:
-            for row in self.rows:
-                row.loaded(next_cycle)
+            for load in self.loads:
+                load.loaded(next_cycle)
 
 
 class IfmapGin:
-    """Multicasts ifmap words along diagonals: by image, column, channel, row."""
+    """Multicasts the words that pass through spads, one by one: `column`, `columns` times over.
+
+    `column` are the ports that each word of it goes to.
+    """
 
     def __init__(
         self,
         env: Environment,
         column: Sequence[Sequence[IfmapPort]],
-        x_buses: Sequence[int],
         columns: int,
         lines: Fifo,
         *,
@@ -93,7 +87,6 @@ class IfmapGin:
     ) -> None:
         self.env = env
         self.column = column
-        self.x_buses = x_buses
         self.columns = columns
         self.lines = lines
         self.line_words = line_words
@@ -149,26 +142,6 @@ class IfmapGin:
                     used = 0
         if offset:
             lines.take(self.log[-1] + 1)
-
-    @property
-    def sent_words(self) -> int:
-        """Words put on the bus."""
-        return len(self.log)
-
-    def multicast(self) -> dict[int, int]:
-        """Words by the number of PEs that each reached."""
-        found: dict[int, int] = {}
-        whole, rest = divmod(len(self.log), len(self.column))
-        for place, ports in enumerate(self.column):
-            times = whole + (place < rest)
-            found[len(ports)] = found.get(len(ports), 0) + times
-        return found
-
-    @property
-    def x_bus_words(self) -> int:
-        """Words times the X-buses that each was driven on."""
-        whole, rest = divmod(len(self.log), len(self.column))
-        return whole * sum(self.x_buses) + sum(self.x_buses[:rest])
 
 
 class _PsumBus:

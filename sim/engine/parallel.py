@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import PassKey, PassMemory
-from sim.engine.top import Machine, PassOutcome
+from sim.engine.passes import pass_machine
+from sim.engine.top import PassOutcome
 from sim.errors import WorkerKilledError
 from sim.plan.limits import MOST_KEPT, outcome_bytes
 
@@ -209,7 +210,7 @@ class PassesAhead:
 
 def _simulate(key: PassKey, hw: Hardware) -> PassOutcome:
     shape, start = key
-    return Machine(shape, hw, start).run()
+    return pass_machine(shape, hw, start).run()
 
 
 def _sure_keys(plans: Sequence[Plan]) -> list[PassKey]:

@@ -1,12 +1,14 @@
-"""A processing element: its ifmap port and spad, its windows, and its part of the psum chain.
+"""A processing element: its ifmap port and spad, its bursts, and its part of the psum chain.
 
 docs/machine.md section 3, "PE". Cycles are counted from the start of the pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from functools import cached_property
+from itertools import chain, repeat
+from operator import sub
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from simpy import Environment, Event
 
+    from sim.dataflow.base import Load, PEProgram
     from sim.engine.fifo import Fifo
-    from sim.plan.placement import Site
 
 
 class IfmapPort:
@@ -118,62 +120,35 @@ class IfmapPort:
         return "; ".join(found)
 
 
-class FilterRow:
-    """The PEs that hold the same filter row of the same filters and channels.
+class PELoad:
+    """The words that PEs with the same multicasts keep for the pass, while they arrive.
 
-    They share the multicast, so one log tells when each beat of filter words could be read. `lead`
-    is the first cycle in which a window may start, once that is `decided`.
+    One log tells when each beat of them could be read. `lead` is the first cycle in which a burst
+    may start, once that is `decided`.
     """
 
-    def __init__(
-        self,
-        env: Environment,
-        name: str,
-        filters: int,
-        channels: int,
-        filter_columns: int,
-        beat_words: int,
-    ) -> None:
+    def __init__(self, env: Environment, program: Load) -> None:
         self._env = env
         self._waiting: list[Event] = []
-        self.name = name
-        self.filters = filters
-        self.channels = channels
-        self.filter_columns = filter_columns
-        self.beat_words = beat_words
-        self.place = (0, 0)
-        self.site_count = 0
-        self.x_buses: set[int] = set()
+        self.program = program
+        self.pe_count = len(program.pes)
         self.log: list[int] = []
         self.data: list[Any] = []
         self.decided = False
         self.lead = 0
-
-    @property
-    def words(self) -> int:
-        """Filter words that each PE of the row holds: p*q*S."""
-        return self.filters * self.channels * self.filter_columns
 
     def loaded(self, cycle: int) -> None:
         """No MAC of these PEs waits for a filter word from `cycle` on (exposed load)."""
         self._decide(cycle)
 
     def streamed(self) -> None:
-        """All beats have been sent; find how early a window may start (streamed load).
+        """All beats have been sent; find how early a burst may start (streamed load).
 
-        MACs run with the filter innermost, then channel, then column, while words arrive with the
-        column innermost, then channel, then filter. A window that starts at `lead` meets each of
-        its words just in time at the latest one.
+        A burst uses the words in another order than that in which they arrive. One that starts at
+        `lead` meets each of its words just in time at the latest one.
         """
-        p, q, s = self.filters, self.channels, self.filter_columns
-        log, beat = self.log, self.beat_words
-        lead = max(
-            log[((f * q + c) * s + x) // beat] - ((x * q + c) * p + f)
-            for f in range(p)
-            for c in range(q)
-            for x in range(s)
-        )
-        self._decide(lead)
+        beats = map(repeat, self.log, self.program.beats)
+        self._decide(max(map(sub, chain.from_iterable(beats), self.program.uses)))
 
     def _decide(self, lead: int) -> None:
         self.decided, self.lead = True, lead
@@ -182,14 +157,13 @@ class FilterRow:
             event.succeed()
 
     @cached_property
-    def weights(self) -> NDArray[np.int64]:
-        """The filter spad as (filters, words of a window): a window comes column by column."""
-        p, q, s = self.filters, self.channels, self.filter_columns
-        loaded = np.array(self.data, dtype=np.int64).reshape(p, q, s)
-        return np.ascontiguousarray(loaded.transpose(0, 2, 1).reshape(p, s * q))
+    def by_use(self) -> NDArray[np.int64]:
+        """The words in the order in which a burst uses them."""
+        words: NDArray[np.int64] = np.array(self.data, np.int64)[np.argsort(self.program.uses)]
+        return words
 
     def ready(self) -> Event:
-        """An event that comes when the row's load is decided."""
+        """An event that comes when the load is decided."""
         event = self._env.event()
         self._waiting.append(event)
         return event
@@ -198,35 +172,33 @@ class FilterRow:
     def waiting(self) -> str:
         """Who waits here, or an empty string."""
         count = len(self._waiting)
-        return f"{count} PEs wait for the filters of {self.name}" if count else ""
+        return f"{count} PEs wait for the filters of {self.program.name}" if count else ""
 
 
 class PE:
-    """One processing element that is part of a PE set.
+    """One processing element that has a part in the pass.
 
-    Life: it waits for its filters; then for each window (one ofmap column of one image) it waits
-    for the ifmap words, computes p*q*S MACs, one a cycle, and takes in the psums of the window beat
-    by beat, one word a cycle on the same adder, passing each beat on. Then it rests until the pass
-    ends. `starts` are the cycles in which its windows start, `takes` those in which it takes in a
-    beat, `wait_filter` and its like the cycles that it waited, by cause.
+    Life: it waits for its filters; then for each burst of its program it waits for the ifmap words,
+    computes its MACs, one a cycle, and takes in the psums of the burst beat by beat, one word a
+    cycle on the same adder, passing each beat on. Then it rests until the pass ends. `starts` are
+    the cycles in which its bursts start, `takes` those in which it takes in a beat, `wait_filter`
+    and its like the cycles that it waited, by cause.
     """
 
     __slots__ = (
         "bubble_cycles",
+        "bursts_done",
         "busy_until",
-        "column_words",
         "env",
-        "filter_row",
         "gated_macs",
-        "image_windows",
+        "load",
         "mac_cycles",
         "port",
+        "program",
         "psum_bits",
         "psum_in",
         "psum_out",
         "shift_spad",
-        "site",
-        "sizes",
         "starts",
         "takes",
         "values",
@@ -234,47 +206,37 @@ class PE:
         "wait_ifmap",
         "wait_psum_in",
         "wait_psum_out",
-        "window_words",
-        "windows_done",
     )
 
     def __init__(
         self,
         env: Environment,
-        site: Site,
+        program: PEProgram,
         *,
-        filter_row: FilterRow,
+        load: PELoad,
         port: IfmapPort,
         psum_in: Fifo | None,
         psum_out: Fifo,
-        sizes: Sequence[int],
-        column_step: int,
-        image_windows: int,
         pipeline_stages: int,
         shift_spad: bool,
         psum_bits: int | None,
         values: bool,
     ) -> None:
         self.env = env
-        self.site = site
-        self.filter_row = filter_row
+        self.program = program
+        self.load = load
         self.port = port
         self.psum_in = psum_in
         self.psum_out = psum_out
-        self.sizes = sizes
-        p, q, s = filter_row.filters, filter_row.channels, filter_row.filter_columns
-        self.mac_cycles = p * q * s
-        # The last product of a filter is issued p cycles before its psum is taken in.
-        self.bubble_cycles = max(0, pipeline_stages - p)
-        self.window_words = q * s
-        self.column_words = q * column_step
-        self.image_windows = image_windows
+        self.mac_cycles = program.burst_products
+        # The last product for an output is issued that many cycles before its psum is taken in.
+        self.bubble_cycles = max(0, pipeline_stages - program.outputs)
         self.shift_spad = shift_spad
         self.psum_bits = psum_bits
         self.values = values
         self.starts: list[int] = []
         self.takes: list[int] = []
-        self.windows_done = 0
+        self.bursts_done = 0
         self.gated_macs = 0
         self.busy_until = 0
         self.wait_filter = 0
@@ -282,27 +244,25 @@ class PE:
         self.wait_psum_in = 0
         self.wait_psum_out = 0
 
-    def run(self, images: int) -> Generator[Event, None, None]:
-        """The PE's process over all windows of the pass."""
-        env, port, row = self.env, self.port, self.filter_row
-        if not row.decided:
-            yield row.ready()
-        free = self.wait_filter = row.lead
+    def run(self) -> Generator[Event, None, None]:
+        """The PE's process over all bursts of the pass."""
+        env, port, load, program = self.env, self.port, self.load, self.program
+        if not load.decided:
+            yield load.ready()
+        free = self.wait_filter = load.lead
         entered, starts, takes = port.entered, self.starts, self.takes
         source, out = self.psum_in, self.psum_out
         source_ready = source.ready if source is not None else None
         out_freed, room = out.freed, out.room
-        sizes = self.sizes
+        sizes = program.beats
         mac_cycles, bubble = self.mac_cycles, self.bubble_cycles
-        step_words, window_words = self.column_words, self.window_words
-        last_window = self.image_windows - 1
         shift = self.shift_spad
         compute = self._compute if self.values else None
         need = 0
         beat = 0
-        for _ in range(images):
-            for window in range(self.image_windows):
-                need += step_words if window else window_words
+        for _ in range(program.times):
+            for needs, leaving in program.bursts:
+                need += needs
                 if len(entered) < need:
                     yield port.word(need - 1)
                 start = entered[need - 1] + 1
@@ -312,7 +272,6 @@ class PE:
                     start = free
                 end = start + mac_cycles
                 starts.append(start)
-                leaving = window_words if window == last_window else step_words
                 if not shift:
                     port.release(leaving, end)
                 results = compute(leaving) if compute is not None else None
@@ -347,23 +306,25 @@ class PE:
                     beat += 1
                 free = end
                 if shift:
-                    # Only between windows does the shift register move, one word a cycle.
+                    # Only between bursts does the shift register move, one word a cycle.
                     port.release(leaving, free)
-                self.windows_done += 1
+                self.bursts_done += 1
         self.busy_until = free
 
     def _compute(self, leaving: int) -> list[int]:
-        """The window's products, summed over channels and columns: one psum per filter."""
-        port = self.port
-        words = port.words[: self.window_words]
+        """The burst's products, summed over its words: one psum for each output."""
+        port, outputs = self.port, self.program.outputs
+        words = port.words[: self.program.operands]
         del port.words[:leaving]
-        self.gated_macs += self.filter_row.filters * words.count(0)
-        sums: list[int] = (self.filter_row.weights @ np.array(words, dtype=np.int64)).tolist()
+        self.gated_macs += outputs * words.count(0)
+        weights = self.load.by_use.reshape(-1, outputs)
+        sums: list[int] = (np.array(words, dtype=np.int64) @ weights).tolist()
         return sums
 
     def _pass_on(self, results: list[int], beat: int, size: int) -> None:
-        """Add the incoming beat to this window's psums and hand the sums to the FIFO above."""
-        first = sum(self.sizes[: beat % len(self.sizes)])
+        """Add the incoming beat to this burst's psums and hand the sums to the FIFO above."""
+        sizes = self.program.beats
+        first = sum(sizes[: beat % len(sizes)])
         beat_data = results[first : first + size]
         if self.psum_in is not None:
             incoming = self.psum_in.data[beat]

@@ -29,8 +29,7 @@ from traces.events import (
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
-    from sim.engine.fifo import Fifo
-    from sim.engine.pe import PE
+    from sim.dataflow.base import Stream
     from sim.plan.schedule import Pass, Plan
     from sim.plan.tiles import Traffic
 
@@ -219,9 +218,8 @@ class _Record:
         self.machine = machine
         self.layout = Layout(machine.hw.array.rows, machine.hw.array.columns)
         self.out = TemplateBuilder()
-        self.values = machine.data is not None
-        self.below = {id(pe.psum_out): pe for pe in machine.pes}
-        self.above = {id(pe.psum_in): pe for pe in machine.pes if pe.psum_in is not None}
+        self.program = machine.program
+        self.values = machine.words is not None
 
     def template(self) -> Template:
         """All streams, and the table of PEs."""
@@ -229,27 +227,35 @@ class _Record:
         self._ifmaps()
         self._psums()
         self._pes()
-        machine, shape = self.machine, self.machine.shape
+        machine = self.machine
         return self.out.build(
             {
                 "cycles": machine.gon.log[-1] + 1,
-                "images": shape.images,
-                "ofmap_columns": shape.ofmap_columns,
-                "column_step": shape.column_step,
-                "strip_rows": shape.strip_rows,
+                **dict(self.program.legend),
                 "line_words": machine.filter_line_words,
-                "from_glb": int(machine.psum_gin is not None),
+                "from_glb": int(self.program.psums_in is not None),
                 "streamed": int(machine.filter_gin.streamed),
                 "shift_spad": int(machine.hw.pe.ifmap_spad == "shift"),
             },
             self._pe_table(),
         )
 
-    def _block(self, pe: PE) -> int:
-        return self.layout.pe(pe.site.row, pe.site.column)
+    def _block(self, pe: int) -> int:
+        program = self.program.pes[pe]
+        return self.layout.pe(program.row, program.column)
 
-    def _set(self, pes: Iterable[PE]) -> int:
+    def _set(self, pes: Iterable[int]) -> int:
         return self.out.set_of(*sorted(self._block(pe) for pe in pes))
+
+    def _sets(self, stream: Stream) -> tuple[int, ...]:
+        """The PE set of each beat of a stream's pattern."""
+        sets = {pes: self._set(pes) for pes in dict.fromkeys(beat.pes for beat in stream.pattern)}
+        return tuple(sets[beat.pes] for beat in stream.pattern)
+
+    @staticmethod
+    def _words(beats: Sequence[int]) -> tuple[int, ...]:
+        """Words of each beat, once where all are equal."""
+        return tuple(beats[:1]) if len(set(beats)) == 1 else tuple(beats)
 
     def _add_between(
         self, block: int, action: str, kind: str, starts: Sequence[int], words: tuple[int, ...],
@@ -270,7 +276,7 @@ class _Record:
 
     def _filters(self) -> None:
         machine, out = self.machine, self.out
-        dram, total = machine.dram, machine.shape.filter_words
+        dram, total = machine.dram, self.program.load_stream.words
         per_cycle = dram.ticks_per_cycle
         beat_cycles = -(-dram.beat_ticks // per_cycle)
         arrivals = [-(-tick // per_cycle) for tick in dram.ticks]
@@ -295,17 +301,12 @@ class _Record:
             GLB, "read", "filter", [cycle - 1 for cycle in lines],
             self._parts(len(lines), total, machine.filter_entry_words), GLB, GIN_FILTER,
         )  # fmt: skip
-        members: dict[int, list[PE]] = {}
-        for pe in machine.pes:
-            members.setdefault(id(pe.filter_row), []).append(pe)
-        for row in machine.filter_gin.rows:
-            left = row.words - row.beat_words * (len(row.log) - 1)
-            beats = (row.beat_words,) * (len(row.log) - 1) + (left,)
+        for load in machine.loads:
             out.add(
-                GIN_FILTER, "send", "filter", [cycle - 1 for cycle in row.log],
-                durations=(1,), words=(left,) if len(set(beats)) == 1 else beats,
-                sources=(out.set_of(GLB),), destinations=(self._set(members[id(row)]),),
-                data=row.data if self.values else None,
+                GIN_FILTER, "send", "filter", [cycle - 1 for cycle in load.log],
+                durations=(1,), words=self._words(load.program.beats),
+                sources=(out.set_of(GLB),), destinations=(self._set(load.program.pes),),
+                data=load.data if self.values else None,
             )  # fmt: skip
 
     def _ifmaps(self) -> None:
@@ -316,39 +317,19 @@ class _Record:
             GLB, "read", "ifmap", [cycle - 1 for cycle in lines.ready],
             self._parts(len(lines.ready), len(gin.log), machine.ifmap_line_words), GLB, GIN_IFMAP,
         )  # fmt: skip
-        owner = {id(pe.port): pe for pe in machine.pes}
-        reached: dict[tuple[int, ...], int] = {}
-        destinations = []
-        for ports in gin.column:
-            key = tuple(id(port) for port in ports)
-            if key not in reached:
-                reached[key] = self._set(owner[port] for port in key)
-            destinations.append(reached[key])
         out.add(
             GIN_IFMAP, "send", "ifmap", gin.log, durations=(1,), words=(1,),
-            sources=(out.set_of(GLB),), destinations=tuple(destinations),
+            sources=(out.set_of(GLB),), destinations=self._sets(self.program.feed),
             data=chain.from_iterable(lines.data) if self.values else None,
         )  # fmt: skip
 
-    def _bus_pattern(
-        self, chains: Sequence[tuple[Fifo, int]], ends: dict[int, PE]
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Words and PE set of each beat of one window on a psum bus."""
-        words: list[int] = []
-        sets: list[int] = []
-        for fifo, beats in chains:
-            pe = ends[id(fifo)]
-            words += list(pe.sizes)[:beats]
-            sets += [self._set([pe])] * beats
-        same = len(set(words)) == 1
-        return (words[0],) if same else tuple(words), tuple(sets)
-
     def _psums(self) -> None:
-        machine, out, values = self.machine, self.out, self.values
+        machine, program, out, values = self.machine, self.program, self.out, self.values
         glb = (out.set_of(GLB),)
-        if machine.psum_port is not None and machine.psum_gin is not None:
+        if machine.psum_port is not None and machine.psum_gin is not None and program.psums_in:
             gin, lines = machine.psum_gin, machine.psum_port.lines
-            words, sets = self._bus_pattern(gin.chains, self.above)
+            words = self._words([beat.words for beat in program.psums_in.pattern])
+            sets = self._sets(program.psums_in)
             starts = [cycle - 1 for cycle in lines.ready]
             self._add_between(GLB, "read", "psum", starts, words, GLB, GIN_PSUM)
             out.add(
@@ -356,26 +337,28 @@ class _Record:
                 destinations=sets, data=chain.from_iterable(lines.data) if values else None,
             )  # fmt: skip
         gon = machine.gon
-        words, sets = self._bus_pattern(gon.chains, self.below)
+        words = self._words([beat.words for beat in program.psums_out.pattern])
+        sets = self._sets(program.psums_out)
         out.add(
-            GON, "send", "psum", gon.log, durations=(1,), words=words, sources=sets,
-            destinations=glb, data=chain.from_iterable(gon.lines.data) if values else None,
+            GON, "send", "psum", gon.log, durations=(1,), words=words,
+            sources=sets, destinations=glb,
+            data=chain.from_iterable(gon.lines.data) if values else None,
         )  # fmt: skip
         starts = [cycle - 1 for cycle in gon.lines.freed]
         self._add_between(GLB, "write", "psum", starts, words, GON, GLB)
-        for link in machine.links:
-            below, above = self.below[id(link.below)], self.above[id(link.above)]
+        for (below, above), link in zip(program.links, machine.links, strict=True):
+            part = program.pes[below]
             out.add(
-                self.layout.link(below.site.row, below.site.column), "send", "psum", link.log,
-                durations=(link.hop_cycles,), words=tuple(below.sizes),
+                self.layout.link(part.row, part.column), "send", "psum", link.log,
+                durations=(link.hop_cycles,), words=part.beats,
                 sources=(self._set([below]),), destinations=(self._set([above]),),
                 data=chain.from_iterable(link.above.data) if values else None,
             )  # fmt: skip
 
     def _pes(self) -> None:
         out, bus = self.out, (self.out.set_of(GIN_IFMAP),)
-        for pe in self.machine.pes:
-            block, own, sizes = self._block(pe), (self._set([pe]),), tuple(pe.sizes)
+        for number, pe in enumerate(self.machine.pes):
+            block, own, beats = self._block(number), (self._set([number]),), pe.program.beats
             macs = (pe.mac_cycles,)
             out.add(
                 block, "mac", "none", pe.starts,
@@ -383,7 +366,7 @@ class _Record:
             )  # fmt: skip
             out.add(
                 block, "accumulate", "psum", pe.takes,
-                durations=sizes, words=sizes, sources=own, destinations=own,
+                durations=beats, words=beats, sources=own, destinations=own,
             )  # fmt: skip
             out.add(
                 block, "fill", "ifmap", pe.port.entered,
@@ -391,23 +374,7 @@ class _Record:
             )  # fmt: skip
 
     def _pe_table(self) -> list[tuple[int, ...]]:
-        bases = [0, *accumulate(self.machine.shape.filters)]
         return [
-            (
-                pe.site.row,
-                pe.site.column,
-                number,
-                place,
-                filter_set,
-                pe.site.channel_set,
-                pe.site.filter_row,
-                ofmap_row,
-                bases[filter_set],
-                pe.filter_row.filters,
-                pe.filter_row.channels,
-                pe.filter_row.filter_columns,
-                pe.bubble_cycles,
-            )
-            for number, (filter_set, ofmap_row, pes) in enumerate(self.machine.chains)
-            for place, pe in enumerate(pes)
+            (pe.program.row, pe.program.column, *pe.program.legend, pe.bubble_cycles)
+            for pe in self.machine.pes
         ]

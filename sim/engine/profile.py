@@ -53,9 +53,7 @@ def pass_profile(machine: Machine, cycles: int) -> PassProfile:
     slices = min(SLICES, cycles)
     edges = np.linspace(0, cycles, slices + 1)
     work = {
-        "filter_bus": _beats(
-            (beat - 1 for row in machine.filter_rows.values() for beat in row.log), edges
-        ),
+        "filter_bus": _beats((beat - 1 for load in machine.loads for beat in load.log), edges),
         "ifmap_bus": _beats(machine.ifmap_gin.log, edges)
         / machine.hw.noc.gin_ifmap_words_per_cycle,
         "pes": (_elapsed(begins, edges) - _elapsed(ends, edges)) / len(machine.pes),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.engine.top import PassData
+from sim.dataflow.row_stationary.words import PassData, psum_block
 from sim.plan.tiles import RealTile
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class LayerData:
         )
 
     def store(self, step: Pass, psums: NDArray[np.int64]) -> None:
-        """Write back what left through the GON."""
-        self.psums[self._place(step)] = psums
+        """Write back what left through the GON, in the order in which it left."""
+        self.psums[self._place(step)] = psum_block(step.shape, psums)
 
     def note_tiles(self, step: Pass, ifmap: NDArray[np.int64]) -> None:
         """Take down the strip that was loaded before a pass and the ofmap that leaves behind it.

@@ -14,10 +14,11 @@ from recording import lenet5, of_case, opened, record
 
 from hw_models.load import load_hardware
 from sim.check.cases import Case
+from sim.dataflow.base import Program
+from sim.engine import passes
 from sim.engine.layer import PassMemory
 from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink
 from sim.engine.pe import PE, IfmapPort
-from sim.engine.top import Machine
 from sim.errors import SimulationError
 from sim.plan.mapping import parse_mapping
 from sim.run import Prepared, Values, prepare
@@ -58,11 +59,19 @@ def changed(cls: type, change: Callable[[Any], None]) -> Break:
     return apply
 
 
+def _reversed(monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
+    """Let programs send the beats of a stream's pattern in the reverse order."""
+
+    def turned(program: Program) -> Program:
+        found = getattr(program, stream)
+        return replace(program, **{stream: replace(found, pattern=found.pattern[::-1])})
+
+    whole = passes.pass_program
+    monkeypatch.setattr(passes, "pass_program", lambda shape, hw: turned(whole(shape, hw)))
+
+
 def _mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Machine._ifmap_column
-    monkeypatch.setattr(
-        Machine, "_ifmap_column", lambda self: tuple(part[::-1] for part in whole(self))
-    )
+    _reversed(monkeypatch, "feed")
 
 
 def _released_late(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +95,8 @@ def _added_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def broken(self: PE, results: list[int], beat: int, size: int) -> None:
         if self.psum_in is not None:
-            first = sum(self.sizes[: beat % len(self.sizes)])
+            sizes = self.program.beats
+            first = sum(sizes[: beat % len(sizes)])
             results = results.copy()
             for place, psum in enumerate(self.psum_in.data[beat]):
                 results[first + place] += psum
@@ -140,7 +150,7 @@ MUTANTS = [
     ),
     Mutant(
         "the GON serves the chains in another order",
-        changed(Gon, lambda gon: setattr(gon, "chains", gon.chains[::-1])),
+        lambda monkeypatch: _reversed(monkeypatch, "psums_out"),
         {"source"},
         ("gon_psum", "send"),
     ),

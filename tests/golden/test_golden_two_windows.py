@@ -8,6 +8,7 @@ written in cycle c is read in c+1 at the earliest, and so with a place that beco
 from hw_models.load import load_hardware
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import simulate_layer
+from sim.engine.passes import pass_machine
 from sim.engine.top import Machine
 from sim.plan.mapping import Mapping
 from sim.plan.schedule import make_plan
@@ -21,18 +22,19 @@ PLAN = make_plan(LAYER, 1, CHIP, Mapping(m=1, n=1, e=2, p=1, q=1, r=1, t=1))
 def told(machine: Machine) -> list[str]:
     """What happened in the pass, a line for each event: the cycle, then what."""
     events: list[tuple[int, str]] = []
-    for row in machine.filter_rows.values():
+    for load in machine.loads:
+        row = machine.program.pes[load.program.pes[0]].row
         # The log holds the cycle from which a beat can be read: one after the bus sent it.
-        events += [(cycle - 1, f"filter bus: to row {row.place[0]}") for cycle in row.log]
-    rows = machine.shape.ifmap_rows
+        events += [(cycle - 1, f"filter bus: to row {row}") for cycle in load.log]
+    rows = len(machine.ifmap_gin.column)  # one channel
     for word, cycle in enumerate(machine.ifmap_gin.log):
         events.append((cycle, f"ifmap bus: column {word // rows}, row {word % rows}"))
-    chains = len(machine.chains)
+    chains = len(machine.gon.chains)
     for name, bus in (("psum bus", machine.psum_gin), ("GON", machine.gon)):
         for beat, cycle in enumerate(bus.log if bus else []):
             events.append((cycle, f"{name}: window {beat // chains}, chain {beat % chains}"))
     for pe in machine.pes:
-        name = f"PE ({pe.site.row}, {pe.site.column})"
+        name = f"PE ({pe.program.row}, {pe.program.column})"
         for window, cycle in enumerate(pe.starts):
             events.append((cycle, f"{name}: window {window} starts"))
         for window, cycle in enumerate(pe.takes):
@@ -134,7 +136,7 @@ SECOND_PASS = [
 
 def test_the_first_pass() -> None:
     first, _ = PLAN
-    machine = Machine(first.shape, CHIP, PrefetchState())
+    machine = pass_machine(first.shape, CHIP, PrefetchState())
     outcome = machine.run()
     assert told(machine) == FIRST_PASS
     assert outcome.cycles == 19
@@ -142,10 +144,10 @@ def test_the_first_pass() -> None:
 
 def test_the_second_pass() -> None:
     first, second = PLAN
-    before = Machine(first.shape, CHIP, PrefetchState()).run()
+    before = pass_machine(first.shape, CHIP, PrefetchState()).run()
     start = before.prefetch.state(before.cycles, 1)
     assert start == PrefetchState(1, 0)
-    machine = Machine(second.shape, CHIP, start)
+    machine = pass_machine(second.shape, CHIP, start)
     outcome = machine.run()
     assert told(machine) == SECOND_PASS
     assert outcome.cycles == 16

@@ -32,7 +32,7 @@ from sim.cli.output import json_text
 from sim.cli.report import MOST_RUNS as MOST_RESULTS
 from sim.cli.trace import MOST_EVENTS as MOST_SHOWN_EVENTS
 from sim.engine.dram import PrefetchState
-from sim.engine.top import Machine
+from sim.engine.passes import pass_machine
 from sim.errors import InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.limits import (
@@ -338,7 +338,7 @@ def test_a_pass_takes_no_more_memory_than_estimated(name: str) -> None:
     gc.collect()
     tracemalloc.start()
     try:
-        outcome = Machine(shape, plan.hw, PrefetchState()).run()
+        outcome = pass_machine(shape, plan.hw, PrefetchState()).run()
         used = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -12,6 +12,7 @@ from hw_models.load import load_hardware
 from sim.cli import main
 from sim.engine.dram import PrefetchState
 from sim.engine.noc import Gon, IfmapGin, LocalLink
+from sim.engine.passes import pass_machine
 from sim.engine.pe import PE
 from sim.engine.top import Machine
 from sim.errors import DeadlockError
@@ -26,7 +27,7 @@ MAPPING = Mapping(m=4, n=1, e=3, p=4, q=1, r=2, t=1)
 
 def machine() -> Machine:
     shape = next(iter(make_plan(LAYER, 1, CHIP, MAPPING))).shape
-    return Machine(shape, CHIP, PrefetchState())
+    return pass_machine(shape, CHIP, PrefetchState())
 
 
 def stopped(*_: Any) -> Generator[Any, None, None]:
@@ -53,7 +54,7 @@ def test_an_output_bus_that_stops_fills_the_fifos_behind_it(
     with pytest.raises(
         DeadlockError, match=r"the writer of PE \(0, 0\) psum out waits until entry 0 has left"
     ):
-        Machine(shape, small, PrefetchState()).run()
+        pass_machine(shape, small, PrefetchState()).run()
 
 
 def test_an_input_bus_that_stops_leaves_the_pes_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ def test_an_input_bus_that_stops_leaves_the_pes_waiting(monkeypatch: pytest.Monk
 
 
 def test_a_pe_that_never_ends_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    def endless(pe: PE, _: int) -> Generator[Any, None, None]:
+    def endless(pe: PE) -> Generator[Any, None, None]:
         while True:
             yield pe.env.timeout(1)
 

@@ -42,6 +42,7 @@ from measured import (
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
 from sim.engine.dram import PrefetchState
+from sim.engine.passes import pass_machine
 from sim.engine.top import Machine, PassOutcome
 from sim.plan.mapping import parse_mapping
 from sim.plan.schedule import make_plan
@@ -198,13 +199,13 @@ def crowd(place: int) -> Callable[[], Told]:
     machines = 4**place
     layer, mapping, hw = array_layer(0)
     shape = next(iter(make_plan(layer, 1, hw, parse_mapping(mapping)).classes))
-    events = machines * Machine(shape, hw, PrefetchState()).run().events
+    events = machines * pass_machine(shape, hw, PrefetchState()).run().events
 
     def run_all() -> Told:
         queue = SharedQueue()
         arrays = []
         for _ in range(machines):
-            arrays.append(Machine(shape, hw, PrefetchState(), environment=lambda: queue))
+            arrays.append(pass_machine(shape, hw, PrefetchState(), environment=lambda: queue))
             with suppress(SharedQueue.Started):
                 arrays[-1].run()
         queue.run_all()

@@ -41,7 +41,8 @@ from hw_models.spec import Hardware
 from sim.analytic.layer import estimate_layer
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import PassMemory, simulate_layer
-from sim.engine.top import Machine, PassOutcome
+from sim.engine.passes import pass_machine
+from sim.engine.top import PassOutcome
 from sim.plan.schedule import PassShape
 from sim.run import Prepared, prepare, run
 from workloads.network import load_network
@@ -139,7 +140,7 @@ def pass_costs(network: str) -> list[PassCost]:
     costs = []
     for (shape, start), bound in distinct_passes(prepared).items():
         timing = best(partial(simulate_one, shape, hw, start), cpu_seconds)
-        counted = Machine(shape, hw, start, environment=CountingEnvironment)
+        counted = pass_machine(shape, hw, start, environment=CountingEnvironment)
         outcome = counted.run()
         assert isinstance(counted.env, CountingEnvironment)
         costs.append(PassCost(bound, timing, outcome.events, counted.env.steps, shape.macs))
@@ -147,7 +148,7 @@ def pass_costs(network: str) -> list[PassCost]:
 
 
 def simulate_one(shape: PassShape, hw: Hardware, start: PrefetchState) -> PassOutcome:
-    return Machine(shape, hw, start).run()
+    return pass_machine(shape, hw, start).run()
 
 
 def network_mb(network: str, jobs: int) -> float:

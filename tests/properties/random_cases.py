@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
+from sim.dataflow.row_stationary.words import PassData
 from sim.engine.dram import PrefetchState
-from sim.engine.top import Machine, PassData, PassOutcome
+from sim.engine.top import Machine, PassOutcome
 from sim.errors import MappingError
 from sim.plan.mapping import Mapping, filter_sets_that_fit
 from sim.plan.schedule import PassShape, Plan, make_plan
@@ -209,7 +210,7 @@ def story(machine: Machine, outcome: PassOutcome) -> dict[str, Any]:
         "gon": list(machine.gon.log),
         "ifmap bus": list(machine.ifmap_gin.log),
         "psum bus": list(machine.psum_gin.log) if machine.psum_gin else [],
-        "filter bus": [list(row.log) for row in machine.filter_rows.values()],
+        "filter bus": [list(load.log) for load in machine.loads],
         "links": [list(link.log) for link in machine.links],
         "windows": [list(pe.starts) for pe in machine.pes],
         "beats": [list(pe.takes) for pe in machine.pes],

@@ -16,7 +16,7 @@ from hw_models.load import load_hardware
 from hw_models.spec import Hardware
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import simulate_layer
-from sim.engine.top import Machine
+from sim.engine.passes import pass_machine
 from sim.plan.schedule import PassShape, make_plan
 
 CHIP = load_hardware("eyeriss_v1")
@@ -118,8 +118,8 @@ def test_a_wider_psum_bus_costs_at_most_its_longer_first_beat(case: Case, times:
     hw = with_fields(case.plan.hw, {"pe": fifos, "glb": {"bank_bytes": 4096}})
     wide = more_of(hw, "noc", "psum_words_per_cycle", times)
     for shape in some_shapes(case.plan, 3):
-        before = Machine(shape, hw, prefetched(shape, hw)).run().cycles
-        after = Machine(shape, wide, prefetched(shape, wide)).run().cycles
+        before = pass_machine(shape, hw, prefetched(shape, hw)).run().cycles
+        after = pass_machine(shape, wide, prefetched(shape, wide)).run().cycles
         p = max(shape.filters)
         longer = min(p, wide.noc.psum_words_per_cycle) - min(p, hw.noc.psum_words_per_cycle)
         chain = len(shape.channels) * shape.filter_rows

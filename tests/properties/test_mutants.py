@@ -9,23 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pytest
 from breaking import Break, after_init, case, with_option, with_result
 
-from hw_models.spec import Hardware
 from sim.check.cases import Case
 from sim.check.compare import check_layer
+from sim.dataflow.base import PEProgram, Stream
+from sim.dataflow.row_stationary.words import PassData
+from sim.engine import passes as engine_passes
 from sim.engine import values as engine_values
 from sim.engine.dram import DramLink, PrefetchState
 from sim.engine.fifo import Fifo
 from sim.engine.layer import PassMemory
 from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink, PsumGin
-from sim.engine.pe import PE, FilterRow, IfmapPort
-from sim.engine.top import Machine, PassData
+from sim.engine.pe import PE, IfmapPort, PELoad
+from sim.engine.top import Machine
 from sim.engine.values import LayerData
 from sim.errors import SimulationError
 from sim.plan.schedule import Pass, PassShape, Plan
@@ -116,36 +117,39 @@ def mutant(name: str, caught_by: str, shown_on: Case = STORY) -> Callable[[Break
 
 @mutant("an ifmap multicast misses the last column", "law")
 def _multicast_misses_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    def miss(found: tuple[list[list[IfmapPort]], list[int]]) -> tuple[Any, list[int]]:
-        column, x_buses = found
-        return [ports[:-1] if len(ports) > 1 else ports for ports in column], x_buses
+    def miss(gin: IfmapGin) -> None:
+        gin.column = [ports[:-1] if len(ports) > 1 else ports for ports in gin.column]
 
-    with_result(monkeypatch, Machine, "_ifmap_column", miss)
+    after_init(monkeypatch, IfmapGin, miss)
 
 
 @mutant("the diagonals run the other way", "values")
 def _diagonals_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mirror(found: tuple[list[Any], list[int]]) -> tuple[list[Any], list[int]]:
-        return found[0][::-1], found[1][::-1]
-
-    with_result(monkeypatch, Machine, "_ifmap_column", mirror)
+    with_result(
+        monkeypatch,
+        engine_passes,
+        "pass_program",
+        lambda program: replace(
+            program, feed=replace(program.feed, pattern=program.feed.pattern[::-1])
+        ),
+    )
 
 
 @mutant("each PE that an ifmap word reaches is counted as an X-bus", "counts")
 def _x_buses_per_pe(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_result(
-        monkeypatch,
-        Machine,
-        "_ifmap_column",
-        lambda found: (found[0], [len(ports) for ports in found[0]]),
-    )
+    whole = Stream.x_bus_words
+
+    def broken(self: Stream, rows: tuple[int, ...]) -> int:
+        return self.deliveries if self.network == "gin_ifmap" else whole(self, rows)
+
+    monkeypatch.setattr(Stream, "x_bus_words", broken)
 
 
 @mutant("the multicast histogram is one PE off", "law")
 def _histogram_off_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with_result(
         monkeypatch,
-        IfmapGin,
+        Stream,
         "multicast",
         lambda found: {reached + 1: words for reached, words in found.items()},
     )
@@ -158,7 +162,7 @@ def _histogram_flat(monkeypatch: pytest.MonkeyPatch) -> None:
         one = {1: sum(reached * words for reached, words in found.items())}
         return one if len(found) > 1 else found
 
-    with_result(monkeypatch, IfmapGin, "multicast", flat)
+    with_result(monkeypatch, Stream, "multicast", flat)
 
 
 @mutant("the GON loses the beats of the last window", "law")
@@ -178,31 +182,30 @@ def _psum_gin_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("psums come from the GLB in the first pass, too", "counts")
 def _first_pass_reads_psums(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Machine.__init__
+    program, words = engine_passes.pass_program, engine_passes.stream_words
 
-    def broken(
-        self: Machine,
-        shape: PassShape,
-        hw: Hardware,
-        start: PrefetchState,
-        data: PassData | None = None,
-    ) -> None:
-        if data is not None and data.psums is None:
-            zeros = (shape.images, sum(shape.filters), shape.strip_rows, shape.ofmap_columns)
-            data = replace(data, psums=np.zeros(zeros, np.int64))
-        whole(self, replace(shape, first_channels=False), hw, start, data)
+    def zeros(shape: PassShape, data: PassData) -> Any:
+        if data.psums is None:
+            size = (shape.images, sum(shape.filters), shape.strip_rows, shape.ofmap_columns)
+            data = replace(data, psums=np.zeros(size, np.int64))
+        return words(shape, data)
 
-    monkeypatch.setattr(Machine, "__init__", broken)
+    monkeypatch.setattr(
+        engine_passes,
+        "pass_program",
+        lambda shape, hw: program(replace(shape, first_channels=False), hw),
+    )
+    monkeypatch.setattr(engine_passes, "stream_words", zeros)
 
 
 @mutant("psums start at zero in every pass", "counts")
 def _every_pass_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Machine.__init__
-
-    def broken(self: Machine, shape: PassShape, *args: Any, **options: Any) -> None:
-        whole(self, replace(shape, first_channels=True), *args, **options)
-
-    monkeypatch.setattr(Machine, "__init__", broken)
+    whole = engine_passes.pass_program
+    monkeypatch.setattr(
+        engine_passes,
+        "pass_program",
+        lambda shape, hw: whole(replace(shape, first_channels=True), hw),
+    )
 
 
 @mutant("a local link takes no cycle", "cycles", HOPS)
@@ -210,16 +213,13 @@ def _hop_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     after_init(monkeypatch, LocalLink, lambda link: setattr(link, "hop_cycles", 0))
 
 
-@mutant("a filter multicast misses a column", "counts")
+@mutant("a filter multicast misses a column", "law")
 def _filter_multicast(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Machine._build_buses
+    def miss(gin: FilterGin) -> None:
+        for load in gin.loads:
+            load.pe_count -= 1
 
-    def broken(self: Machine, start: PrefetchState) -> None:
-        for row in self.filter_rows.values():
-            row.site_count -= 1
-        whole(self, start)
-
-    monkeypatch.setattr(Machine, "_build_buses", broken)
+    after_init(monkeypatch, FilterGin, miss)
 
 
 @mutant("filters stream while the array computes", "cycles", LOAD)
@@ -238,9 +238,9 @@ def _ifmap_fifo_deeper(monkeypatch: pytest.MonkeyPatch) -> None:
 def _psum_fifo_deeper(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     whole = Machine._psum_fifo
 
-    def broken(self: Machine, name: str, filter_set: int, depth: int) -> Fifo:
+    def broken(self: Machine, name: str, program: PEProgram, depth: int) -> Fifo:
         more = self.hw.noc.psum_words_per_cycle if name.endswith(port) else 0
-        return whole(self, name, filter_set, depth + more)
+        return whole(self, name, program, depth + more)
 
     monkeypatch.setattr(Machine, "_psum_fifo", broken)
 
@@ -304,7 +304,8 @@ def _added_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: PE, results: list[int], beat: int, size: int) -> None:
         if self.psum_in is not None:
             incoming = self.psum_in.data[beat]
-            first = sum(self.sizes[: beat % len(self.sizes)])
+            sizes = self.program.beats
+            first = sum(sizes[: beat % len(sizes)])
             results = results.copy()
             for place, psum in enumerate(incoming):
                 results[first + place] += psum
@@ -327,12 +328,7 @@ def _not_added(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("filter words lie in the spad in the order of their arrival", "values")
 def _filter_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unordered(self: FilterRow) -> Any:
-        return np.array(self.data, dtype=np.int64).reshape(self.filters, -1)
-
-    broken = cached_property(unordered)
-    broken.__set_name__(FilterRow, "weights")
-    monkeypatch.setattr(FilterRow, "weights", broken)
+    monkeypatch.setattr(PELoad, "by_use", property(lambda self: np.array(self.data)))
 
 
 @mutant("a window slides one word too little", "values")
@@ -348,7 +344,7 @@ def _gated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: PE, leaving: int) -> list[int]:
         before = self.gated_macs
         sums = whole(self, leaving)
-        self.gated_macs = before + (self.gated_macs - before) // self.filter_row.filters
+        self.gated_macs = before + (self.gated_macs - before) // self.program.outputs
         return sums
 
     monkeypatch.setattr(PE, "_compute", broken)
@@ -360,9 +356,9 @@ def _gated_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = PE.run
 
-    def broken(self: PE, images: int) -> Generator[Any, None, None]:
+    def broken(self: PE) -> Generator[Any, None, None]:
         self.psum_bits = None
-        return whole(self, images)
+        return whole(self)
 
     monkeypatch.setattr(PE, "run", broken)
 

@@ -22,9 +22,10 @@ from random_cases import (
 
 from sim.account.ledger import published_glb_bytes
 from sim.account.result import layer_result
+from sim.dataflow.row_stationary.words import PassData, psum_block
 from sim.engine.dram import PrefetchState
 from sim.engine.layer import simulate_layer
-from sim.engine.top import Machine, PassData
+from sim.engine.passes import pass_machine
 from sim.plan.schedule import PassShape, Plan
 from traces.events import CAUSES
 
@@ -166,10 +167,10 @@ def test_the_order_of_events_within_a_cycle_changes_nothing(
     for shape in some_shapes(case.plan, 2):
         start = usable(state, shape, hw)
         data = pass_data(shape, seed)
-        machine = Machine(shape, hw, start, data)
+        machine = pass_machine(shape, hw, start, data)
         told = story(machine, machine.run())
         for shuffle in range(3):
-            shuffled = Machine(
+            shuffled = pass_machine(
                 shape, hw, start, data, lambda n=seed + shuffle: ShuffledEnvironment(n)
             )
             assert story(shuffled, shuffled.run()) == told
@@ -200,10 +201,10 @@ def test_the_psums_that_leave_are_the_convolution(
     for shape in some_shapes(case.plan, 3):
         start = usable(state, shape, hw)
         data = pass_data(shape, seed)
-        outcome = Machine(shape, hw, start, data).run()
+        outcome = pass_machine(shape, hw, start, data).run()
         assert outcome.psums is not None
-        assert (outcome.psums == convolved(shape, data)).all()
-        without = Machine(shape, hw, start).run()
+        assert (psum_block(shape, outcome.psums) == convolved(shape, data)).all()
+        without = pass_machine(shape, hw, start).run()
         assert outcome.cycles == without.cycles
         assert (outcome.stalls == without.stalls).all()
         # A product is gated where its ifmap word is zero.
@@ -222,11 +223,11 @@ def test_truncated_psums_are_the_convolution_modulo_their_width(
     )
     for shape in some_shapes(case.plan, 2):
         data = pass_data(shape, seed)
-        outcome = Machine(shape, narrow, PrefetchState(), data).run()
+        outcome = pass_machine(shape, narrow, PrefetchState(), data).run()
         assert outcome.psums is not None
         half = 1 << (bits - 1)
         assert -half <= outcome.psums.min() <= outcome.psums.max() < half
-        assert not ((outcome.psums - convolved(shape, data)) % (2 * half)).any()
+        assert not ((psum_block(shape, outcome.psums) - convolved(shape, data)) % (2 * half)).any()
 
 
 @given(cases(), prefetch_states())
@@ -235,7 +236,7 @@ def test_no_pass_beats_the_bounds_of_section_5(case: Case, state: PrefetchState)
     hw = case.plan.hw
     noc = hw.noc
     for shape in some_shapes(case.plan, 3):
-        outcome = Machine(shape, hw, usable(state, shape, hw)).run()
+        outcome = pass_machine(shape, hw, usable(state, shape, hw)).run()
         p, q = max(shape.filters), max(shape.channels)
         array = shape.windows * p * (q * shape.filter_columns + 1)
         beats = sum(ceil_div(filters, noc.psum_words_per_cycle) for filters in shape.filters)

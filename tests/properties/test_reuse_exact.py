@@ -14,12 +14,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
-import sim.engine.layer
+import sim.engine.passes
 from sim.account.result import Result
 from sim.check.cases import random_cases
 from sim.cli.output import json_text
 from sim.engine.dram import Prefetch, PrefetchState
 from sim.engine.layer import simulate_layer
+from sim.engine.passes import pass_machine
 from sim.engine.top import Machine, PassOutcome
 from sim.errors import SimulationError
 from sim.plan.schedule import Plan
@@ -101,7 +102,7 @@ def test_a_layer_is_its_passes_one_after_the_other(seed: int) -> None:
             if outcomes:
                 beats = -(-step.shape.filter_words // plan.hw.link_beat_words)
                 state = outcomes[-1].prefetch.state(outcomes[-1].cycles, beats)
-            outcomes.append(Machine(step.shape, plan.hw, state).run())
+            outcomes.append(pass_machine(step.shape, plan.hw, state).run())
         counts: Counter[str] = Counter()
         for outcome in outcomes:
             counts.update(outcome.counts)
@@ -151,7 +152,7 @@ def test_every_pass_notices_an_equal_pass_that_differs(
             told = super().run()
             return change(told) if runs > distinct else told
 
-    monkeypatch.setattr(sim.engine.layer, "Machine", Drifting)
+    monkeypatch.setattr(sim.engine.passes, "Machine", Drifting)
     simulate(prepared)
     assert runs == distinct
     runs = 0

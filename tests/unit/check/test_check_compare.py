@@ -8,7 +8,7 @@ from sim.analytic.layer import estimate_layer
 from sim.check import compare
 from sim.check.cases import Case
 from sim.check.compare import Difference, LayerCheck, _figures, check_layer, summary
-from sim.engine.noc import FilterGin
+from sim.dataflow.base import Program
 from sim.plan.mapping import parse_mapping
 from sim.plan.tiles import Standstill
 from workloads.layer import Layer
@@ -36,14 +36,15 @@ def test_a_layer_that_holds() -> None:
 
 
 def test_the_first_difference_names_pass_block_and_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = FilterGin.__init__
+    whole = Program.counts
 
-    def broken(self: FilterGin, *args: object, **options: object) -> None:
-        whole(self, *args, **options)  # type: ignore[arg-type]
-        for row in self.rows:
-            row.site_count += 1
+    def broken(self: Program) -> dict[str, int]:
+        counts = whole(self)
+        for name in ("noc.gin_filter.deliveries", "spad.filter.write"):
+            counts[name] += counts["noc.gin_filter.words"]  # another PE for each word
+        return counts
 
-    monkeypatch.setattr(FilterGin, "__init__", broken)
+    monkeypatch.setattr(Program, "counts", broken)
     found = check_layer(CASE.plan)
     assert {difference.entry for difference in found.differences} == {
         "noc.gin_filter.deliveries",

@@ -8,6 +8,7 @@ from typing import Any
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
 from sim.engine.dram import PrefetchState
+from sim.engine.passes import pass_machine
 from sim.engine.top import Machine, PassOutcome
 from sim.plan.mapping import Mapping
 from sim.plan.schedule import PassShape, Plan, make_plan
@@ -45,7 +46,7 @@ def ran(
     shape: PassShape, hw: Hardware, start: PrefetchState | None = None
 ) -> tuple[Machine, PassOutcome]:
     """The machine after the pass, and its outcome; filters are prefetched unless said otherwise."""
-    machine = Machine(shape, hw, prefetched(shape, hw) if start is None else start)
+    machine = pass_machine(shape, hw, prefetched(shape, hw) if start is None else start)
     return machine, machine.run()
 
 

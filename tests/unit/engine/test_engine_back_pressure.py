@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from engine_passes import causes, chip, first, prefetched, ran, shapes
 
+from sim.engine.passes import pass_machine
 from sim.engine.pe import IfmapPort
 from sim.engine.top import Machine
 from sim.errors import DeadlockError, SimulationError
@@ -105,7 +106,7 @@ def test_a_beat_that_never_fits_is_a_deadlock_and_says_who_waits() -> None:
     broken = CHIP.model_copy(update={"pe": pe})
     shape = shapes(CHIP, M=4, factors={"m": 4, "p": 4})[0]
     with pytest.raises(DeadlockError) as caught:
-        Machine(shape, broken, prefetched(shape, CHIP)).run()
+        pass_machine(shape, broken, prefetched(shape, CHIP)).run()
     # It stands since the first window's MACs ended: started in 3, 4 MACs.
     assert str(caught.value) == (
         "deadlock at cycle 7 of the pass: "
@@ -117,7 +118,7 @@ def test_a_beat_that_never_fits_is_a_deadlock_and_says_who_waits() -> None:
 
 def test_a_missing_bus_is_a_deadlock_and_says_who_waits() -> None:
     shape = shapes(CHIP)[0]
-    machine = Machine(shape, CHIP, prefetched(shape, CHIP))
+    machine = pass_machine(shape, CHIP, prefetched(shape, CHIP))
     machine.ifmap_gin.column = []
     with pytest.raises(DeadlockError, match=r"PE \(0, 0\) waits for ifmap word 0"):
         machine.run()
@@ -126,7 +127,7 @@ def test_a_missing_bus_is_a_deadlock_and_says_who_waits() -> None:
 def test_a_deadlock_of_many_names_some_of_each_kind() -> None:
     # 3 x 4 PEs wait for ifmap words and 4 chains for those of their psums.
     shape = shapes(CHIP, R=3, H=6, factors={"e": 4})[0]
-    machine = Machine(shape, CHIP, prefetched(shape, CHIP))
+    machine = pass_machine(shape, CHIP, prefetched(shape, CHIP))
     machine.ifmap_gin.column = []
     with pytest.raises(DeadlockError) as caught:
         machine.run()
@@ -150,7 +151,7 @@ def test_a_pass_without_end_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = shapes(CHIP)[0]
     monkeypatch.setattr(Machine, "_longest", lambda self: 3)
     with pytest.raises(DeadlockError) as caught:
-        Machine(shape, CHIP, prefetched(shape, CHIP)).run()
+        pass_machine(shape, CHIP, prefetched(shape, CHIP)).run()
     assert str(caught.value) == (
         "no end of the pass after 3 cycles: the reader of PE (0, 0) psum out waits for entry 0; "
         "the reader of psum lines out waits for entry 0"
@@ -160,7 +161,7 @@ def test_a_pass_without_end_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_word_sent_to_the_wrong_pe_breaks_a_law() -> None:
     # The upper PE of two gets the lower one's word as well: more words than its windows free.
     shape = shapes(CHIP, R=2)[0]
-    machine = Machine(shape, CHIP, prefetched(shape, CHIP))
+    machine = pass_machine(shape, CHIP, prefetched(shape, CHIP))
     lower, upper = (pe.port for pe in machine.pes)
     machine.ifmap_gin.column = [[upper], [upper, lower]]
     with pytest.raises(SimulationError, match=r"^conservation: PE \(0, 0\): 2 ifmap words sent"):
@@ -169,7 +170,7 @@ def test_a_word_sent_to_the_wrong_pe_breaks_a_law() -> None:
 
 def test_a_pe_that_skips_work_breaks_a_law() -> None:
     shape = shapes(CHIP, M=3, factors={"m": 3, "p": 3})[0]
-    machine = Machine(shape, CHIP, prefetched(shape, CHIP))
+    machine = pass_machine(shape, CHIP, prefetched(shape, CHIP))
     machine.pes[0].mac_cycles -= 1
     with pytest.raises(SimulationError, match="2 MACs done, 3 in the pass"):
         machine.run()
@@ -180,7 +181,7 @@ def test_one_line_between_port_and_bus_is_enough() -> None:
     machine, outcome = first(chip("noc.bus_fifo_entries=1"), R=3, S=3)
     # A line is read in 0, sent in 1, its place free in 2; the next is read in 2, sent in 3, and so
     # on: the rows' beats end in lines 0, 1 and 2.
-    logs = [row.log for row in sorted(machine.filter_rows.values(), key=lambda row: row.place)]
+    logs = [load.log for load in machine.loads]
     assert logs == [[2], [4], [6]]
     assert outcome.counts["spad.filter.write"] == 9
 

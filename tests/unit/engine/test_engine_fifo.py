@@ -5,7 +5,7 @@ import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.engine.fifo import Fifo, beat_sizes, room_table
+from sim.engine.fifo import Fifo, room_table
 
 
 def brute_force(sizes: list[int], depth: int) -> list[int]:
@@ -46,14 +46,6 @@ def test_room_table_by_hand(
     window: list[int], windows: int, depth: int, expected: list[int]
 ) -> None:
     assert room_table(window, windows, depth) == expected
-
-
-@pytest.mark.parametrize(
-    ("words", "beat", "sizes"),
-    [(1, 4, [1]), (4, 4, [4]), (5, 4, [4, 1]), (16, 4, [4] * 4), (6, 8, [6]), (3, 1, [1, 1, 1])],
-)
-def test_the_last_beat_may_be_short(words: int, beat: int, sizes: list[int]) -> None:
-    assert beat_sizes(words, beat) == sizes
 
 
 def test_reader_and_writer_wait_for_what_is_not_in_the_log() -> None:

@@ -10,6 +10,7 @@ from engine_passes import chip, plan
 
 from sim.account.result import layer_result
 from sim.engine.layer import LayerActivity, PassMemory, simulate_layer
+from sim.engine.passes import pass_machine
 from sim.engine.top import Machine
 from sim.plan.limits import outcome_bytes
 from sim.plan.schedule import Plan
@@ -146,7 +147,6 @@ def test_an_outcome_takes_no_more_memory_than_it_says(rows: int) -> None:
 def test_the_layer_is_the_sum_of_its_passes() -> None:
     """Each pass run by itself, from the state in which the one before left the link."""
     from sim.engine.dram import PrefetchState
-    from sim.engine.top import Machine
 
     here = plan(CHIP, **STARVED)
     activity = simulate_layer(here)
@@ -154,7 +154,7 @@ def test_the_layer_is_the_sum_of_its_passes() -> None:
     cycles, macs, counts = [], np.zeros((12, 14), np.int64), {}
     steps = list(here)
     for place, step in enumerate(steps):
-        outcome = Machine(step.shape, CHIP, state).run()
+        outcome = pass_machine(step.shape, CHIP, state).run()
         cycles.append(outcome.cycles)
         macs += outcome.macs
         for key, value in outcome.counts.items():

@@ -10,6 +10,7 @@ import simpy
 from engine_passes import chip, shapes
 
 from sim.engine.dram import PrefetchState
+from sim.engine.passes import pass_machine
 from sim.engine.top import Machine, PassOutcome
 
 # FIFOs that hold little, a buffer of two lines, chains that wait above and below.
@@ -41,7 +42,7 @@ def story(machine: Machine, outcome: PassOutcome) -> list[Any]:
     return [
         *(outcome.cycles, outcome.prefetch, outcome.counts, outcome.stalls.tolist()),
         *([fifo.name, fifo.ready, fifo.freed] for fifo in machine.fifos),
-        *(row.log for row in machine.filter_rows.values()),
+        *(load.log for load in machine.loads),
         *(link.log for link in machine.links),
         *([pe.starts, pe.takes, pe.port.entered] for pe in machine.pes),
         *(machine.ifmap_gin.log, machine.gon.log, machine.psum_gin and machine.psum_gin.log),
@@ -61,7 +62,7 @@ def test_last_comes_first() -> None:
 def test_last_or_first_makes_no_difference(name: str, start: PrefetchState) -> None:
     hw = CHIPS[name]
     for shape in dict.fromkeys(shapes(hw, **SIZES)):
-        plain = Machine(shape, hw, start)
+        plain = pass_machine(shape, hw, start)
         told = story(plain, plain.run())
-        other = Machine(shape, hw, start, environment=LastFirst)
+        other = pass_machine(shape, hw, start, environment=LastFirst)
         assert story(other, other.run()) == told

@@ -22,6 +22,7 @@ from sim.engine.parallel import (
     in_workers,
     simulated_ahead,
 )
+from sim.engine.passes import pass_machine
 from sim.engine.top import Machine, PassOutcome
 from sim.errors import WorkerKilledError
 from sim.plan.limits import outcome_bytes
@@ -101,7 +102,7 @@ def test_nothing_is_simulated_ahead_where_all_is_known() -> None:
 def test_a_worker_runs_the_machine_and_leaves_ctrl_c_to_its_parent() -> None:
     shape = next(iter(plan(CHIP, **RAGGED))).shape
     found = _simulate((shape, PrefetchState()), CHIP)
-    assert found.counts == Machine(shape, CHIP, PrefetchState()).run().counts
+    assert found.counts == pass_machine(shape, CHIP, PrefetchState()).run().counts
     before = signal.getsignal(signal.SIGINT)
     try:
         _leave_interrupts_alone()
@@ -168,7 +169,7 @@ def test_passes_of_a_killed_worker_are_simulated_again(
     parent = os.getpid()
 
     def run_or_die(self: Machine) -> PassOutcome:
-        if os.getpid() != parent and not self.shape.first_channels:
+        if os.getpid() != parent and self.program.psums_in is not None:
             killed(tmp_path / "killed", again=again)
         return run(self)
 

@@ -61,7 +61,7 @@ def test_ifmap_words_travel_by_column_channel_row() -> None:
     # 1 column, 2 channels, 2 rows: order (c0,r0) (c0,r1) (c1,r0) (c1,r1), one a cycle from 1.
     # The upper PE has its two words in 1 and 3, the lower in 2 and 4: starts 3+2 and 4+2.
     machine, _ = first(CHIP, C=2, R=2, factors={"q": 2})
-    starts = {pe.site.filter_row: pe.starts for pe in machine.pes}
+    starts = {pe.program.row: pe.starts for pe in machine.pes}
     assert starts == {0: [5], 1: [6]}
 
 
@@ -72,7 +72,7 @@ def test_a_chain_of_two() -> None:
     # GON in 10: 11 cycles.
     machine, outcome = first(CHIP, R=2)
     lower, upper = machine.pes
-    assert (lower.site.row, upper.site.row) == (1, 0)
+    assert (lower.program.row, upper.program.row) == (1, 0)
     assert (lower.starts, lower.takes) == ([4], [7])
     assert machine.links[0].log == [8]
     assert (upper.starts, upper.takes) == ([3], [9])
@@ -207,12 +207,12 @@ class TestFilterLoad:
         # start >= 1; word 0 asks for 2, the third ifmap column (sent 3, read 5) for 5.
         machine, _ = first(chip("glb.filter_load=streamed"), M=4, S=3, factors={"m": 4, "p": 4})
         assert machine.pes[0].starts == [5]
-        assert machine.pes[0].filter_row.lead == 2
+        assert machine.pes[0].load.lead == 2
 
     def test_beats_do_not_straddle_pe_rows(self) -> None:
         # 3 rows of 3 words are 9 words but 3 beats, sent in 1 (line 0), 2 (lines 0, 1) and 3.
         machine, _ = first(CHIP, R=3, S=3)
-        logs = [row.log for row in sorted(machine.filter_rows.values(), key=lambda r: r.place)]
+        logs = [load.log for load in machine.loads]
         # Row 2 needs words 6 to 8, that is line 2: port 2, readable 3.
         assert logs == [[2], [3], [4]]
 

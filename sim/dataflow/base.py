@@ -1,0 +1,246 @@
+"""A pass as a program: who gets which words in which order, and what each PE does with them.
+
+Every block of the machine follows a static order. Here that order is data, without a clock: the
+machine adds when each thing happens, and how often it happens is known before. So counts are taken
+from the program, and the machine's logs are held against it.
+
+A network is named as the chip names it, whatever a dataflow sends over it: `gin_filter` brings
+words that stay in a PE for the whole pass, `gin_ifmap` words that leave its spad again, `gin_psum`
+partial sums to continue from, and `gon_psum` takes partial sums away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Beat(NamedTuple):
+    """Words that a network moves at a time, and the PEs at its far end, by `Program.pes`."""
+
+    words: int
+    pes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The words that one port sends over one network, in order: `pattern`, `times` over."""
+
+    operand: str
+    network: str
+    pattern: tuple[Beat, ...]
+    times: int = 1
+
+    @property
+    def beats(self) -> int:
+        """Beats of the pass."""
+        return self.times * len(self.pattern)
+
+    @property
+    def words(self) -> int:
+        """Words of the pass, each counted once however many PEs get it."""
+        return self.times * sum(beat.words for beat in self.pattern)
+
+    @property
+    def deliveries(self) -> int:
+        """Words of the pass, each counted once for every PE that gets it."""
+        return sum(reached * words for reached, words in self.multicast().items())
+
+    def multicast(self) -> dict[int, int]:
+        """Words by the number of PEs that each reaches."""
+        reached: Counter[int] = Counter()
+        for beat in self.pattern:
+            reached[len(beat.pes)] += self.times * beat.words
+        return dict(reached)
+
+    def x_bus_words(self, rows: tuple[int, ...]) -> int:
+        """Words times the X-buses that each is driven on; `rows` are the array rows of all PEs."""
+        buses = {pes: len({rows[pe] for pe in pes}) for pes in {beat.pes for beat in self.pattern}}
+        return self.times * sum(beat.words * buses[beat.pes] for beat in self.pattern)
+
+    def runs(self) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """The pattern as (PEs, words of each beat) of beats in a row that go to the same PEs."""
+        for pes, beats in groupby(self.pattern, lambda beat: beat.pes):
+            yield pes, tuple(beat.words for beat in beats)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Words that the same PEs get and keep for the whole pass, and the beats that bring them.
+
+    `uses[k]` is the cycle of a burst's products in which word `k`, as they arrive, is used first:
+    what a PE that computes while words still stream in has to wait for.
+    """
+
+    name: str
+    pes: tuple[int, ...]
+    beats: tuple[int, ...]
+    uses: tuple[int, ...]
+
+    @property
+    def words(self) -> int:
+        """Words that each of the PEs keeps."""
+        return len(self.uses)
+
+
+class Burst(NamedTuple):
+    """A unit of work of a PE: what it needs before its first product, and frees after its last.
+
+    It begins when `needs` further words have come over `gin_ifmap`; the oldest `frees` of those in
+    the spad leave when its products are done.
+    """
+
+    needs: int
+    frees: int
+
+
+@dataclass(frozen=True)
+class PEProgram:
+    """What one PE does in a pass: `bursts`, `times` over.
+
+    In each burst it multiplies `operands` words of its spad by `outputs` words each that it keeps,
+    one product a cycle with the outputs innermost, and then takes in and passes on a partial sum
+    for each output, in `beats`. `legend` says what part the PE has in its dataflow, for whoever
+    reads a trace; the machine does not look at it.
+    """
+
+    row: int
+    column: int
+    operands: int
+    outputs: int
+    beats: tuple[int, ...]
+    bursts: tuple[Burst, ...]
+    times: int
+    legend: tuple[int, ...] = ()
+
+    @property
+    def burst_products(self) -> int:
+        """Products of a burst, and the cycles that they take."""
+        return self.operands * self.outputs
+
+    @cached_property
+    def burst_count(self) -> int:
+        """Bursts of the pass."""
+        return self.times * len(self.bursts)
+
+    @property
+    def products(self) -> int:
+        """Products of the pass."""
+        return self.burst_count * self.burst_products
+
+    @cached_property
+    def freed(self) -> int:
+        """Words that leave the spad in the pass."""
+        return self.times * sum(burst.frees for burst in self.bursts)
+
+    @property
+    def sums(self) -> int:
+        """Partial sums that the PE passes on in the pass."""
+        return self.burst_count * self.outputs
+
+
+@dataclass(frozen=True)
+class Program:
+    """All of a pass, without a clock. Equal programs are the same pass.
+
+    `loads` come over `gin_filter` in their order, `feed` over `gin_ifmap`; `psums_in` is None where
+    no PE continues from the GLB. In a pattern of partial sums the beats of a PE stand together.
+    `links` lead from one PE to another (below, above). `legend` says what a reader of a trace needs
+    to know of the dataflow.
+    """
+
+    pes: tuple[PEProgram, ...]
+    links: tuple[tuple[int, int], ...]
+    loads: tuple[Load, ...]
+    feed: Stream
+    psums_in: Stream | None
+    psums_out: Stream
+    legend: tuple[tuple[str, int], ...] = ()
+
+    @cached_property
+    def load_stream(self) -> Stream:
+        """The loads as what their network sends."""
+        pattern = tuple(Beat(words, load.pes) for load in self.loads for words in load.beats)
+        return Stream("filter", "gin_filter", pattern)
+
+    @property
+    def products(self) -> int:
+        """Products of the pass."""
+        return sum(pe.products for pe in self.pes)
+
+    @cached_property
+    def fed(self) -> tuple[int, ...]:
+        """Words that each PE gets over `gin_ifmap`."""
+        words = [0] * len(self.pes)
+        for beat in self.feed.pattern:
+            for pe in beat.pes:
+                words[pe] += self.feed.times * beat.words
+        return tuple(words)
+
+    def counts(self) -> dict[str, int]:
+        """Words and actions of the pass by the ledger's names (docs/machine.md section 4)."""
+        load, feed, pes = self.load_stream, self.feed, self.pes
+        rows = tuple(pe.row for pe in pes)
+        psum_in = self.psums_in.words if self.psums_in is not None else 0
+        psum_out = self.psums_out.words
+        products = self.products
+        # Of the products of a sum the first one reads nothing, and the last one is not written.
+        accumulations = sum(pe.sums * (pe.operands - 1) for pe in pes)
+        counts = {
+            "dram.filter.read": load.words,
+            "glb.filter.write": load.words,
+            "glb.filter.read": load.words,
+            "glb.ifmap.read": feed.words,
+            "glb.psum.read": psum_in,
+            "glb.psum.write": psum_out,
+        }
+        for stream in (load, feed):
+            name = f"noc.{stream.network}"
+            counts[f"{name}.words"] = stream.words
+            counts[f"{name}.deliveries"] = stream.deliveries
+            counts[f"{name}.y_bus"] = stream.words
+            counts[f"{name}.x_bus"] = stream.x_bus_words(rows)
+        return counts | {
+            "noc.gin_psum.words": psum_in,
+            "noc.gin_psum.deliveries": psum_in,
+            "noc.gin_psum.y_bus": psum_in,
+            "noc.gin_psum.x_bus": psum_in,
+            "noc.gon_psum.words": psum_out,
+            "noc.gon_psum.deliveries": psum_out,
+            "noc.local_psum.words": sum(pes[above].sums for _, above in self.links),
+            "spad.ifmap.write": sum(self.fed),
+            "spad.ifmap.read": products,
+            "spad.ifmap.read_new": sum(pe.burst_count * pe.operands for pe in pes),
+            "spad.filter.write": load.deliveries,
+            "spad.filter.read": products,
+            "spad.psum.read": accumulations,
+            "spad.psum.write": accumulations,
+            "mac.total": products,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StreamWords:
+    """Real words for a pass, in the order in which its streams send them; one dimension each.
+
+    `loads` and `feed` go with the streams of that name, and so does `psums_in`, None where the
+    program has none.
+    """
+
+    loads: NDArray[np.int64]
+    feed: NDArray[np.int64]
+    psums_in: NDArray[np.int64] | None
+
+
+def beat_sizes(words: int, beat_words: int) -> tuple[int, ...]:
+    """Words of the beats that carry `words`; the last may be short."""
+    whole, rest = divmod(words, beat_words)
+    return (beat_words,) * whole + ((rest,) if rest else ())

@@ -1,0 +1,177 @@
+"""A row stationary pass as a program (docs/machine.md sections 2 and 3)."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from sim.dataflow.base import Beat, Burst, Load, PEProgram, Program, Stream, beat_sizes
+from sim.errors import SimulationError
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from sim.plan.placement import Site
+    from sim.plan.schedule import PassShape
+
+
+def pass_program(shape: PassShape, hw: Hardware) -> Program:
+    """The program of the passes of one shape; the chip's buses decide how wide beats are.
+
+    Raises:
+        SimulationError: it is not all of the pass; a defect.
+
+    """
+    return _Builder(shape, hw).program()
+
+
+def pe_chains(shape: PassShape) -> list[tuple[int, int]]:
+    """(filter set, ofmap row of the strip) of each psum chain, in the order of the psum buses."""
+    return [(k, row) for k in range(len(shape.filters)) for row in range(shape.strip_rows)]
+
+
+class _Builder:
+    """Lays out one pass."""
+
+    def __init__(self, shape: PassShape, hw: Hardware) -> None:
+        self.shape = shape
+        self.hw = hw
+        width = hw.noc.psum_words_per_cycle
+        self.psum_beats = [beat_sizes(filters, width) for filters in shape.filters]
+        self.filter_bases = [0, *accumulate(shape.filters)]
+        self.chains = [
+            (k, row, shape.placement.chain(k, row, len(shape.channels)))
+            for k, row in pe_chains(shape)
+        ]
+        self.length = len(self.chains[0][2])
+        # (filter set, ofmap row, site) of each PE: chain after chain, from the bottom to the top.
+        self.parts = [(k, row, site) for k, row, sites in self.chains for site in sites]
+
+    def program(self) -> Program:
+        shape, length = self.shape, self.length
+        firsts = range(0, len(self.parts), length)
+        program = Program(
+            pes=self._pes(),
+            links=tuple(
+                (pe, pe + 1) for first in firsts for pe in range(first, first + length - 1)
+            ),
+            loads=self._loads(),
+            feed=self._feed(),
+            psums_in=None if shape.first_channels else self._psums("gin_psum", 0),
+            psums_out=self._psums("gon_psum", length - 1),
+            legend=(
+                ("images", shape.images),
+                ("ofmap_columns", shape.ofmap_columns),
+                ("column_step", shape.column_step),
+                ("strip_rows", shape.strip_rows),
+            ),
+        )
+        for what, there, needed in (
+            ("products", program.products, shape.macs),
+            ("filter words", program.load_stream.words, shape.filter_words),
+            ("ifmap words", program.feed.words, shape.ifmap_words),
+            ("psums", program.psums_out.words, shape.psum_words),
+        ):
+            if there != needed:
+                raise SimulationError(
+                    f"conservation: the program has {there} {what}, the pass {needed}; a defect "
+                    "of the simulator"
+                )
+        return program
+
+    def _pes(self) -> tuple[PEProgram, ...]:
+        shape = self.shape
+        # A window is one ofmap column of one image. Its last one clears the spad for the next.
+        bursts = []
+        for channels in shape.channels:
+            window, step = channels * shape.filter_columns, channels * shape.column_step
+            needs = [window] + [step] * (shape.ofmap_columns - 1)
+            bursts.append(tuple(map(Burst, needs, [*needs[1:], window])))
+        return tuple(
+            PEProgram(
+                row=site.row,
+                column=site.column,
+                operands=shape.channels[site.channel_set] * shape.filter_columns,
+                outputs=shape.filters[k],
+                beats=self.psum_beats[k],
+                bursts=bursts[site.channel_set],
+                times=shape.images,
+                legend=(
+                    number // self.length,
+                    number % self.length,
+                    k,
+                    site.channel_set,
+                    site.filter_row,
+                    ofmap_row,
+                    self.filter_bases[k],
+                    shape.filters[k],
+                    shape.channels[site.channel_set],
+                    shape.filter_columns,
+                ),
+            )
+            for number, (k, ofmap_row, site) in enumerate(self.parts)
+        )
+
+    def _loads(self) -> tuple[Load, ...]:
+        """Filter rows: each goes to the PEs of one row of one PE set, from the top of the array."""
+        shape, width = self.shape, self.hw.noc.gin_filter_words_per_cycle
+        members = filter_rows(shape)
+        uses: dict[tuple[int, int], tuple[int, ...]] = {}
+        loads = []
+        for (k, channel_set, filter_row), pes in members.items():
+            p, q, s = shape.filters[k], shape.channels[channel_set], shape.filter_columns
+            if (p, q) not in uses:
+                # Words arrive with the column innermost, then channel, then filter; products run
+                # with the filter innermost, then channel, then column.
+                uses[p, q] = tuple(
+                    (x * q + c) * p + f for f in range(p) for c in range(q) for x in range(s)
+                )
+            loads.append(
+                Load(
+                    name=f"filter set {k}, channel set {channel_set}, row {filter_row}",
+                    pes=pes,
+                    beats=beat_sizes(p * q * s, width),
+                    uses=uses[p, q],
+                )
+            )
+        return tuple(loads)
+
+    def _feed(self) -> Stream:
+        """Ifmap words, along diagonals: by image, column, channel, row."""
+        shape = self.shape
+        reach: dict[tuple[int, int], list[int]] = {}
+        for pe, (_, ofmap_row, site) in enumerate(self.parts):
+            row = ofmap_row * shape.row_step + site.filter_row
+            reach.setdefault((site.channel_set, row), []).append(pe)
+        column = []
+        for channel_set, channels in enumerate(shape.channels):
+            rows = [Beat(1, tuple(reach[channel_set, row])) for row in range(shape.ifmap_rows)]
+            column += rows * channels
+        return Stream("ifmap", "gin_ifmap", tuple(column), shape.images * shape.ifmap_columns)
+
+    def _psums(self, network: str, place: int) -> Stream:
+        """Psums at that place of each chain, by window, chain, beat."""
+        pattern = tuple(
+            Beat(words, (number * self.length + place,))
+            for number, (k, _, _) in enumerate(self.chains)
+            for words in self.psum_beats[k]
+        )
+        return Stream("psum", network, pattern, self.shape.windows)
+
+
+def filter_rows(shape: PassShape) -> dict[tuple[int, int, int], tuple[int, ...]]:
+    """PEs by (filter set, channel set, filter row) that they hold, in the order of the filter bus.
+
+    Rows of the array are served from the top, within a row from the left; all segments of a set get
+    the same words, in the turn of the uppermost.
+    """
+    members: dict[tuple[int, int, int], list[int]] = {}
+    sites: dict[tuple[int, int, int], Site] = {}
+    pe = 0
+    for k, ofmap_row in pe_chains(shape):
+        for site in shape.placement.chain(k, ofmap_row, len(shape.channels)):
+            key = (k, site.channel_set, site.filter_row)
+            members.setdefault(key, []).append(pe)
+            sites.setdefault(key, site)
+            pe += 1
+    order = sorted(members, key=lambda key: (sites[key].row, sites[key].column))
+    return {key: tuple(members[key]) for key in order}
