@@ -136,11 +136,6 @@ class PEProgram:
         """Products of the pass."""
         return self.burst_count * self.burst_products
 
-    @cached_property
-    def freed(self) -> int:
-        """Words that leave the spad in the pass."""
-        return self.times * sum(burst.frees for burst in self.bursts)
-
     @property
     def sums(self) -> int:
         """Partial sums that the PE passes on in the pass."""
