@@ -16,7 +16,7 @@ from hw_models.load import load_hardware
 from sim.check.cases import Case
 from sim.dataflow.base import Program
 from sim.engine import passes
-from sim.engine.layer import PassMemory
+from sim.engine.dram import Prefetch, PrefetchState
 from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink
 from sim.engine.pe import PE, IfmapPort
 from sim.errors import SimulationError
@@ -105,16 +105,8 @@ def _added_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PE, "_pass_on", broken)
 
 
-def _reused(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = PassMemory.outcome
-
-    def broken(self: PassMemory, shape: Any, start: Any) -> Any:
-        for (known, _), outcome in self.outcomes.items():
-            if known == shape:
-                return outcome
-        return whole(self, shape, start)
-
-    monkeypatch.setattr(PassMemory, "outcome", broken)
+def _nothing_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Prefetch, "state", lambda self, cycles, next_beats: PrefetchState())
 
 
 @dataclass(frozen=True)
@@ -159,7 +151,8 @@ MUTANTS = [
     Mutant("the ifmap FIFO is deeper", _deeper, {"start"}, ("gin_ifmap", "send"), FULL_FIFO),
     Mutant("an incoming psum is added twice", _added_twice, {"data"}, ("link", "send"),
            words=True),
-    Mutant("a pass is reused whatever it has fetched", _reused, set(), ("dram", "read")),
+    Mutant("a pass begins with nothing fetched", _nothing_fetched, set(),
+           ("dram", "prefetch")),
 ]  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from workloads.precision import load_precisions
 
 LENET = load_network("lenet5")
 CHIP = load_hardware("eyeriss_v1")
+CHIP_WORDS = (-(1 << 15), (1 << 15) - 1)  # the least and the greatest word of the chip
 SHAPE = (1, 3, 8, 8)
 CASE = """\
 batch: 2
@@ -430,7 +431,9 @@ LOADERS = {
     ),
     "arrays": Loader(
         npy_files(),
-        lambda folder: _written(folder / "a.npy", lambda name: read_words("--ifmap", name, SHAPE)),
+        lambda folder: _written(
+            folder / "a.npy", lambda name: read_words("--ifmap", name, SHAPE, CHIP_WORDS)
+        ),
     ),
     "results": Loader(result_files(), result_check, 125),
     "traces": Loader(st.tuples(TRACE_CHANGES, st.sampled_from(ASKED)), trace_check, 125),

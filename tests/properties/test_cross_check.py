@@ -125,6 +125,6 @@ def test_the_published_conv_layers_can_all_be_estimated() -> None:
         assert len(conv) == layers
         for layer in conv:
             assert layer.passes_simulated == 0
-            assert sum(layer.bounds.values()) == layer.processing_cycles
+            assert layer.bound is not None
             cycles += layer.processing_cycles
     assert cycles > 0
