@@ -142,4 +142,4 @@ def test_the_filters_of_the_next_pass_follow_without_a_gap() -> None:
     machine, outcome = first(hw, PrefetchState(3), M=10, factors={"m": 10, "p": 10})
     assert machine.filter_buffer.freed == [1, 2, 3]
     # The lines are free in cycles 1, 2 and 3: before the beats that take their place begin.
-    assert outcome.prefetch.next_ticks == (10, 20, 30, 40)
+    assert outcome.prefetch.next_ticks.tolist() == [10, 20, 30, 40]
