@@ -23,7 +23,8 @@ from workloads.document import exact
 from workloads.layer import Layer, layer_to_dict
 
 SCHEMA = "eyeriss-sim/result"
-VERSION = 1
+VERSION = 2
+"""Of the result file; 1 named the bound of processing latency alone, by station (`bounds`)."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ from workloads.network import MAX_BATCH, MAX_LAYERS
 if TYPE_CHECKING:
     from sim.account.result import Result
 
+READ_VERSIONS = (1, VERSION)
+"""A file of version 1 says nothing of the bound of a layer's total latency."""
+
 MOST_PART_VALUES = 100_000
 """Values of a layer without its maps of the array, or of all but the layers: each takes kilobytes
 in pydantic where it is wrong."""
@@ -424,14 +427,14 @@ def check_result(data: object, file: str) -> ResultFile:
                 file, None, "", f"is no result file of `run --json` or `estimate --json`{instead}"
             )
         )
-    if data.get("version") != VERSION:
-        version = data.get("version")
+    if data.get("version") not in READ_VERSIONS:
+        version, known = data.get("version"), " and ".join(map(str, READ_VERSIONS))
         raise InputError(
             Fault(
                 file,
                 None,
                 "version",
-                f"{shown(version)} is not read here, only {VERSION}; write the file anew, or "
+                f"{shown(version)} is not read here, only {known}; write the file anew, or "
                 "take the eyeriss-sim that wrote it",
             )
         )

@@ -1566,10 +1566,10 @@ bad_result(
 )
 bad_result(
     "another version",
-    Good("result.json", edit=('"version": 1', '"version": 99')),
+    Good("result.json", edit=('"version": 2', '"version": 99')),
     says=[
         (
-            "error: result.json: version: 99 is not read here, only 1; write the file "
+            "error: result.json: version: 99 is not read here, only 1 and 2; write the file "
             "anew, or take the eyeriss-sim that wrote it"
         )
     ],

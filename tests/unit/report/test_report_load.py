@@ -58,6 +58,14 @@ def test_files_without_what_came_later_are_read() -> None:
     )
 
 
+def test_a_file_of_version_1_is_read() -> None:
+    """The program wrote it before results said what bounds the total latency."""
+    path = Path(__file__).parent / "data" / "lenet5_version_1.json"
+    old, new = read_result(str(path)), of_result(estimate("lenet5"))
+    assert json.loads(path.read_text())["version"] == 1
+    assert [layer.entries for layer in old.layers] == [layer.entries for layer in new.layers]
+
+
 def _layer(data: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = data["layers"][0]
     return found
@@ -67,7 +75,7 @@ def _layer(data: dict[str, Any]) -> dict[str, Any]:
     ("change", "words"),
     [
         (lambda d: d.update(schema="other"), "is no result file of `run --json`"),
-        (lambda d: d.update(version=2), "version: 2 is not read here, only 1"),
+        (lambda d: d.update(version=3), "version: 3 is not read here, only 1 and 2"),
         (lambda d: d.pop("hw"), "hw: is missing"),
         (lambda d: d["hw"].update(word_bits="x"), "hw.word_bits"),
         (lambda d: d["hw"]["array"].update(rows=13), "layers[0].pe.macs: must have 13 rows"),
