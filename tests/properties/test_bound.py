@@ -34,7 +34,8 @@ def doubled_array(patch: pytest.MonkeyPatch) -> None:
     def built(self: PE, *args: Any, **wired: Any) -> None:
         build(self, *args, **wired)
         self.mac_cycles = -(-self.mac_cycles // 2)
-        self.sizes = [-(-size // 2) for size in self.sizes]
+        halves = tuple(-(-size // 2) for size in self.program.beats)
+        self.program = replace(self.program, beats=halves)
 
     patch.setattr(PE, "__init__", built)
     patch.setattr(Machine, "_law", staticmethod(lambda holds, message: None))
@@ -60,10 +61,8 @@ def doubled_psum_buses(patch: pytest.MonkeyPatch) -> None:
                     cycle, used = (cycle + 1, 0) if used else (cycle, 1)
 
     def gin(self: PsumGin) -> Generator[Any, None, None]:
-        cycle, used = (
-            2,
-            0,
-        )  # a line read in cycle 0 can be on the bus in 1, as with one beat a cycle
+        # A line read in cycle 0 can be on the bus in 1, as with one beat a cycle.
+        cycle, used = 2, 0
         for window in range(self.windows):
             for fifo, beats in self.chains:
                 for beat in range(window * beats, (window + 1) * beats):
