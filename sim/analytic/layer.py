@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
 from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, PassCycles, pass_cycles
 from sim.analytic.tiles import PassTime, PassTimes, standstill, standstill_of_each
-from sim.plan.order import Order, fold
+from sim.plan.order import Order, Runs, fold_blocks, runs_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -271,12 +273,44 @@ def _one_pass(
     return _OnePass(cycles, int(found.start[0]), last)
 
 
+@dataclass(slots=True)
+class _Started:
+    """Passes of one shape that start in one state: how long they take, and who may follow.
+
+    `begun_ticks` is the link's time for their filters before they start, `missing_ticks` what is
+    left of it. `followers` leads on by the place of the next pass's shape, with the time of this
+    one before it, so that what lies between two passes is worked out once.
+    """
+
+    found: _OnePass
+    place: int
+    kind: int
+    begun_ticks: int
+    missing_ticks: int
+    followers: dict[int, tuple[PassTime, _Started]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """An m-block from a given start: the times of all its passes but the last, and what they are.
+
+    `runs` are their kinds; `last` is the last pass, whose time depends on what comes behind it.
+    """
+
+    times: tuple[PassTime, ...]
+    passes: tuple[_Started, ...]
+    runs: Runs
+    last: _Started
+    repeated: int = 0
+
+
 class _LatePrefetch:
     """The passes of a layer where the link does not always keep ahead of the array.
 
     The state between two passes is how many beats of the next one are there. It takes few values,
-    so each (shape, state) is evaluated once. Iterate it once, for the time of each pass in order;
-    then ask for the rest.
+    so each (shape, state) is evaluated once, and each m-block that starts in one state is walked
+    through once. Iterate it once, for the times of the passes of each m-block in order, where equal
+    ones are one object; then ask for the rest.
     """
 
     def __init__(
@@ -292,37 +326,89 @@ class _LatePrefetch:
         self.arrays = arrays
         self.supply = supply
         self.doubled = doubled
+        self._beats: list[int] = supply.beats.tolist()
         # (place of the shape, cycles, cycles until a first product) -> number of the kind
         self._numbers: dict[tuple[int, int, int], int] = {}
-        self._times: Counter[int] = Counter()
-        self._sequence: list[tuple[int, bool]] = []
+        self._started: dict[tuple[int, int, int], _Started] = {}
+        self._walks: list[_Walk] = []
+        self._blocks: list[_Walk] = []
 
-    def __iter__(self) -> Iterator[PassTime]:
-        supply = self.supply
-        beat = supply.beat_ticks
-        beats = supply.beats.tolist()
+    def __iter__(self) -> Iterator[tuple[PassTime, ...]]:
+        plan = self.plan
         places = {shape: place for place, shape in enumerate(self.shapes)}
-        known: dict[tuple[int, int, int], _OnePass] = {}
-        there = busy = 0
-        last: tuple[_OnePass, int] | None = None  # the pass before, and ticks of its own filters
-        for step in self.plan:
-            place = places[step.shape]
-            begun = 0
-            if last is not None:
-                before, missing = last
-                there, busy = self._state(before, min(beats[place], supply.buffer_beats))
-                begun = there * beat + (max(0, beat - busy) if busy else 0)
-                yield PassTime(before.cycles, missing + begun)
-            key = (place, there, busy)
-            found = known.get(key)
-            if found is None:
-                found = known[key] = _one_pass(self.plan, self.arrays, supply, self.doubled, *key)
+        routes: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        walks: dict[tuple[int, tuple[int, int, int]], _Walk] = {}
+        whole: dict[tuple[int, PassTime], tuple[PassTime, ...]] = {}
+        before: _Walk | None = None
+
+        @cache  # a layer has thousands of passes of few shapes
+        def place_of(images: int, strip: int, filters: int, channels: int, first: bool) -> int:
+            return places[plan.shape(images, strip, filters, channels, first_channels=first)]
+
+        def times(walk: _Walk, last: PassTime) -> tuple[PassTime, ...]:
+            key = (id(walk), last)
+            if key not in whole:
+                whole[key] = (*walk.times, last)
+            return whole[key]
+
+        levels = (range(plan.layer.G), plan.image_blocks, plan.strips, plan.m_blocks)
+        for _, *sizes in product(*levels):
+            images, strip, m_block = kind = sizes[0], sizes[1], sizes[2]
+            if kind not in routes:
+                routes[kind] = tuple(
+                    place_of(images, strip, filters, channels, block == 0)
+                    for block, channels in enumerate(plan.channel_blocks)
+                    for filters in plan.filter_blocks(m_block)
+                )
+            route = routes[kind]
+            if before is None:
+                first = self._start(route[0], 0, 0)
+            else:
+                time, first = self._follow(before.last, route[0])
+                yield times(before, time)
+            walk = walks.get((id(first), kind))
+            if walk is None:
+                walk = walks[id(first), kind] = self._walk(first, route[1:])
+                self._walks.append(walk)
+            walk.repeated += 1
+            self._blocks.append(walk)
+            before = walk
+        if before is not None:
+            last = before.last
+            yield times(before, PassTime(last.found.cycles, last.missing_ticks))
+
+    def _walk(self, first: _Started, route: Iterable[int]) -> _Walk:
+        """Go through an m-block whose first pass is `first`, then by the places of shapes."""
+        passes, times = [first], []
+        for place in route:
+            time, following = self._follow(passes[-1], place)
+            times.append(time)
+            passes.append(following)
+        runs = runs_of(each.kind for each in passes)
+        return _Walk(tuple(times), tuple(passes), runs, passes[-1])
+
+    def _follow(self, last: _Started, place: int) -> tuple[PassTime, _Started]:
+        """Return the time of a pass before one of the shape at `place`, and that pass."""
+        follower = last.followers.get(place)
+        if follower is None:
+            state = self._state(last.found, min(self._beats[place], self.supply.buffer_beats))
+            found = self._start(place, *state)
+            time = PassTime(last.found.cycles, last.missing_ticks + found.begun_ticks)
+            follower = last.followers[place] = time, found
+        return follower
+
+    def _start(self, place: int, there: int, busy: int) -> _Started:
+        """Evaluate a pass that starts in a state, or recall it."""
+        key = (place, there, busy)
+        known = self._started.get(key)
+        if known is None:
+            beat = self.supply.beat_ticks
+            begun = there * beat + (max(0, beat - busy) if busy else 0)
+            found = _one_pass(self.plan, self.arrays, self.supply, self.doubled, *key)
             kind = self._numbers.setdefault((place, found.cycles, found.start), len(self._numbers))
-            self._times[kind] += 1
-            self._sequence.append((kind, step.ends_m_block))
-            last = found, beats[place] * beat - begun
-        if last is not None:
-            yield PassTime(last[0].cycles, last[1])
+            missing = self._beats[place] * beat - begun
+            known = self._started[key] = _Started(found, place, kind, begun, missing)
+        return known
 
     def _state(self, before: _OnePass, most: int) -> tuple[int, int]:
         """Beats that are there when a pass has ended, and the ticks that the next one still takes.
@@ -344,20 +430,25 @@ class _LatePrefetch:
     def spent(self) -> NDArray[np.int64]:
         """Cycles of all passes of each shape."""
         spent = np.zeros(len(self.shapes), np.int64)
-        for (place, cycles, _), kind in self._numbers.items():
-            spent[place] += cycles * self._times[kind]
+        for walk in self._walks:
+            for each in walk.passes:
+                spent[each.place] += each.found.cycles * walk.repeated
         return spent
 
     def kinds(self) -> tuple[EstimatedKind, ...]:
         """Passes of one shape and length."""
+        passes = Counter[int]()
+        for walk in self._walks:
+            for kind, many in walk.runs:
+                passes[kind] += many * walk.repeated
         return tuple(
-            EstimatedKind(self.shapes[place], cycles, self._times[kind], start)
+            EstimatedKind(self.shapes[place], cycles, passes[kind], start)
             for (place, cycles, start), kind in self._numbers.items()
         )
 
     def order(self) -> Order:
         """Which kind follows which."""
-        return fold(self._sequence)
+        return fold_blocks(walk.runs for walk in self._blocks)
 
 
 def _pe_cycles(

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import groupby, islice, product
+from itertools import groupby, product
 from typing import TYPE_CHECKING, NamedTuple
 
 from sim.plan.tiles import Standstill, Traffic
@@ -88,9 +88,12 @@ def standstill(plan: Plan, times: PassTimes, cold_cycles: int) -> Standstill:
     return _Link(plan).all_alike(times, cold_cycles)
 
 
-def standstill_of_each(plan: Plan, passes: Iterator[PassTime]) -> Standstill:
-    """The standstill of a layer whose passes, in their order, take these times."""
-    return _Link(plan).one_by_one(passes)
+def standstill_of_each(plan: Plan, m_blocks: Iterator[tuple[PassTime, ...]]) -> Standstill:
+    """The standstill of a layer whose passes take these times, m-block by m-block in their order.
+
+    Equal m-blocks that are one object are looked at once.
+    """
+    return _Link(plan).one_by_one(m_blocks)
 
 
 class _Link:
@@ -311,30 +314,34 @@ class _Link:
 
     # ---------------------------------------------------------------- each m-block
 
-    def one_by_one(self, passes: Iterator[PassTime]) -> Standstill:
+    def one_by_one(self, m_blocks: Iterator[tuple[PassTime, ...]]) -> Standstill:
         """The standstill where every pass has a time of its own."""
         kinds = self._kinds()
         kind: _Kind | None = next(kinds)
         waits, late = _Waits(), 0
-        channel_blocks = len(self.plan.channel_blocks)
-        while kind is not None:
+        known: dict[tuple[int, _Kind], tuple[_MBlock, tuple[PassTime, ...]]] = {}
+        for times in m_blocks:
+            assert kind is not None
             following = next(kinds, None)
-            loads = self.loads(*kind[:2])
-            filter_blocks = len(self.plan.filter_blocks(kind[2]))
-            spares: tuple[int, ...] = ()
-            blocks = []
-            for place in range(channel_blocks):
-                spares = tuple(
-                    max(0, each.cycles * self.per_cycle - each.filter_ticks)
-                    for each in islice(passes, filter_blocks)
-                )
-                blocks.append(_ChannelBlocks(1, loads[place], sum(spares)))
-            block = _MBlock(tuple(blocks[:-1]), loads[-1], spares, self.dumps(kind))
+            key = (id(times), kind)
+            if key not in known:
+                known[key] = self._m_block(kind, times), times  # kept, so that its id stays its own
             next_load = self.loads(*following[:2])[0] if following else 0
-            found, late = self.serve(block, next_load, late)
+            found, late = self.serve(known[key][0], next_load, late)
             waits = waits.plus(found)
             kind = following
         return self._found(waits, late)
+
+    def _m_block(self, kind: _Kind, times: tuple[PassTime, ...]) -> _MBlock:
+        loads = self.loads(*kind[:2])
+        spares = [max(0, each.cycles * self.per_cycle - each.filter_ticks) for each in times]
+        width = len(times) // len(loads)
+        parts = [tuple(spares[first : first + width]) for first in range(0, len(spares), width)]
+        blocks = (
+            _ChannelBlocks(1, load, sum(part))
+            for load, part in zip(loads[:-1], parts[:-1], strict=True)
+        )
+        return _MBlock(tuple(blocks), loads[-1], parts[-1], self.dumps(kind))
 
 
 def _repeated(
