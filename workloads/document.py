@@ -304,8 +304,8 @@ def read_text(path: Path | str, kind: str) -> tuple[str, str]:
         raise refuse("no such file") from None
     except OSError as error:
         raise refuse(f"cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # a null byte in the path
-        raise refuse(f"cannot be read: {error}") from None
+    except ValueError:  # a null byte in the path, which each Python words otherwise
+        raise refuse("cannot be read: its name holds a null character") from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

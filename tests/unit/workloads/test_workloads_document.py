@@ -268,7 +268,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     inside = tmp_path / "file"
     inside.write_text("a: 1")
     assert file_refusal(inside / "x") == f"{inside / 'x'}: cannot be read: Not a directory"
-    assert file_refusal("a\0b") == r"a\x00b: cannot be read: embedded null byte"
+    assert file_refusal("a\0b") == r"a\x00b: cannot be read: its name holds a null character"
     latin = tmp_path / "latin.yaml"
     latin.write_bytes(b"a: 1\nb: \xe9\n")
     assert file_refusal(latin) == f"{latin}:2: is not UTF-8 text"
