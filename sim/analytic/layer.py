@@ -273,7 +273,7 @@ def _one_pass(
     return _OnePass(cycles, int(found.start[0]), last)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Started:
     """Passes of one shape that start in one state: how long they take, and who may follow.
 
@@ -290,18 +290,16 @@ class _Started:
     followers: dict[int, tuple[PassTime, _Started]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Walk:
-    """An m-block from a given start: the times of all its passes but the last, and what they are.
+    """An m-block from a given start: its passes, the times of all but the last, and their kinds.
 
-    `runs` are their kinds; `last` is the last pass, whose time depends on what comes behind it.
+    The time of the last one depends on what comes behind it.
     """
 
     times: tuple[PassTime, ...]
     passes: tuple[_Started, ...]
     runs: Runs
-    last: _Started
-    repeated: int = 0
 
 
 class _LatePrefetch:
@@ -330,15 +328,14 @@ class _LatePrefetch:
         # (place of the shape, cycles, cycles until a first product) -> number of the kind
         self._numbers: dict[tuple[int, int, int], int] = {}
         self._started: dict[tuple[int, int, int], _Started] = {}
-        self._walks: list[_Walk] = []
         self._blocks: list[_Walk] = []
 
     def __iter__(self) -> Iterator[tuple[PassTime, ...]]:
         plan = self.plan
         places = {shape: place for place, shape in enumerate(self.shapes)}
         routes: dict[tuple[int, int, int], tuple[int, ...]] = {}
-        walks: dict[tuple[int, tuple[int, int, int]], _Walk] = {}
-        whole: dict[tuple[int, PassTime], tuple[PassTime, ...]] = {}
+        walks: dict[tuple[_Started, tuple[int, int, int]], _Walk] = {}
+        whole: dict[tuple[_Walk, PassTime], tuple[PassTime, ...]] = {}
         before: _Walk | None = None
 
         @cache  # a layer has thousands of passes of few shapes
@@ -346,14 +343,13 @@ class _LatePrefetch:
             return places[plan.shape(images, strip, filters, channels, first_channels=first)]
 
         def times(walk: _Walk, last: PassTime) -> tuple[PassTime, ...]:
-            key = (id(walk), last)
-            if key not in whole:
-                whole[key] = (*walk.times, last)
-            return whole[key]
+            if (walk, last) not in whole:
+                whole[walk, last] = (*walk.times, last)
+            return whole[walk, last]
 
         levels = (range(plan.layer.G), plan.image_blocks, plan.strips, plan.m_blocks)
-        for _, *sizes in product(*levels):
-            images, strip, m_block = kind = sizes[0], sizes[1], sizes[2]
+        for _, images, strip, m_block in product(*levels):
+            kind = images, strip, m_block
             if kind not in routes:
                 routes[kind] = tuple(
                     place_of(images, strip, filters, channels, block == 0)
@@ -364,17 +360,14 @@ class _LatePrefetch:
             if before is None:
                 first = self._start(route[0], 0, 0)
             else:
-                time, first = self._follow(before.last, route[0])
+                time, first = self._follow(before.passes[-1], route[0])
                 yield times(before, time)
-            walk = walks.get((id(first), kind))
-            if walk is None:
-                walk = walks[id(first), kind] = self._walk(first, route[1:])
-                self._walks.append(walk)
-            walk.repeated += 1
-            self._blocks.append(walk)
-            before = walk
+            before = walks.get((first, kind))
+            if before is None:
+                before = walks[first, kind] = self._walk(first, route[1:])
+            self._blocks.append(before)
         if before is not None:
-            last = before.last
+            last = before.passes[-1]
             yield times(before, PassTime(last.found.cycles, last.missing_ticks))
 
     def _walk(self, first: _Started, route: Iterable[int]) -> _Walk:
@@ -385,7 +378,7 @@ class _LatePrefetch:
             times.append(time)
             passes.append(following)
         runs = runs_of(each.kind for each in passes)
-        return _Walk(tuple(times), tuple(passes), runs, passes[-1])
+        return _Walk(tuple(times), tuple(passes), runs)
 
     def _follow(self, last: _Started, place: int) -> tuple[PassTime, _Started]:
         """Return the time of a pass before one of the shape at `place`, and that pass."""
@@ -430,17 +423,17 @@ class _LatePrefetch:
     def spent(self) -> NDArray[np.int64]:
         """Cycles of all passes of each shape."""
         spent = np.zeros(len(self.shapes), np.int64)
-        for walk in self._walks:
+        for walk, repeated in Counter(self._blocks).items():
             for each in walk.passes:
-                spent[each.place] += each.found.cycles * walk.repeated
+                spent[each.place] += each.found.cycles * repeated
         return spent
 
     def kinds(self) -> tuple[EstimatedKind, ...]:
         """Passes of one shape and length."""
         passes = Counter[int]()
-        for walk in self._walks:
+        for walk, repeated in Counter(self._blocks).items():
             for kind, many in walk.runs:
-                passes[kind] += many * walk.repeated
+                passes[kind] += many * repeated
         return tuple(
             EstimatedKind(self.shapes[place], cycles, passes[kind], start)
             for (place, cycles, start), kind in self._numbers.items()

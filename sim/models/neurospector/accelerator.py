@@ -117,11 +117,6 @@ class Accelerator:
         gb = self.buffers.get(GB)
         return self.buffers[LB].dataflow, gb.dataflow if gb is not None else ""
 
-    @property
-    def is_partly_separated(self) -> bool:
-        """Say whether the GB has two sizes."""
-        return GB in self.buffers and len(self.buffers[GB].sizes) == 2
-
     def units(self, row: int) -> int:
         """Units of the array whose x row is `row`; 1 where there is none."""
         return self.arrays[row].units if row in self.arrays else 1
