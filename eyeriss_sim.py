@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from sim.account.result import LayerResult as LayerResult
     from sim.account.result import Pricing as Pricing
     from sim.account.result import Result as Result
+    from sim.dataflow.row_stationary.mapping import Mapping as Mapping
     from sim.errors import InputError as InputError
     from sim.errors import SimulationError as SimulationError
-    from sim.plan.mapping import Mapping as Mapping
     from sim.reference.validation import validate as validate
-    from sim.report.figures import views as views
     from sim.report.html import render_page as render_page
     from sim.report.load import of_result as of_result
     from sim.report.load import read_result as read_result
     from sim.report.plots import draw as draw
+    from sim.report.views import views as views
     from sim.run import Values as Values
     from sim.run import estimate as estimate
     from sim.run import load_pricing as load_pricing
@@ -50,7 +50,7 @@ _HOMES = {
     "InputError": "sim.errors",
     "Layer": "workloads.layer",
     "LayerResult": "sim.account.result",
-    "Mapping": "sim.plan.mapping",
+    "Mapping": "sim.dataflow.row_stationary.mapping",
     "Network": "workloads.network",
     "Pricing": "sim.account.result",
     "Result": "sim.account.result",
@@ -71,7 +71,7 @@ _HOMES = {
     "shipped_hardware": "hw_models.load",
     "shipped_networks": "workloads.network",
     "validate": "sim.reference.validation",
-    "views": "sim.report.figures",
+    "views": "sim.report.views",
 }
 
 

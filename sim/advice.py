@@ -18,13 +18,14 @@ from pydantic import ValidationError
 
 from hw_models.spec import Hardware
 from sim.analytic.bound import DRAM_LINK, FILTER_BUS, Bound, doubled_fields, layer_bound
-from sim.analytic.layer import total_cycles
-from sim.analytic.passes import ARRAY, IFMAP_BUS, PSUM_BUS
+from sim.analytic.cycles import ARRAY, IFMAP_BUS, PSUM_BUS
+from sim.analytic.estimate import total_cycles
+from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
+from sim.dataflow.row_stationary.mapping import with_largest_m
+from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import InputError
+from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping, thinned, useful_sizes
-from sim.plan.mapping import Mapping as RowStationary
-from sim.plan.mapping import with_largest_m
-from sim.plan.schedule import Plan, make_plan
 from workloads.network import MAX_BATCH
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from hw_models.spec import Hardware
     from sim.account.result import LayerResult, Pricing
+    from sim.dataflow.row_stationary.passes import Plan
     from sim.engine.probe import PassSeen, TileSeen
-    from sim.plan.schedule import Plan
     from sim.run import Prepared, Values
 
 PASSES_AT_ONCE = 256

@@ -23,6 +23,7 @@ from sim.account.result import (
 from sim.account.timeline import PHASES, PassKind, Timeline
 from sim.analytic.bound import layer_bound
 from sim.analytic.eyexam import eyexam
+from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.limits import (
@@ -35,9 +36,9 @@ from sim.plan.limits import (
     result_bytes,
     run_bytes,
 )
+from sim.plan.make import make_plan
 from sim.plan.mapper import thinned
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
-from sim.plan.schedule import Plan, make_plan
 from workloads.document import json_memory
 from workloads.network import MAX_BATCH, load_network
 
@@ -48,11 +49,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
-    from sim.analytic.layer import LayerEstimate
-    from sim.engine.layer import LayerActivity, PassMemory
+    from sim.analytic.estimate import LayerEstimate
+    from sim.dataflow.row_stationary.passes import PassShape
+    from sim.engine.layer_run import LayerActivity, PassMemory
     from sim.engine.probe import Observer
     from sim.engine.values import LayerData
-    from sim.plan.schedule import PassShape
     from workloads.layer import Layer
     from workloads.network import Network
     from workloads.precision import Precision
@@ -135,7 +136,7 @@ def _readings(layer: Layer) -> list[Layer]:
 
 def _estimated_cycles(found: tuple[Plan, str]) -> int:
     """The total latency in closed form."""
-    from sim.analytic.layer import estimate_layer
+    from sim.analytic.estimate import estimate_layer
 
     estimate = estimate_layer(found[0])
     waited = estimate.standstill
@@ -292,7 +293,7 @@ def simulate(
     observers: Sequence[RunObserver] = (),
 ) -> Result:
     """Simulate what has been prepared; arguments and errors as in `run`."""
-    from sim.engine.layer import PassMemory
+    from sim.engine.layer_run import PassMemory
 
     if jobs < 1:
         raise InputError(Fault("", None, "--jobs", f"must be 1 or more, got {jobs}"))
@@ -413,7 +414,7 @@ def _simulate_one(
     observers: Sequence[RunObserver],
     progress: LayerProgress | None = None,
 ) -> LayerResult:
-    from sim.engine.layer import simulate_layer
+    from sim.engine.layer_run import simulate_layer
 
     data = _layer_data(plan, values) if values is not None else None
     activity = simulate_layer(
@@ -540,7 +541,7 @@ def estimate(
 
 def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
     """Estimate what has been prepared, in closed form."""
-    from sim.analytic.layer import estimate_layer, outside_proven_range
+    from sim.analytic.estimate import estimate_layer, outside_proven_range
 
     unproven = outside_proven_range(prepared.hw)
     if unproven:

@@ -28,7 +28,7 @@ from sim.account.ledger import ENTRIES
 from workloads.document import exact
 
 if TYPE_CHECKING:
-    from sim.plan.schedule import Plan
+    from sim.dataflow.row_stationary.passes import Plan
 
 __all__ = [
     "DATA_TYPES",

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sim.plan.schedule import Plan
-    from sim.plan.tiles import Standstill
+    from sim.dataflow.row_stationary.passes import Plan
+    from sim.plan.dram_traffic import Standstill
 
 BYTES_PER_PUBLISHED_WORD = 2  # JSSC 2017 counts 16-bit words
 

@@ -14,11 +14,11 @@ from hw_models.spec import Hardware
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
+from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
+from sim.dataflow.row_stationary.mapping import ceil_div
+from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError
-from sim.plan.mapping import Mapping as RowStationary
-from sim.plan.mapping import ceil_div
-from sim.plan.schedule import Plan
-from sim.plan.tiles import Coding, Traffic
+from sim.plan.dram_traffic import Coding, Traffic
 from workloads.document import exact
 from workloads.layer import Layer, layer_to_dict
 

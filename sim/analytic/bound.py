@@ -14,14 +14,14 @@ from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from sim.analytic.layer import total_cycles
-from sim.analytic.passes import ARRAY, BOUNDS, IFMAP_BUS, PSUM_BUS
-from sim.plan.schedule import make_plan
+from sim.analytic.cycles import ARRAY, BOUNDS, IFMAP_BUS, PSUM_BUS
+from sim.analytic.estimate import total_cycles
+from sim.plan.make import make_plan
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware, Word
-    from sim.plan.mapping import Mapping
-    from sim.plan.schedule import Plan
+    from sim.dataflow.row_stationary.mapping import Mapping
+    from sim.dataflow.row_stationary.passes import Plan
     from workloads.layer import Layer
 
 FILTER_BUS, DRAM_LINK = "filter bus", "DRAM link"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.plan.mapping import ceil_div
+from sim.dataflow.row_stationary.mapping import ceil_div
 
 if TYPE_CHECKING:
-    from sim.plan.schedule import Plan
+    from sim.dataflow.row_stationary.passes import Plan
 
 
 def _sizes(total: int, block: int) -> list[tuple[int, int]]:

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sim.plan.mapping import ceil_div
+from sim.dataflow.row_stationary.mapping import ceil_div
 
 if TYPE_CHECKING:
-    from sim.plan.schedule import PassShape, Plan
+    from sim.dataflow.row_stationary.passes import PassShape, Plan
 
 STEPS = (
     "layer shape",

@@ -14,8 +14,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from sim.analytic.counts import layer_counts
+from sim.dataflow.row_stationary.passes import Plan
 from sim.models.first_order import FirstOrderLayer, estimate_layer
-from sim.plan.schedule import Plan, make_plan
+from sim.plan.make import make_plan
 
 if TYPE_CHECKING:
     from workloads.layer import Layer

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hw_models.load import load_hardware
 from hw_models.spec import WORDS
-from sim.analytic.layer import outside_proven_range
+from sim.analytic.estimate import outside_proven_range
+from sim.dataflow.row_stationary.mapping import FACTORS, Mapping, parse_mapping
+from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError, MappingError
-from sim.plan.mapping import FACTORS, Mapping, parse_mapping
-from sim.plan.schedule import Plan, make_plan
+from sim.plan.make import make_plan
 from workloads.document import Document, in_order, read_document, validate
 from workloads.layer import Layer, ShapeError
 from workloads.network import network_from_document

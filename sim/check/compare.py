@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.analytic.counts import layer_counts
-from sim.analytic.layer import LayerEstimate, estimate_layer
-from sim.engine.layer import LayerActivity, PassMemory, simulate_layer
-from sim.engine.top import PassOutcome
-from sim.plan.schedule import Pass, Plan, make_plan
-from sim.plan.tiles import Standstill
+from sim.analytic.estimate import LayerEstimate, estimate_layer
+from sim.dataflow.row_stationary.passes import Pass, Plan
+from sim.engine.layer_run import LayerActivity, PassMemory, simulate_layer
+from sim.engine.machine import PassOutcome
+from sim.plan.dram_traffic import Standstill
+from sim.plan.make import make_plan
 
 if TYPE_CHECKING:
     from workloads.layer import Layer

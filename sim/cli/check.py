@@ -21,7 +21,7 @@ from sim.cli.progress import duration, progress_wanted, seconds_left
 if TYPE_CHECKING:
     from sim.check.cases import Case
     from sim.check.compare import Difference, LayerCheck
-    from sim.plan.tiles import Standstill
+    from sim.plan.dram_traffic import Standstill
     from sim.run import Prepared
 
     Step = Callable[[str], None]
@@ -164,7 +164,7 @@ def _check_usage(
 
 def _check_network(prepared: Prepared, tolerance: float, *, quiet: bool) -> NetworkOutcome:
     from sim.check.compare import check_layer
-    from sim.engine.layer import PassMemory
+    from sim.engine.layer_run import PassMemory
 
     memory = PassMemory(prepared.hw)
     checks = []

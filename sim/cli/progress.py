@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.plan.schedule import PassShape, Plan
+    from sim.dataflow.row_stationary.passes import PassShape, Plan
 
 LayerProgress = Callable[[str, int, int, int], None]
 

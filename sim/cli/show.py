@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hw_models.energy import EnergyTable
     from hw_models.spec import Hardware
     from sim.account.result import RefusedLayer
-    from sim.plan.placement import Placement
-    from sim.plan.schedule import Plan
+    from sim.dataflow.row_stationary.passes import Plan
+    from sim.dataflow.row_stationary.placement import Placement
     from workloads.layer import Layer
     from workloads.network import Network
 
@@ -289,7 +289,7 @@ def mapping_text(
 
 
 def _facts(plan: Plan) -> str:
-    from sim.plan.mapping import glb_banks
+    from sim.dataflow.row_stationary.mapping import glb_banks
 
     hw = plan.hw
     ifmap, psum = glb_banks(plan.layer, plan.mapping, plan.batch, hw)

@@ -20,15 +20,15 @@ from multiprocessing import active_children
 from typing import TYPE_CHECKING, TypeVar
 
 from sim.engine.dram import PrefetchState
-from sim.engine.layer import PassKey, PassMemory
+from sim.engine.layer_run import PassKey, PassMemory
+from sim.engine.machine import PassOutcome
 from sim.engine.passes import pass_machine
-from sim.engine.top import PassOutcome
 from sim.errors import WorkerKilledError
 from sim.plan.limits import MOST_KEPT, outcome_bytes
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
-    from sim.plan.schedule import Plan
+    from sim.dataflow.row_stationary.passes import Plan
 
     Told = Callable[[str], None]
 

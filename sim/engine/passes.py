@@ -13,13 +13,13 @@ import simpy
 
 from sim.dataflow.row_stationary.program import pass_program
 from sim.dataflow.row_stationary.words import stream_words
-from sim.engine.top import Machine
+from sim.engine.machine import Machine
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
+    from sim.dataflow.row_stationary.passes import PassShape
     from sim.dataflow.row_stationary.words import PassData
     from sim.engine.dram import PrefetchState
-    from sim.plan.schedule import PassShape
 
 
 def pass_machine(

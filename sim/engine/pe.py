@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from simpy import Environment, Event
 
-    from sim.dataflow.base import Load, PEProgram
+    from sim.dataflow.program import Load, PEProgram
     from sim.engine.fifo import Fifo
 
 

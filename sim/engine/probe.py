@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Protocol
 
-from sim.engine.tiles import TileTimeline, TimedPass
-from sim.engine.top import Machine, PassOutcome
+from sim.engine.dram_timeline import TileTimeline, TimedPass
+from sim.engine.machine import Machine, PassOutcome
 from traces.events import (
     DRAM,
     GIN_FILTER,
@@ -29,9 +29,9 @@ from traces.events import (
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
-    from sim.dataflow.base import Stream
-    from sim.plan.schedule import Pass, Plan
-    from sim.plan.tiles import Traffic
+    from sim.dataflow.program import Stream
+    from sim.dataflow.row_stationary.passes import Pass, Plan
+    from sim.plan.dram_traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)

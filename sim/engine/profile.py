@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sim.engine.top import Machine
+    from sim.engine.machine import Machine
 
 SLICES = 48
 STATIONS = ("filter_bus", "ifmap_bus", "pes", "psum_in_bus", "psum_out_bus")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.dataflow.row_stationary.words import PassData, psum_block
-from sim.plan.tiles import RealTile
+from sim.plan.dram_traffic import RealTile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sim.plan.schedule import Pass, Plan
+    from sim.dataflow.row_stationary.passes import Pass, Plan
 
 
 @dataclass

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hw_models.load import load_hardware
-from sim.errors import Fault, InputError, MappingError
-from sim.plan.mapper import auto_mapping
-from sim.plan.mapping import (
+from sim.dataflow.row_stationary.mapping import (
     LARGEST_FACTOR,
     Mapping,
     mapping_violations,
     parse_mapping,
     with_largest_m,
 )
+from sim.errors import Fault, InputError, MappingError
+from sim.plan.mapper import auto_mapping
 from workloads.document import (
     MAX_FAULTS,
     Line,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sim.plan.mapping import Violation, ceil_div
+from sim.dataflow.row_stationary.mapping import Violation, ceil_div
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hw_models.spec import Hardware
-    from sim.plan.schedule import PassShape, Plan
+    from sim.dataflow.row_stationary.passes import PassShape, Plan
 
 MOST_PASSES: Final = 2_000_000
 """Passes of a layer: VGG-16's largest layer has 13,824 at batch 3."""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.errors import Fault, MappingError
-from sim.plan.mapping import (
+from sim.dataflow.row_stationary.mapping import (
     Mapping,
     ceil_div,
     filter_sets_that_fit,
     layer_violations,
     mapping_violations,
 )
+from sim.errors import Fault, MappingError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

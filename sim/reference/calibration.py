@@ -40,10 +40,10 @@ from hw_models.energy import EnergyTable, load_energy_table
 from hw_models.load import load_hardware
 from sim.account.energy import energy
 from sim.account.ledger import ledger_entries
-from sim.analytic.layer import estimate_layer
+from sim.analytic.estimate import estimate_layer
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
-from sim.plan.schedule import make_plan
+from sim.plan.make import make_plan
 from sim.reference.tables import FITTED_TABLE, load_power_shares, load_published
 from workloads.document import exact
 from workloads.network import load_network

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim.report.figures import energy_table, summed
+from sim.report.diagnosis import bound_of
 from sim.report.load import LayerPart, ResultFile
-from sim.report.story import bound_of
+from sim.report.views import energy_table, summed
 
 METRICS: tuple[tuple[str, str, str], ...] = (
     ("total_ms", "total latency", "ms"),

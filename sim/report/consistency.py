@@ -14,7 +14,7 @@ from sim.report.terminal import CAUSES
 from workloads.document import shown
 
 if TYPE_CHECKING:
-    from sim.plan.schedule import Plan
+    from sim.dataflow.row_stationary.passes import Plan
     from sim.report.load import EnergyPart, LayerPart, ResultFile, TimelinePart
 
 ROUNDING = 1e-9  # of floats in the file, which are each rounded for themselves

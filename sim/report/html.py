@@ -16,9 +16,9 @@ from importlib import resources
 from typing import Any
 
 from sim.report.compare import compare
-from sim.report.figures import views
+from sim.report.diagnosis import MOST_ADVISED, layer_story, network_story, slowest
 from sim.report.load import ResultFile
-from sim.report.story import MOST_ADVISED, layer_story, network_story, slowest
+from sim.report.views import views
 
 
 def page_data(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from hw_models.spec import Hardware
 from sim.account.result import SCHEMA, VERSION
+from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
+from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError
 from sim.plan.limits import MOST_FILE_BYTES, MOST_FILE_MEMORY
-from sim.plan.mapping import Mapping as RowStationary
-from sim.plan.schedule import Plan, make_plan
+from sim.plan.make import make_plan
 from sim.report.consistency import contradictions, wrong_totals
 from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.advice import advise
-from sim.plan.schedule import make_plan
+from sim.plan.make import make_plan
 from sim.report.terminal import NAME_CELLS, count, cut, table, wrap
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import Fault, InputError
-from sim.report.figures import View, layer_view, network_view
+from sim.report.views import View, layer_view, network_view
 from workloads.document import path_part
 
 if TYPE_CHECKING:

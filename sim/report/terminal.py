@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, cast
 
 from sim.account.energy import data_type
-from sim.plan.mapping import ceil_div
-from sim.plan.schedule import make_plan
+from sim.dataflow.row_stationary.mapping import ceil_div
+from sim.plan.make import make_plan
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hw_models.spec import Hardware, Word
     from sim.account.energy import EnergyBreakdown
     from sim.account.result import LayerResult, Result
-    from sim.plan.schedule import Plan
+    from sim.dataflow.row_stationary.passes import Plan
 
 Rows = Iterator[list[str] | None]
 

@@ -14,13 +14,13 @@ from recording import lenet5, of_case, opened, record
 
 from hw_models.load import load_hardware
 from sim.check.cases import Case
-from sim.dataflow.base import Program
+from sim.dataflow.program import Program
+from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.engine import passes
 from sim.engine.dram import Prefetch, PrefetchState
 from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink
 from sim.engine.pe import PE, IfmapPort
 from sim.errors import SimulationError
-from sim.plan.mapping import parse_mapping
 from sim.run import Prepared, Values, prepare
 from traces.diff import Diff, _count_rest, diff
 from traces.events import ACTIONS, KINDS

@@ -6,12 +6,12 @@ written in cycle c is read in c+1 at the earliest, and so with a place that beco
 """
 
 from hw_models.load import load_hardware
+from sim.dataflow.row_stationary.mapping import Mapping
 from sim.engine.dram import PrefetchState
-from sim.engine.layer import simulate_layer
+from sim.engine.layer_run import simulate_layer
+from sim.engine.machine import Machine
 from sim.engine.passes import pass_machine
-from sim.engine.top import Machine
-from sim.plan.mapping import Mapping
-from sim.plan.schedule import make_plan
+from sim.plan.make import make_plan
 from workloads.layer import Layer
 
 CHIP = load_hardware("eyeriss_v1")

@@ -136,7 +136,7 @@ def test_a_target_that_cannot_be_written_is_refused_before_anything_is_simulated
     def simulated(*_: object, **__: object) -> None:
         raise AssertionError("simulated, though the target cannot be written")
 
-    monkeypatch.setattr("sim.engine.top.Machine.run", simulated)
+    monkeypatch.setattr("sim.engine.machine.Machine.run", simulated)
     with without_rights():
         code = main(shlex.split(argv))
     assert told(capsys.readouterr().err) == [f"error: {name}: cannot be written: Permission denied"]

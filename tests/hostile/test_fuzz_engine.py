@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from hw_models.load import load_hardware
 from sim.check.cases import random_cases
 from sim.check.compare import check_layer
+from sim.dataflow.row_stationary.mapping import FACTORS, Mapping
+from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import InputError
 from sim.plan.choose import choose_mappings
-from sim.plan.mapping import FACTORS, Mapping
-from sim.plan.schedule import Plan, make_plan
+from sim.plan.make import make_plan
 from workloads.layer import Layer, ShapeError
 
 MOST_WORK = 60_000  # MACs of a case, so that one takes a fraction of a second

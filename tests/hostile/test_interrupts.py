@@ -16,7 +16,7 @@ import pytest
 PROGRAM = """
 import os, sys
 from sim.cli import main
-from sim.engine.top import Machine
+from sim.engine.machine import Machine
 run = Machine.run
 def told(machine):
     open(os.environ["STARTED"], "w").close()

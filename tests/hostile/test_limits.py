@@ -31,6 +31,8 @@ from sim.cli.arrays import MOST_ITEM_BYTES
 from sim.cli.output import json_text
 from sim.cli.report import MOST_RUNS as MOST_RESULTS
 from sim.cli.trace import MOST_EVENTS as MOST_SHOWN_EVENTS
+from sim.dataflow.row_stationary.mapping import Mapping
+from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.dram import PrefetchState
 from sim.engine.passes import pass_machine
 from sim.errors import InputError, MappingError
@@ -53,9 +55,8 @@ from sim.plan.limits import (
     run_bytes,
     words_bytes,
 )
+from sim.plan.make import make_plan
 from sim.plan.mapper import MOST_P, MOST_Q, MOST_R, MOST_T, auto_mapping
-from sim.plan.mapping import Mapping
-from sim.plan.schedule import Plan, make_plan
 from sim.report.load import MOST_PART_VALUES
 from sim.run import MOST_JOBS, MOST_READINGS, Values, check_values, predict, prepare, simulate
 from traces.reader import LARGEST_ARRAY

@@ -10,14 +10,14 @@ import pytest
 
 from hw_models.load import load_hardware
 from sim.cli import main
+from sim.dataflow.row_stationary.mapping import Mapping
 from sim.engine.dram import PrefetchState
+from sim.engine.machine import Machine
 from sim.engine.noc import Gon, IfmapGin, LocalLink
 from sim.engine.passes import pass_machine
 from sim.engine.pe import PE
-from sim.engine.top import Machine
 from sim.errors import DeadlockError
-from sim.plan.mapping import Mapping
-from sim.plan.schedule import make_plan
+from sim.plan.make import make_plan
 from workloads.layer import Layer
 
 CHIP = load_hardware("eyeriss_v1")

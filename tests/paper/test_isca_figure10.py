@@ -39,10 +39,10 @@ from sim.account.energy import (
     layer_energy,
 )
 from sim.account.ledger import ledger_entries
-from sim.analytic.layer import estimate_layer
+from sim.analytic.estimate import estimate_layer
+from sim.dataflow.row_stationary.mapping import Mapping, filter_sets_that_fit, parse_mapping
+from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping
-from sim.plan.mapping import Mapping, filter_sets_that_fit, parse_mapping
-from sim.plan.schedule import make_plan
 from workloads.document import read_document
 from workloads.layer import Layer
 from workloads.network import load_network

@@ -41,11 +41,11 @@ from measured import (
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
+from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.engine.dram import PrefetchState
+from sim.engine.machine import Machine, PassOutcome
 from sim.engine.passes import pass_machine
-from sim.engine.top import Machine, PassOutcome
-from sim.plan.mapping import parse_mapping
-from sim.plan.schedule import make_plan
+from sim.plan.make import make_plan
 from sim.run import run
 from workloads.layer import Layer
 from workloads.network import Network

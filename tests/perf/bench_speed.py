@@ -38,12 +38,12 @@ from measured import (
 )
 
 from hw_models.spec import Hardware
-from sim.analytic.layer import estimate_layer
+from sim.analytic.estimate import estimate_layer
+from sim.dataflow.row_stationary.passes import PassShape
 from sim.engine.dram import PrefetchState
-from sim.engine.layer import PassMemory, simulate_layer
+from sim.engine.layer_run import PassMemory, simulate_layer
+from sim.engine.machine import PassOutcome
 from sim.engine.passes import pass_machine
-from sim.engine.top import PassOutcome
-from sim.plan.schedule import PassShape
 from sim.run import Prepared, prepare, run
 from workloads.network import load_network
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sim.check.cases import Case
-from sim.plan.mapping import parse_mapping
+from sim.dataflow.row_stationary.mapping import parse_mapping
 from workloads.layer import Layer
 
 Break = Callable[[pytest.MonkeyPatch], None]

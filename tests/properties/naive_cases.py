@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from hw_models.load import load_hardware
 from hw_models.spec import WORDS
 from sim.check.cases import Case
+from sim.dataflow.row_stationary.mapping import Mapping
 from sim.errors import InputError, MappingError
-from sim.plan.mapping import Mapping
 from workloads.layer import Layer, ShapeError
 
 

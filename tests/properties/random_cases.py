@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
+from sim.dataflow.row_stationary.mapping import Mapping, filter_sets_that_fit
+from sim.dataflow.row_stationary.passes import PassShape, Plan
 from sim.dataflow.row_stationary.words import PassData
 from sim.engine.dram import PrefetchState
-from sim.engine.top import Machine, PassOutcome
+from sim.engine.machine import Machine, PassOutcome
 from sim.errors import MappingError
-from sim.plan.mapping import Mapping, filter_sets_that_fit
-from sim.plan.schedule import PassShape, Plan, make_plan
+from sim.plan.make import make_plan
 from workloads.layer import Layer
 
 EYERISS = load_hardware("eyeriss_v1").to_dict()

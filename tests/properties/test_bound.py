@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from sim.analytic.bound import DRAM_LINK, RESOURCES, TIE, Bound, doubled_hardware, layer_bound
-from sim.analytic.passes import ARRAY, PSUM_BUS
+from sim.analytic.cycles import ARRAY, PSUM_BUS
 from sim.check.cases import random_cases
+from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.glb import WritePort
-from sim.engine.layer import simulate_layer
+from sim.engine.layer_run import simulate_layer
+from sim.engine.machine import Machine
 from sim.engine.noc import Gon, PsumGin
 from sim.engine.pe import PE
-from sim.engine.top import Machine
-from sim.plan.schedule import Plan
 from sim.run import prepare
 
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import pytest
 
 from hw_models.load import load_hardware
-from sim.analytic.layer import estimate_layer
-from sim.engine.layer import simulate_layer
+from sim.analytic.estimate import estimate_layer
+from sim.dataflow.row_stationary.mapping import Mapping
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.layer_run import simulate_layer
 from sim.errors import MappingError
 from sim.plan.choose import choose_mappings
-from sim.plan.mapping import Mapping
-from sim.plan.schedule import Plan, make_plan
+from sim.plan.make import make_plan
 from workloads.layer import Layer
 from workloads.network import load_network
 

@@ -13,8 +13,8 @@ import pytest
 
 from sim.check.cases import Case, random_cases
 from sim.check.compare import LayerCheck, check_layer, summary
-from sim.engine.layer import PassMemory
-from sim.plan.schedule import Plan
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.layer_run import PassMemory
 from sim.run import estimate, make_plans, resolve
 
 Tell = Callable[[str, str], None]

@@ -17,13 +17,13 @@ from breaking import Break, after_init, case, with_result
 from naive.layer import LayerTimes
 from test_naive import naive_times
 
-import sim.analytic.layer as form_layer
-import sim.analytic.passes as form_passes
-import sim.analytic.tiles as form_tiles
-from sim.analytic.layer import estimate_layer
-from sim.analytic.passes import FilterSupply
-from sim.analytic.tiles import PassTime, _Link, _Waits
-from sim.plan.schedule import Plan
+import sim.analytic.cycles as form_passes
+import sim.analytic.dram_stall as form_tiles
+import sim.analytic.estimate as form_layer
+from sim.analytic.cycles import FilterSupply
+from sim.analytic.dram_stall import PassTime, _Link, _Waits
+from sim.analytic.estimate import estimate_layer
+from sim.dataflow.row_stationary.passes import Plan
 
 CASES = {
     "odd clock, first access, full overlap, groups": case(

@@ -14,10 +14,11 @@ from random_cases import Case, cases, some_shapes
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
+from sim.dataflow.row_stationary.passes import PassShape
 from sim.engine.dram import PrefetchState
-from sim.engine.layer import simulate_layer
+from sim.engine.layer_run import simulate_layer
 from sim.engine.passes import pass_machine
-from sim.plan.schedule import PassShape, make_plan
+from sim.plan.make import make_plan
 
 CHIP = load_hardware("eyeriss_v1")
 

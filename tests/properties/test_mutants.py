@@ -17,19 +17,19 @@ from breaking import Break, after_init, case, with_option, with_result
 
 from sim.check.cases import Case
 from sim.check.compare import check_layer
-from sim.dataflow.base import PEProgram, Stream
+from sim.dataflow.program import PEProgram, Stream
+from sim.dataflow.row_stationary.passes import Pass, PassShape, Plan
 from sim.dataflow.row_stationary.words import PassData
 from sim.engine import passes as engine_passes
 from sim.engine import values as engine_values
 from sim.engine.dram import DramLink, PrefetchState
 from sim.engine.fifo import Fifo
-from sim.engine.layer import PassMemory
+from sim.engine.layer_run import PassMemory
+from sim.engine.machine import Machine
 from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink, PsumGin
 from sim.engine.pe import PE, IfmapPort, PELoad
-from sim.engine.top import Machine
 from sim.engine.values import LayerData
 from sim.errors import SimulationError
-from sim.plan.schedule import Pass, PassShape, Plan
 from sim.run import Values, run
 from workloads.network import Network
 

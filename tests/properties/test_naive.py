@@ -20,8 +20,8 @@ from naive_cases import random_cases
 
 from hw_models.load import load_hardware
 from sim.check.cases import Case
-from sim.engine.layer import simulate_layer
-from sim.plan.schedule import Plan
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.layer_run import simulate_layer
 from sim.run import prepare
 
 Tell = Callable[[str, str], None]
@@ -143,5 +143,7 @@ def test_the_naive_model_shares_nothing_with_the_simulator() -> None:
                 seen |= {f"{node.module}.{name.name}" for name in node.names}
             elif isinstance(node, ast.Import):
                 seen |= {name.name for name in node.names}
-    assert {name for name in seen if name.startswith("sim")} == {"sim.plan.mapping.Mapping"}
+    assert {name for name in seen if name.startswith("sim")} == {
+        "sim.dataflow.row_stationary.mapping.Mapping"
+    }
     assert "workloads.layer.Layer" in seen

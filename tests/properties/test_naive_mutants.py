@@ -18,16 +18,16 @@ from naive.array import cut
 from naive.layer import LayerTimes, configurations
 from test_naive import engine_times, naive_times
 
-import sim.engine.layer as engine_layer
+import sim.engine.layer_run as engine_layer
+from sim.dataflow.row_stationary.passes import PassShape, Plan
 from sim.engine.dram import DramLink, Prefetch, PrefetchState
+from sim.engine.dram_timeline import TileLink, TileTimeline
 from sim.engine.fifo import Fifo
-from sim.engine.layer import PassMemory
+from sim.engine.layer_run import PassMemory
+from sim.engine.machine import Machine
 from sim.engine.noc import Gon, IfmapGin, LocalLink, PsumGin
-from sim.engine.tiles import TileLink, TileTimeline
-from sim.engine.top import Machine
 from sim.errors import SimulationError
-from sim.plan.schedule import PassShape, Plan
-from sim.plan.tiles import Traffic
+from sim.plan.dram_traffic import Traffic
 
 # Small layers that between them show every mutant. What is late, narrow or odd stands in the name.
 CASES = {

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from random_cases import Case, cases, chips, layers
 
 from hw_models.spec import Hardware
+from sim.dataflow.row_stationary.mapping import Mapping, checked_mapping, mapping_violations
 from sim.errors import MappingError
+from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping
-from sim.plan.mapping import Mapping, checked_mapping, mapping_violations
-from sim.plan.schedule import make_plan
 
 SMALLEST = Mapping(m=1, n=1, e=1, p=1, q=1, r=1, t=1)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hw_models.load import load_hardware
 from sim.account.result import LayerResult
 from sim.check.convolution import convolve
-from sim.plan.mapping import Mapping, parse_mapping
+from sim.dataflow.row_stationary.mapping import Mapping, parse_mapping
 from sim.plan.rlc import encode
 from sim.run import Values, estimate, run
 from workloads.layer import Layer

@@ -18,12 +18,12 @@ import sim.engine.passes
 from sim.account.result import Result
 from sim.check.cases import random_cases
 from sim.cli.output import json_text
+from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.dram import Prefetch, PrefetchState
-from sim.engine.layer import simulate_layer
+from sim.engine.layer_run import simulate_layer
+from sim.engine.machine import Machine, PassOutcome
 from sim.engine.passes import pass_machine
-from sim.engine.top import Machine, PassOutcome
 from sim.errors import SimulationError
-from sim.plan.schedule import Plan
 from sim.run import Prepared, Values, prepare, simulate
 
 COMMAND = [sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())"]

@@ -14,7 +14,7 @@ from sim.account.result import LayerResult, Result
 from sim.check.cases import random_cases
 from sim.check.convolution import convolve, zero_products
 from sim.engine.values import random_words
-from sim.plan.schedule import make_plan
+from sim.plan.make import make_plan
 from sim.run import Values, run
 from workloads.layer import Layer
 from workloads.network import Network, load_network

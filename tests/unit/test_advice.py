@@ -12,14 +12,14 @@ import pytest
 from hw_models.load import load_hardware
 from sim.advice import LEAST_GAIN, advise
 from sim.analytic.bound import RESOURCES, layer_bound
-from sim.analytic.layer import total_cycles
+from sim.analytic.estimate import total_cycles
+from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping
-from sim.plan.schedule import make_plan
-from sim.report.figures import layer_view
+from sim.report.diagnosis import time_of
 from sim.report.html import page_data
 from sim.report.load import of_result
 from sim.report.passes import render_passes
-from sim.report.story import time_of
+from sim.report.views import layer_view
 from sim.run import estimate, prepare, run
 from workloads.layer import Layer
 

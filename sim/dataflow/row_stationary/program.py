@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from sim.dataflow.base import Beat, Burst, Load, PEProgram, Program, Stream, beat_sizes
+from sim.dataflow.program import Beat, Burst, Load, PEProgram, Program, Stream, beat_sizes
 from sim.errors import SimulationError
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
-    from sim.plan.placement import Site
-    from sim.plan.schedule import PassShape
+    from sim.dataflow.row_stationary.passes import PassShape
+    from sim.dataflow.row_stationary.placement import Site
 
 
 def pass_program(shape: PassShape, hw: Hardware) -> Program:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.dataflow.base import StreamWords
+from sim.dataflow.program import StreamWords
 from sim.dataflow.row_stationary.program import filter_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sim.plan.schedule import PassShape
+    from sim.dataflow.row_stationary.passes import PassShape
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from math import ceil
 from hw_models.spec import Hardware
 from naive.array import Array, Block, cut
 from naive.link import FilterLink, Tiles
-from sim.plan.mapping import Mapping
+from sim.dataflow.row_stationary.mapping import Mapping
 from workloads.layer import Layer
 
 MOST_CYCLES = 200_000  # of a pass: beyond that it hangs

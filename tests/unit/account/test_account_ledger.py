@@ -15,9 +15,10 @@ from sim.account.ledger import (
     published_glb_bytes,
 )
 from sim.account.result import LayerResult, RefusedLayer, Result, layer_result
-from sim.engine.layer import simulate_layer
-from sim.plan.mapping import Mapping
-from sim.plan.schedule import Plan, make_plan
+from sim.dataflow.row_stationary.mapping import Mapping
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.layer_run import simulate_layer
+from sim.plan.make import make_plan
 from workloads.layer import Layer
 
 CHIP = load_hardware("eyeriss_v1")

@@ -7,12 +7,13 @@ from itertools import islice
 import pytest
 
 from hw_models.load import load_hardware
+from sim.analytic.estimate import estimate_layer
 from sim.analytic.eyexam import STEPS, Step, eyexam
-from sim.analytic.layer import estimate_layer
 from sim.check.cases import random_cases
-from sim.engine.layer import simulate_layer
-from sim.plan.mapping import parse_mapping
-from sim.plan.schedule import Plan, make_plan
+from sim.dataflow.row_stationary.mapping import parse_mapping
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.layer_run import simulate_layer
+from sim.plan.make import make_plan
 from sim.run import estimate, prepare, run
 from workloads.layer import Layer
 

@@ -11,13 +11,14 @@ import pytest
 from hw_models.load import load_hardware
 from sim.account.result import Result
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
-from sim.analytic.layer import CAUSES, LayerEstimate, estimate_layer, outside_proven_range
-from sim.analytic.passes import PassArrays, pass_cycles
+from sim.analytic.cycles import PassArrays, pass_cycles
+from sim.analytic.estimate import CAUSES, LayerEstimate, estimate_layer, outside_proven_range
 from sim.check.cases import Case
 from sim.check.compare import check_layer
-from sim.engine.layer import simulate_layer
-from sim.plan.mapping import parse_mapping
-from sim.plan.schedule import Plan, make_plan
+from sim.dataflow.row_stationary.mapping import parse_mapping
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.layer_run import simulate_layer
+from sim.plan.make import make_plan
 from sim.run import estimate, make_plans, resolve, run
 from workloads.layer import Layer
 
@@ -178,7 +179,7 @@ def test_a_pass_that_ends_within_the_first_access_of_the_next(latency: int) -> N
 
 def test_nothing_of_the_engine_is_imported() -> None:
     code = (
-        "import sys, sim.analytic.layer;"
+        "import sys, sim.analytic.estimate;"
         "print([name for name in sys.modules if name.startswith(('sim.engine', 'simpy'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,14 +10,15 @@ import pytest
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
-from sim.analytic.layer import estimate_layer
-from sim.analytic.tiles import PassTime, standstill_of_each
+from sim.analytic.dram_stall import PassTime, standstill_of_each
+from sim.analytic.estimate import estimate_layer
 from sim.check.cases import random_cases
-from sim.engine.layer import simulate_layer
-from sim.engine.tiles import TileTimeline, TimedPass
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.dram_timeline import TileTimeline, TimedPass
+from sim.engine.layer_run import simulate_layer
+from sim.plan.dram_traffic import Standstill, Traffic
+from sim.plan.make import make_plan
 from sim.plan.order import Order
-from sim.plan.schedule import Plan, make_plan
-from sim.plan.tiles import Standstill, Traffic
 from sim.run import _estimated_timeline, prepare
 
 NETWORKS = ("alexnet", "vgg16", "lenet5")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sim.analytic.layer import estimate_layer
+from sim.analytic.estimate import estimate_layer
 from sim.check import compare
 from sim.check.cases import Case
 from sim.check.compare import Difference, LayerCheck, _figures, check_layer, summary
-from sim.dataflow.base import Program
-from sim.plan.mapping import parse_mapping
-from sim.plan.tiles import Standstill
+from sim.dataflow.program import Program
+from sim.dataflow.row_stationary.mapping import parse_mapping
+from sim.plan.dram_traffic import Standstill
 from workloads.layer import Layer
 
 LAYER = Layer(name="L", M=6, C=3, H=8, W=6, R=3, S=3)

@@ -15,8 +15,8 @@ from sim.check import compare
 from sim.check.cases import Case, read_case
 from sim.check.compare import Difference, LayerCheck
 from sim.cli import main
+from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import DeadlockError
-from sim.plan.schedule import Plan
 
 TINY = """
 batch: 1
@@ -342,7 +342,7 @@ def test_the_chips_fifos_or_deeper() -> None:
 
 
 def _tiny() -> Case:
-    from sim.plan.mapping import Mapping
+    from sim.dataflow.row_stationary.mapping import Mapping
     from workloads.layer import Layer
 
     layer = Layer(name="CASE", M=4, C=2, H=6, W=6, R=3, S=3)

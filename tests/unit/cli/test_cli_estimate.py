@@ -131,7 +131,7 @@ def test_neither_simpy_nor_rich_is_imported() -> None:
     # What keeps the command at once; its time is not asserted, for tests share their machine.
     code = (
         "import sys; from sim.cli import main; code = main(['estimate', 'alexnet', '-q']);"
-        "print([name for name in ('simpy', 'rich', 'sim.engine.top') if name in sys.modules]);"
+        "print([name for name in ('simpy', 'rich', 'sim.engine.machine') if name in sys.modules]);"
         "sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,8 +14,8 @@ import pytest
 
 from sim.cli import main
 from sim.cli.progress import Estimate
+from sim.engine.machine import Machine, PassOutcome
 from sim.engine.parallel import in_workers
-from sim.engine.top import Machine, PassOutcome
 from sim.errors import SimulationError
 from sim.run import Prepared, prepare, simulate
 

@@ -10,7 +10,7 @@ from hw_models.energy import shipped_energy_tables
 from hw_models.load import load_hardware, shipped_hardware
 from sim.cli import main
 from sim.cli.show import drawing
-from sim.plan.placement import Placement
+from sim.dataflow.row_stationary.placement import Placement
 from workloads.network import shipped_networks
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
-from sim.dataflow.base import (
+from sim.dataflow.program import (
     Beat,
     Burst,
     Load,
@@ -23,7 +23,7 @@ from sim.dataflow.base import (
     beat_sizes,
 )
 from sim.engine.dram import PrefetchState
-from sim.engine.top import Machine
+from sim.engine.machine import Machine
 from sim.errors import SimulationError
 
 N, M, E, F, R, S = 3, 5, 4, 6, 2, 3

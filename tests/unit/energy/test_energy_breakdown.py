@@ -23,8 +23,9 @@ from sim.account.energy import (
 )
 from sim.account.ledger import ENTRIES, ledger_entries
 from sim.analytic.counts import layer_counts
-from sim.plan.mapping import parse_mapping
-from sim.plan.schedule import Plan, make_plan
+from sim.dataflow.row_stationary.mapping import parse_mapping
+from sim.dataflow.row_stationary.passes import Plan
+from sim.plan.make import make_plan
 from workloads.layer import Layer
 
 ONE_OF_EACH = dict.fromkeys(ENTRIES, 1)

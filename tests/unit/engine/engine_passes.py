@@ -7,11 +7,12 @@ from typing import Any
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
+from sim.dataflow.row_stationary.mapping import Mapping
+from sim.dataflow.row_stationary.passes import PassShape, Plan
 from sim.engine.dram import PrefetchState
+from sim.engine.machine import Machine, PassOutcome
 from sim.engine.passes import pass_machine
-from sim.engine.top import Machine, PassOutcome
-from sim.plan.mapping import Mapping
-from sim.plan.schedule import PassShape, Plan, make_plan
+from sim.plan.make import make_plan
 from traces.events import CAUSES
 from workloads.layer import Layer
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 from engine_passes import causes, chip, first, prefetched, ran, shapes
 
+from sim.engine.machine import Machine
 from sim.engine.passes import pass_machine
 from sim.engine.pe import IfmapPort
-from sim.engine.top import Machine
 from sim.errors import DeadlockError, SimulationError
 from traces.events import CAUSES
 

@@ -9,7 +9,7 @@ from engine_passes import chip, first, plan
 
 from sim.engine.dram import DramLink, PrefetchState
 from sim.engine.fifo import Fifo
-from sim.engine.layer import simulate_layer
+from sim.engine.layer_run import simulate_layer
 
 BEAT = Fraction(10, 3)
 

@@ -9,11 +9,11 @@ import pytest
 from engine_passes import chip, plan
 
 from sim.account.result import layer_result
-from sim.engine.layer import LayerActivity, PassMemory, simulate_layer
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.layer_run import LayerActivity, PassMemory, simulate_layer
+from sim.engine.machine import Machine
 from sim.engine.passes import pass_machine
-from sim.engine.top import Machine
 from sim.plan.limits import outcome_bytes
-from sim.plan.schedule import Plan
 
 CHIP = chip()
 

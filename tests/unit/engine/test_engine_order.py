@@ -10,8 +10,8 @@ import simpy
 from engine_passes import chip, shapes
 
 from sim.engine.dram import PrefetchState
+from sim.engine.machine import Machine, PassOutcome
 from sim.engine.passes import pass_machine
-from sim.engine.top import Machine, PassOutcome
 
 # FIFOs that hold little, a buffer of two lines, chains that wait above and below.
 CHIPS = {

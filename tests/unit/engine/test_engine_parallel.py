@@ -13,7 +13,8 @@ import pytest
 from engine_passes import chip, plan
 
 from sim.engine.dram import PrefetchState
-from sim.engine.layer import LayerActivity, PassMemory, simulate_layer
+from sim.engine.layer_run import LayerActivity, PassMemory, simulate_layer
+from sim.engine.machine import Machine, PassOutcome
 from sim.engine.parallel import (
     PassesAhead,
     _leave_interrupts_alone,
@@ -23,7 +24,6 @@ from sim.engine.parallel import (
     simulated_ahead,
 )
 from sim.engine.passes import pass_machine
-from sim.engine.top import Machine, PassOutcome
 from sim.errors import WorkerKilledError
 from sim.plan.limits import outcome_bytes
 

@@ -9,12 +9,13 @@ import pytest
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
-from sim.analytic.layer import estimate_layer
+from sim.analytic.estimate import estimate_layer
 from sim.check.cases import Case, random_cases
-from sim.engine.layer import PassMemory, simulate_layer
-from sim.engine.tiles import TileTimeline, TimedPass
-from sim.plan.schedule import Plan, make_plan
-from sim.plan.tiles import Standstill, Traffic
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.dram_timeline import TileTimeline, TimedPass
+from sim.engine.layer_run import PassMemory, simulate_layer
+from sim.plan.dram_traffic import Standstill, Traffic
+from sim.plan.make import make_plan
 from sim.run import make_plans, run
 from workloads.network import load_network
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from hw_models.load import load_hardware
-from sim.engine.layer import simulate_layer
+from sim.dataflow.row_stationary.mapping import parse_mapping
+from sim.dataflow.row_stationary.passes import Plan
+from sim.engine.layer_run import simulate_layer
 from sim.errors import MappingError
 from sim.plan.limits import MOST_BYTES, layer_bytes, size_violations
-from sim.plan.mapping import parse_mapping
-from sim.plan.schedule import Plan, make_plan
+from sim.plan.make import make_plan
 from workloads.layer import Layer
 
 EVEN, ODD = "60", "59.999"  # MHz of the link: a GLB line takes 10/3 core cycles, or 200000/59999

@@ -3,10 +3,10 @@
 import pytest
 
 from hw_models.load import load_hardware
+from sim.dataflow.row_stationary.mapping import checked_mapping, layer_violations
 from sim.errors import MappingError
+from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping
-from sim.plan.mapping import checked_mapping, layer_violations
-from sim.plan.schedule import make_plan
 from workloads.layer import Layer
 from workloads.network import load_network, shipped_networks
 

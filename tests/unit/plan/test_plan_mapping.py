@@ -6,9 +6,7 @@ import pytest
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
-from sim.errors import InputError, MappingError
-from sim.plan.choose import shipped_mappings
-from sim.plan.mapping import (
+from sim.dataflow.row_stationary.mapping import (
     Mapping,
     banks,
     checked_mapping,
@@ -20,8 +18,10 @@ from sim.plan.mapping import (
     resident_psum_words,
     with_largest_m,
 )
-from sim.plan.placement import Placement
-from sim.plan.schedule import Plan
+from sim.dataflow.row_stationary.passes import Plan
+from sim.dataflow.row_stationary.placement import Placement
+from sim.errors import InputError, MappingError
+from sim.plan.choose import shipped_mappings
 from workloads.layer import Layer
 from workloads.network import load_network
 

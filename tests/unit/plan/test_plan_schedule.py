@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from hw_models.load import load_hardware
+from sim.dataflow.row_stationary.mapping import Mapping
+from sim.dataflow.row_stationary.passes import Pass, Plan
 from sim.errors import MappingError
-from sim.plan.mapping import Mapping
-from sim.plan.schedule import Pass, Plan, make_plan
+from sim.plan.make import make_plan
 from workloads.layer import Layer
 
 CHIP = load_hardware("eyeriss_v1")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hw_models.load import load_hardware
+from sim.plan.dram_traffic import RealTile, Traffic
 from sim.plan.rlc import encode, expected_words64
-from sim.plan.tiles import RealTile, Traffic
 from workloads.layer import Layer
 from workloads.network import load_network
 

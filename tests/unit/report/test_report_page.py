@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from report_results import HOSTILE, conv12, hostile_data, lenet, lenet_file, plain
 
-from sim.report.figures import CHIP_COLUMNS, data_type, energy_table, views
 from sim.report.html import page_data, render_page, script_json
 from sim.report.load import check_result, of_result
 from sim.report.plots import draw
 from sim.report.terminal import STANDING_STILL, render_result
+from sim.report.views import CHIP_COLUMNS, data_type, energy_table, views
 from sim.run import estimate, run
 
 

@@ -50,7 +50,7 @@ def test_names_of_layers_stay_inside_the_folder() -> None:
 
 
 def test_one_layer_has_no_plot_of_layers() -> None:
-    from sim.report.figures import views
+    from sim.report.views import views
 
     whole, layer, *_ = views(lenet_file())
     assert draw(layer, "latency") is None

@@ -10,7 +10,7 @@ import pytest
 
 from sim.account.timeline import PassKind, Timeline
 from sim.check.cases import random_cases
-from sim.engine.layer import simulate_layer
+from sim.engine.layer_run import simulate_layer
 from sim.plan.limits import MOST_KINDS, MOST_RUNS
 from sim.plan.order import Order, fold
 from sim.run import estimate, run

@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from sim.engine.dram import PrefetchState
+from sim.engine.dram_timeline import TileTimeline, TimedPass
+from sim.engine.machine import PassOutcome
 from sim.engine.passes import pass_machine
-from sim.engine.tiles import TileTimeline, TimedPass
-from sim.engine.top import PassOutcome
 from sim.errors import SimulationError
+from sim.plan.dram_traffic import Coding, Standstill, Traffic
 from sim.plan.limits import MOST_KEPT
 from sim.plan.order import Order, fold
-from sim.plan.tiles import Coding, Standstill, Traffic
 from traces.events import CAUSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
+    from sim.dataflow.row_stationary.passes import Pass, PassShape, Plan
     from sim.engine.probe import Probe
     from sim.engine.profile import PassProfile
     from sim.engine.values import LayerData
-    from sim.plan.schedule import Pass, PassShape, Plan
 
 PassKey = tuple["PassShape", PrefetchState]
 Progress = Callable[[int, int, int], None]

@@ -19,10 +19,10 @@ from functools import cached_property, partial
 from itertools import groupby, product
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.plan.tiles import Standstill, Traffic
+from sim.plan.dram_traffic import Standstill, Traffic
 
 if TYPE_CHECKING:
-    from sim.plan.schedule import Plan
+    from sim.dataflow.row_stationary.passes import Plan
 
 
 class PassTime(NamedTuple):

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
-from sim.analytic.passes import BOUNDS, FilterSupply, PassArrays, PassCycles, pass_cycles
-from sim.analytic.tiles import PassTime, PassTimes, standstill, standstill_of_each
+from sim.analytic.cycles import BOUNDS, FilterSupply, PassArrays, PassCycles, pass_cycles
+from sim.analytic.dram_stall import PassTime, PassTimes, standstill, standstill_of_each
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
-    from sim.plan.schedule import PassShape, Plan
-    from sim.plan.tiles import Standstill
+    from sim.dataflow.row_stationary.passes import PassShape, Plan
+    from sim.plan.dram_traffic import Standstill
 
 FILTER_LOAD = "filter load"  # the bound of a pass that loads filters for most of its time
 

@@ -13,10 +13,8 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sim.errors import Fault, MappingError, SimulationError
-from sim.plan.limits import size_violations
-from sim.plan.mapping import Mapping, ceil_div, checked_mapping
-from sim.plan.placement import Placement
+from sim.dataflow.row_stationary.mapping import Mapping, ceil_div
+from sim.dataflow.row_stationary.placement import Placement
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -294,36 +292,3 @@ class Plan:
                         shape = self.shape(images, strip, filters, channels, first)
                         found[shape] += self.layer.G * a * b * c * d
         return dict(found)
-
-
-def make_plan(
-    layer: Layer, batch: int, hw: Hardware, mapping: Mapping, mapping_source: str = "given"
-) -> Plan:
-    """Check layer and mapping against the chip and lay out the passes.
-
-    Raises:
-        MappingError: rules of the chip that the layer or the mapping breaks, all at once; else
-            what makes it too large to simulate.
-        SimulationError: the schedule does not compute the layer's MACs exactly.
-
-    """
-    fitted = checked_mapping(layer, mapping, batch, hw)
-    placement = Placement(
-        array_rows=hw.array.rows,
-        array_columns=hw.array.columns,
-        set_rows=layer.R,
-        set_columns=fitted.e,
-        channel_sets=fitted.r,
-        filter_sets=fitted.t,
-    )
-    plan = Plan(layer, batch, hw, fitted, placement, mapping_source)
-    found = size_violations(plan)
-    if found:
-        raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
-    scheduled = sum(shape.macs * times for shape, times in plan.classes.items())
-    if scheduled != layer.macs(batch):
-        raise SimulationError(
-            f"{layer.name}: the schedule computes {scheduled} MACs, the layer has "
-            f"{layer.macs(batch)}; this is a defect of the simulator, please report it"
-        )
-    return plan

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
-    from sim.dataflow.base import PEProgram, Program, Stream, StreamWords
+    from sim.dataflow.program import PEProgram, Program, Stream, StreamWords
 
 
 MOST_WAITS = 6  # of each kind of block, in the report of a deadlock

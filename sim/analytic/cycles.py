@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
-    from sim.plan.schedule import PassShape
+    from sim.dataflow.row_stationary.passes import PassShape
 
 Ints = NDArray[np.int64]
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.plan.tiles import Standstill, Traffic
+from sim.plan.dram_traffic import Standstill, Traffic
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware

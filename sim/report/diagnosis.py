@@ -11,10 +11,10 @@ from typing import Any
 
 from sim.advice import advise
 from sim.analytic.bound import DRAM_LINK, FILTER_BUS, RESOURCES, Bound, layer_bound
-from sim.analytic.passes import ARRAY, IFMAP_BUS, PSUM_BUS
-from sim.report.figures import View
+from sim.analytic.cycles import ARRAY, IFMAP_BUS, PSUM_BUS
 from sim.report.load import LayerPart, ResultFile
 from sim.report.terminal import STANDING_STILL
+from sim.report.views import View
 
 WORTH_SAYING = 0.03
 

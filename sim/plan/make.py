@@ -1,0 +1,48 @@
+"""Make a plan that may run: the rules hold, it is small enough, and its MACs are the layer's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.dataflow.row_stationary.mapping import Mapping, checked_mapping
+from sim.dataflow.row_stationary.passes import Plan
+from sim.dataflow.row_stationary.placement import Placement
+from sim.errors import Fault, MappingError, SimulationError
+from sim.plan.limits import size_violations
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from workloads.layer import Layer
+
+
+def make_plan(
+    layer: Layer, batch: int, hw: Hardware, mapping: Mapping, mapping_source: str = "given"
+) -> Plan:
+    """Check layer and mapping against the chip and lay out the passes.
+
+    Raises:
+        MappingError: rules of the chip that the layer or the mapping breaks, all at once; else
+            what makes it too large to simulate.
+        SimulationError: the schedule does not compute the layer's MACs exactly.
+
+    """
+    fitted = checked_mapping(layer, mapping, batch, hw)
+    placement = Placement(
+        array_rows=hw.array.rows,
+        array_columns=hw.array.columns,
+        set_rows=layer.R,
+        set_columns=fitted.e,
+        channel_sets=fitted.r,
+        filter_sets=fitted.t,
+    )
+    plan = Plan(layer, batch, hw, fitted, placement, mapping_source)
+    found = size_violations(plan)
+    if found:
+        raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
+    scheduled = sum(shape.macs * times for shape, times in plan.classes.items())
+    if scheduled != layer.macs(batch):
+        raise SimulationError(
+            f"{layer.name}: the schedule computes {scheduled} MACs, the layer has "
+            f"{layer.macs(batch)}; this is a defect of the simulator, please report it"
+        )
+    return plan
