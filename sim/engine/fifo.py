@@ -88,23 +88,23 @@ class Fifo:
         return "; ".join(found)
 
 
-def room_table(window_sizes: Sequence[int], windows: int, depth_words: int) -> list[int]:
+def room_table(sizes: Sequence[int], rounds: int, depth_words: int) -> list[int]:
     """For each entry the one whose leaving makes room for it, or -1.
 
-    `window_sizes` are the words of the entries of one window; the pattern repeats `windows` times.
+    `sizes` are the words of the entries of one round; the pattern repeats `rounds` times.
     """
-    per_window = len(window_sizes)
-    if len(set(window_sizes)) == 1:
-        lag = depth_words // window_sizes[0]
-        return [max(-1, b - lag) for b in range(per_window * windows)]
-    sizes = list(window_sizes) * windows
+    per_round = len(sizes)
+    if len(set(sizes)) == 1:
+        lag = depth_words // sizes[0]
+        return [max(-1, b - lag) for b in range(per_round * rounds)]
+    every = list(sizes) * rounds
     table: list[int] = []
     held = 0
     oldest = 0
-    for size in sizes:
+    for size in every:
         held += size
         while held > depth_words:
-            held -= sizes[oldest]
+            held -= every[oldest]
             oldest += 1
         table.append(oldest - 1)
     return table

@@ -112,7 +112,7 @@ class LayerActivity:
 
     `counts` are words or actions by dotted name; `multicast` ifmap words by PEs reached; `macs`
     (rows, columns); `stalls` (causes, rows, columns) in cycles, by `causes`; `pass_cycles` the
-    length of each pass in order; `events` the windows, beats and multicasts of all passes; `kinds`
+    length of each pass in order; `events` the bursts, beats and multicasts of all passes; `kinds`
     the kinds of pass, by whose place `order` tells which follows which.
     """
 

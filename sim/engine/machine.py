@@ -20,8 +20,8 @@ import simpy
 from sim.engine.dram import DramLink, Prefetch, PrefetchState
 from sim.engine.fifo import Fifo, room_table
 from sim.engine.glb import ReadPort, WritePort
-from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink, PsumGin
-from sim.engine.pe import PE, IfmapPort, PELoad
+from sim.engine.noc import FeedBus, LoadBus, LocalLink, PsumInBus, PsumOutBus
+from sim.engine.pe import PE, FeedPort, PELoad
 from sim.engine.profile import PassProfile, pass_profile
 from sim.errors import DeadlockError, SimulationError
 from sim.plan.limits import ARRIVAL_BYTES, OUTCOME_BYTES
@@ -90,10 +90,10 @@ class Machine:
         self.hw = hw
         self.words = words
         self.env = environment()
-        self.ifmap_line_words = hw.glb_line_words("ifmap")
-        self.filter_line_words = hw.glb_line_words("filter")
+        self.feed_line_words = hw.glb_line_words("ifmap")
+        self.load_line_words = hw.glb_line_words("filter")
         # Filters are in the GLB by the beat of the link and leave it by the line of the port.
-        self.filter_entry_words = gcd(self.filter_line_words, hw.link_beat_words)
+        self.load_entry_words = gcd(self.load_line_words, hw.link_beat_words)
         self.pes: list[PE] = []
         self.links: list[LocalLink] = []
         self.fifos: list[Fifo] = []
@@ -140,7 +140,7 @@ class Machine:
                 env,
                 part,
                 load=loads[number],
-                port=IfmapPort(env, name, part.operands if shift else pe_hw.ifmap_spad_words),
+                port=FeedPort(env, name, part.operands if shift else pe_hw.ifmap_spad_words),
                 psum_in=psum_in,
                 psum_out=self._psum_fifo(f"{name} psum out", part, pe_hw.psum_out_fifo_words),
                 pipeline_stages=pe_hw.pipeline_stages,
@@ -160,34 +160,34 @@ class Machine:
 
     def _build_buses(self, start: PrefetchState) -> None:
         program, hw, env = self.program, self.hw, self.env
-        entry_words = self.filter_entry_words
-        line_entries = self.filter_line_words // entry_words
-        filter_words = program.load_stream.words
-        self._filter_entries = -(-filter_words // entry_words)
-        self.filter_buffer = Fifo(env, "filter banks", ())
-        self.fifos.append(self.filter_buffer)
+        entry_words = self.load_entry_words
+        line_entries = self.load_line_words // entry_words
+        load_words = program.load_stream.words
+        self._load_entries = -(-load_words // entry_words)
+        self.load_buffer = Fifo(env, "filter banks", ())
+        self.fifos.append(self.load_buffer)
         self.dram = DramLink(
             env,
-            self.filter_buffer,
+            self.load_buffer,
             beat=hw.link_beat_cycles,
             latency_cycles=hw.dram.first_access_latency_cycles,
             start=start,
-            words=filter_words,
+            words=load_words,
             beat_words=hw.link_beat_words,
             entry_words=entry_words,
             bank_words=hw.filter_bank_words,
         )
-        lines = self._line_fifo("filter lines", self._filter_entries, line_entries)
+        lines = self._line_fifo("filter lines", self._load_entries, line_entries)
         data = self._lines(self.words.loads, entry_words) if self.words is not None else []
-        self.filter_port = ReadPort(lines, self.filter_buffer, data, line_entries)
+        self.load_port = ReadPort(lines, self.load_buffer, data, line_entries)
         streamed = hw.glb.filter_load == "streamed"
-        self.filter_gin = FilterGin(env, self.loads, lines, entry_words, streamed)
+        self.load_bus = LoadBus(env, self.loads, lines, entry_words, streamed)
 
-        self._ifmap_lines = -(-program.feed.words // self.ifmap_line_words)
-        lines = self._line_fifo("ifmap lines", self._ifmap_lines)
-        data = self._lines(self.words.feed, self.ifmap_line_words) if self.words is not None else []
-        self.ifmap_port = ReadPort(lines, None, data)
-        self.ifmap_gin = IfmapGin(
+        self._feed_lines = -(-program.feed.words // self.feed_line_words)
+        lines = self._line_fifo("ifmap lines", self._feed_lines)
+        data = self._lines(self.words.feed, self.feed_line_words) if self.words is not None else []
+        self.feed_port = ReadPort(lines, None, data)
+        self.feed_bus = FeedBus(
             env,
             # This bus sends word by word.
             [
@@ -197,7 +197,7 @@ class Machine:
             ],
             program.feed.times,
             lines,
-            line_words=self.ifmap_line_words,
+            line_words=self.feed_line_words,
             words_per_cycle=hw.noc.gin_ifmap_words_per_cycle,
             fifo_words=hw.pe.ifmap_fifo_words,
         )
@@ -205,17 +205,17 @@ class Machine:
         self.psum_lines = program.psums_out.beats
         lines = self._line_fifo("psum lines out", self.psum_lines)
         tops = [(self.pes[pe].psum_out, len(beats)) for (pe,), beats in program.psums_out.runs()]
-        self.gon = Gon(env, tops, program.psums_out.times, lines)
+        self.psum_out_bus = PsumOutBus(env, tops, program.psums_out.times, lines)
         self.write_port = WritePort(lines)
         self.psum_port: ReadPort | None = None
-        self.psum_gin: PsumGin | None = None
+        self.psum_in_bus: PsumInBus | None = None
         if program.psums_in is not None:
             stream = program.psums_in
             lines = self._line_fifo("psum lines in", stream.beats)
             self.psum_port = ReadPort(lines, None, self._psum_data(stream))
             ends = [(self.pes[pe].psum_in, len(beats)) for (pe,), beats in stream.runs()]
             bottoms = [(fifo, beats) for fifo, beats in ends if fifo is not None]
-            self.psum_gin = PsumGin(env, bottoms, stream.times, lines)
+            self.psum_in_bus = PsumInBus(env, bottoms, stream.times, lines)
 
     # ---------------------------------------------------------------- values
 
@@ -236,7 +236,7 @@ class Machine:
         """The partial sums that left through the GON, in their order; None without real words."""
         if self.words is None:
             return None
-        return np.fromiter(chain.from_iterable(self.gon.lines.data), np.int64)
+        return np.fromiter(chain.from_iterable(self.psum_out_bus.lines.data), np.int64)
 
     # ---------------------------------------------------------------- running
 
@@ -252,25 +252,25 @@ class Machine:
         env = self.env
         started = [
             env.process(self.dram.run()),
-            env.process(self.filter_port.run(self._filter_entries)),
-            env.process(self.filter_gin.run()),
-            env.process(self.ifmap_port.run(self._ifmap_lines)),
-            env.process(self.ifmap_gin.run()),
-            env.process(self.gon.run()),
+            env.process(self.load_port.run(self._load_entries)),
+            env.process(self.load_bus.run()),
+            env.process(self.feed_port.run(self._feed_lines)),
+            env.process(self.feed_bus.run()),
+            env.process(self.psum_out_bus.run()),
             env.process(self.write_port.run(self.psum_lines)),
             *(env.process(link.run()) for link in self.links),
             *(env.process(pe.run()) for pe in self.pes),
         ]
-        if self.psum_port is not None and self.psum_gin is not None:
+        if self.psum_port is not None and self.psum_in_bus is not None:
             started.append(env.process(self.psum_port.run(len(self.psum_port.lines.room))))
-            started.append(env.process(self.psum_gin.run()))
+            started.append(env.process(self.psum_in_bus.run()))
         longest = self._longest()
         env.run(until=longest)
         left = [process for process in started if process.is_alive]
         if left:
             endless = any(isinstance(process.target, simpy.events.Timeout) for process in left)
             raise DeadlockError(self._deadlock(longest if endless else None))
-        cycles = self.gon.log[-1] + 1
+        cycles = self.psum_out_bus.log[-1] + 1
         self._conserve()
         return self._outcome(cycles)
 
@@ -305,9 +305,9 @@ class Machine:
         if endless is not None:
             found = found or ["nobody waits for anybody"]
             return f"no end of the pass after {endless} cycles: " + "; ".join(found)
-        logs = [self.ifmap_gin.log, self.gon.log, *(link.log for link in self.links)]
+        logs = [self.feed_bus.log, self.psum_out_bus.log, *(link.log for link in self.links)]
         logs += [load.log for load in self.loads]
-        logs += [self.psum_gin.log] if self.psum_gin else []
+        logs += [self.psum_in_bus.log] if self.psum_in_bus else []
         last = [log[-1] for log in logs if log]
         last += [pe.starts[-1] + pe.mac_cycles for pe in self.pes if pe.starts]
         return f"deadlock at cycle {max(last, default=0)} of the pass: " + "; ".join(found)
@@ -328,7 +328,7 @@ class Machine:
                 f"spad, {port.released} left it",
             )
             self._law(port.sent == fed, f"{port.name}: {port.sent} ifmap words, {fed} to come")
-            self._law(pe.bursts_done == part.burst_count, f"{port.name}: windows not computed")
+            self._law(pe.bursts_done == part.burst_count, f"{port.name}: bursts not computed")
             beats = part.burst_count * len(part.beats)
             self._law(len(pe.takes) == beats, f"{port.name}: {len(pe.takes)} of {beats} psum beats")
             self._law(
@@ -345,20 +345,20 @@ class Machine:
 
     def _networks_sent_their_streams(self) -> None:
         """Each network has moved what the program sends over it, to as many PEs."""
-        program, filters = self.program, self.filter_gin
+        program, loads = self.program, self.load_bus
         delivered = sum(pe.port.sent for pe in self.pes)
         reached = program.feed.deliveries
         self._law(delivered == reached, f"{reached} ifmap deliveries, {delivered} received")
-        self._law(len(self.ifmap_gin.log) == program.feed.words, "ifmap words not sent")
-        self._law(filters.sent_words == program.load_stream.words, "filter words not sent")
+        self._law(len(self.feed_bus.log) == program.feed.words, "ifmap words not sent")
+        self._law(loads.sent_words == program.load_stream.words, "filter words not sent")
         reached = program.load_stream.deliveries
         self._law(
-            filters.deliveries == reached,
-            f"{reached} filter deliveries, {filters.deliveries} received",
+            loads.deliveries == reached,
+            f"{reached} filter deliveries, {loads.deliveries} received",
         )
         for name, bus, stream in (
-            ("GON", self.gon, program.psums_out),
-            ("psum bus", self.psum_gin, program.psums_in),
+            ("GON", self.psum_out_bus, program.psums_out),
+            ("psum bus", self.psum_in_bus, program.psums_in),
         ):
             sent = 0 if bus is None else len(bus.log)
             beats = 0 if stream is None else stream.beats
@@ -402,8 +402,8 @@ class Machine:
             causes = (
                 part.products + part.burst_count * pe.bubble_cycles,
                 part.sums,
-                pe.wait_filter,
-                pe.wait_ifmap,
+                pe.wait_load,
+                pe.wait_feed,
                 pe.wait_psum_in,
                 pe.wait_psum_out,
                 cycles - pe.busy_until,
@@ -417,10 +417,10 @@ class Machine:
         events = (
             sum(len(pe.starts) + len(pe.takes) for pe in self.pes)
             + sum(len(link.log) for link in self.links)
-            + len(self.ifmap_gin.log)
+            + len(self.feed_bus.log)
             + sum(len(load.log) for load in self.loads)
-            + len(self.gon.log)
-            + (len(self.psum_gin.log) if self.psum_gin else 0)
+            + len(self.psum_out_bus.log)
+            + (len(self.psum_in_bus.log) if self.psum_in_bus else 0)
         )
         return PassOutcome(
             cycles=cycles,

@@ -1,7 +1,9 @@
 """The on-chip networks: three multicast GINs, the GON, and the local psum links.
 
 docs/machine.md section 3. Each bus follows a static order and never overtakes; it moves one beat a
-cycle and waits for the slowest of its destinations.
+cycle and waits for the slowest of its destinations. Blocks are named by what they do, since the
+program decides what is sent: `LoadBus` is the chip's `gin_filter`, `FeedBus` its `gin_ifmap`,
+`PsumInBus` its `gin_psum` and `PsumOutBus` its `gon_psum`.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
-from sim.engine.pe import IfmapPort, PELoad
+from sim.engine.pe import FeedPort, PELoad
 
 if TYPE_CHECKING:
     from simpy import Environment, Event
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from sim.engine.fifo import Fifo
 
 
-class FilterGin:
+class LoadBus:
     """Multicasts the words that PEs keep for the pass: load by load, in their order.
 
     The array computes nothing until the last word is there (`exposed`), or each MAC waits for its
@@ -68,7 +70,7 @@ class FilterGin:
                 load.loaded(next_cycle)
 
 
-class IfmapGin:
+class FeedBus:
     """Multicasts the words that pass through spads, one by one: `column`, `columns` times over.
 
     `column` are the ports that each word of it goes to.
@@ -77,7 +79,7 @@ class IfmapGin:
     def __init__(
         self,
         env: Environment,
-        column: Sequence[Sequence[IfmapPort]],
+        column: Sequence[Sequence[FeedPort]],
         columns: int,
         lines: Fifo,
         *,
@@ -145,34 +147,34 @@ class IfmapGin:
 
 
 class _PsumBus:
-    """A bus between the GLB and an end of each chain: by window, chain, beat.
+    """A bus between the GLB and FIFOs of PEs, which it serves in turn, `rounds` times over.
 
-    `chains` are the FIFOs at that end, each with its beats of a window.
+    `ends` are these FIFOs, each with its beats of a round.
     """
 
     def __init__(
-        self, env: Environment, chains: Sequence[tuple[Fifo, int]], windows: int, lines: Fifo
+        self, env: Environment, ends: Sequence[tuple[Fifo, int]], rounds: int, lines: Fifo
     ) -> None:
         self.env = env
-        self.chains = chains
-        self.windows = windows
+        self.ends = ends
+        self.rounds = rounds
         self.lines = lines
         self.log: list[int] = []
 
 
-class PsumGin(_PsumBus):
-    """Brings psums to the bottom of each chain."""
+class PsumInBus(_PsumBus):
+    """Brings the psums from which PEs continue."""
 
     def run(self) -> Generator[Event, None, None]:
-        """The bus's process: one beat to one chain at a time."""
+        """The bus's process: one beat to one PE at a time."""
         env, lines, log = self.env, self.lines, self.log
         lines_ready = lines.ready
         line = 0
         cycle = 0
-        for window in range(self.windows):
-            for fifo, beats in self.chains:
+        for turn in range(self.rounds):
+            for fifo, beats in self.ends:
                 room, freed = fifo.room, fifo.freed
-                for beat in range(window * beats, (window + 1) * beats):
+                for beat in range(turn * beats, (turn + 1) * beats):
                     if line >= len(lines_ready):
                         yield lines.entry()
                     cycle = max(cycle, lines_ready[line])
@@ -192,19 +194,19 @@ class PsumGin(_PsumBus):
                     fifo.put(cycle)
 
 
-class Gon(_PsumBus):
-    """Carries psums from the top of each chain to the GLB."""
+class PsumOutBus(_PsumBus):
+    """Carries psums that leave the array to the GLB."""
 
     def run(self) -> Generator[Event, None, None]:
-        """The bus's process: one beat from one chain at a time."""
+        """The bus's process: one beat from one PE at a time."""
         env, lines, log = self.env, self.lines, self.log
         room, freed = lines.room, lines.freed
         line = 0
         cycle = 0
-        for window in range(self.windows):
-            for fifo, beats in self.chains:
+        for turn in range(self.rounds):
+            for fifo, beats in self.ends:
                 ready = fifo.ready
-                for beat in range(window * beats, (window + 1) * beats):
+                for beat in range(turn * beats, (turn + 1) * beats):
                     if beat >= len(ready):
                         yield fifo.entry()
                     cycle = max(cycle, ready[beat])
@@ -225,7 +227,7 @@ class Gon(_PsumBus):
 
 
 class LocalLink:
-    """The link from one PE of a chain to the PE above it: a beat a cycle, `hop` cycles long."""
+    """The link from one PE to the PE above it: a beat a cycle, `hop_cycles` long."""
 
     def __init__(self, below: Fifo, above: Fifo, beats: int, hop_cycles: int) -> None:
         self.below = below
@@ -235,7 +237,7 @@ class LocalLink:
         self.log: list[int] = []
 
     def run(self) -> Generator[Event, None, None]:
-        """The link's process: every beat of the chain."""
+        """The link's process: every beat of the pass."""
         below, above, hop, log = self.below, self.above, self.hop_cycles, self.log
         ready, freed, room, data = below.ready, above.freed, above.room, below.data
         next_cycle = 0

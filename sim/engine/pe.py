@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sim.engine.fifo import Fifo
 
 
-class IfmapPort:
+class FeedPort:
     """The ifmap FIFO of a PE and the spad behind it.
 
     A word that the bus delivers in cycle c moves to the spad in c+1 or later, one a cycle, as soon
@@ -181,7 +181,7 @@ class PE:
     Life: it waits for its filters; then for each burst of its program it waits for the ifmap words,
     computes its MACs, one a cycle, and takes in the psums of the burst beat by beat, one word a
     cycle on the same adder, passing each beat on. Then it rests until the pass ends. `starts` are
-    the cycles in which its bursts start, `takes` those in which it takes in a beat, `wait_filter`
+    the cycles in which its bursts start, `takes` those in which it takes in a beat, `wait_load`
     and its like the cycles that it waited, by cause.
     """
 
@@ -202,8 +202,8 @@ class PE:
         "starts",
         "takes",
         "values",
-        "wait_filter",
-        "wait_ifmap",
+        "wait_feed",
+        "wait_load",
         "wait_psum_in",
         "wait_psum_out",
     )
@@ -214,7 +214,7 @@ class PE:
         program: PEProgram,
         *,
         load: PELoad,
-        port: IfmapPort,
+        port: FeedPort,
         psum_in: Fifo | None,
         psum_out: Fifo,
         pipeline_stages: int,
@@ -239,8 +239,8 @@ class PE:
         self.bursts_done = 0
         self.gated_macs = 0
         self.busy_until = 0
-        self.wait_filter = 0
-        self.wait_ifmap = 0
+        self.wait_load = 0
+        self.wait_feed = 0
         self.wait_psum_in = 0
         self.wait_psum_out = 0
 
@@ -249,7 +249,7 @@ class PE:
         env, port, load, program = self.env, self.port, self.load, self.program
         if not load.decided:
             yield load.ready()
-        free = self.wait_filter = load.lead
+        free = self.wait_load = load.lead
         entered, starts, takes = port.entered, self.starts, self.takes
         source, out = self.psum_in, self.psum_out
         source_ready = source.ready if source is not None else None
@@ -267,7 +267,7 @@ class PE:
                     yield port.word(need - 1)
                 start = entered[need - 1] + 1
                 if start > free:
-                    self.wait_ifmap += start - free
+                    self.wait_feed += start - free
                 else:
                     start = free
                 end = start + mac_cycles

@@ -230,11 +230,11 @@ class _Record:
         machine = self.machine
         return self.out.build(
             {
-                "cycles": machine.gon.log[-1] + 1,
+                "cycles": machine.psum_out_bus.log[-1] + 1,
                 **dict(self.program.legend),
-                "line_words": machine.filter_line_words,
+                "line_words": machine.load_line_words,
                 "from_glb": int(self.program.psums_in is not None),
-                "streamed": int(machine.filter_gin.streamed),
+                "streamed": int(machine.load_bus.streamed),
                 "shift_spad": int(machine.hw.pe.ifmap_spad == "shift"),
             },
             self._pe_table(),
@@ -296,10 +296,10 @@ class _Record:
             durations=durations, words=(dram.beat_words,), **link,
         )  # fmt: skip
 
-        lines = machine.filter_port.lines.ready
+        lines = machine.load_port.lines.ready
         self._add_between(
             GLB, "read", "filter", [cycle - 1 for cycle in lines],
-            self._parts(len(lines), total, machine.filter_entry_words), GLB, GIN_FILTER,
+            self._parts(len(lines), total, machine.load_entry_words), GLB, GIN_FILTER,
         )  # fmt: skip
         for load in machine.loads:
             out.add(
@@ -311,11 +311,11 @@ class _Record:
 
     def _ifmaps(self) -> None:
         machine, out = self.machine, self.out
-        lines = machine.ifmap_port.lines
-        gin = machine.ifmap_gin
+        lines = machine.feed_port.lines
+        gin = machine.feed_bus
         self._add_between(
             GLB, "read", "ifmap", [cycle - 1 for cycle in lines.ready],
-            self._parts(len(lines.ready), len(gin.log), machine.ifmap_line_words), GLB, GIN_IFMAP,
+            self._parts(len(lines.ready), len(gin.log), machine.feed_line_words), GLB, GIN_IFMAP,
         )  # fmt: skip
         out.add(
             GIN_IFMAP, "send", "ifmap", gin.log, durations=(1,), words=(1,),
@@ -326,8 +326,8 @@ class _Record:
     def _psums(self) -> None:
         machine, program, out, values = self.machine, self.program, self.out, self.values
         glb = (out.set_of(GLB),)
-        if machine.psum_port is not None and machine.psum_gin is not None and program.psums_in:
-            gin, lines = machine.psum_gin, machine.psum_port.lines
+        if machine.psum_port is not None and machine.psum_in_bus is not None and program.psums_in:
+            gin, lines = machine.psum_in_bus, machine.psum_port.lines
             words = self._words([beat.words for beat in program.psums_in.pattern])
             sets = self._sets(program.psums_in)
             starts = [cycle - 1 for cycle in lines.ready]
@@ -336,7 +336,7 @@ class _Record:
                 GIN_PSUM, "send", "psum", gin.log, durations=(1,), words=words, sources=glb,
                 destinations=sets, data=chain.from_iterable(lines.data) if values else None,
             )  # fmt: skip
-        gon = machine.gon
+        gon = machine.psum_out_bus
         words = self._words([beat.words for beat in program.psums_out.pattern])
         sets = self._sets(program.psums_out)
         out.add(

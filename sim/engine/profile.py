@@ -49,16 +49,15 @@ def pass_profile(machine: Machine, cycles: int) -> PassProfile:
         [begun + pe.mac_cycles for begun, pe in zip(starts, machine.pes, strict=True)]
     )
     first, last = int(begins.min()), int(ends.max())
-    leaves = min(max(machine.gon.log[0] + 1, first), last)
+    leaves = min(max(machine.psum_out_bus.log[0] + 1, first), last)
     slices = min(SLICES, cycles)
     edges = np.linspace(0, cycles, slices + 1)
     work = {
         "filter_bus": _beats((beat - 1 for load in machine.loads for beat in load.log), edges),
-        "ifmap_bus": _beats(machine.ifmap_gin.log, edges)
-        / machine.hw.noc.gin_ifmap_words_per_cycle,
+        "ifmap_bus": _beats(machine.feed_bus.log, edges) / machine.hw.noc.gin_ifmap_words_per_cycle,
         "pes": (_elapsed(begins, edges) - _elapsed(ends, edges)) / len(machine.pes),
-        "psum_in_bus": _beats(machine.psum_gin.log if machine.psum_gin else (), edges),
-        "psum_out_bus": _beats(machine.gon.log, edges),
+        "psum_in_bus": _beats(machine.psum_in_bus.log if machine.psum_in_bus else (), edges),
+        "psum_out_bus": _beats(machine.psum_out_bus.log, edges),
     }
     width = np.diff(edges)
     return PassProfile(

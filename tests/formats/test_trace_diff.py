@@ -18,8 +18,8 @@ from sim.dataflow.program import Program
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.engine import passes
 from sim.engine.dram import Prefetch, PrefetchState
-from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink
-from sim.engine.pe import PE, IfmapPort
+from sim.engine.noc import FeedBus, LoadBus, LocalLink, PsumOutBus
+from sim.engine.pe import PE, FeedPort
 from sim.errors import SimulationError
 from sim.run import Prepared, Values, prepare
 from traces.diff import Diff, _count_rest, diff
@@ -75,19 +75,19 @@ def _mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _released_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = IfmapPort.release
+    whole = FeedPort.release
     monkeypatch.setattr(
-        IfmapPort, "release", lambda self, words, cycle: whole(self, words, cycle + 1)
+        FeedPort, "release", lambda self, words, cycle: whole(self, words, cycle + 1)
     )
 
 
 def _deeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = IfmapGin.__init__
+    whole = FeedBus.__init__
 
-    def broken(self: IfmapGin, *args: Any, fifo_words: int, **options: Any) -> None:
+    def broken(self: FeedBus, *args: Any, fifo_words: int, **options: Any) -> None:
         whole(self, *args, fifo_words=fifo_words + 1, **options)
 
-    monkeypatch.setattr(IfmapGin, "__init__", broken)
+    monkeypatch.setattr(FeedBus, "__init__", broken)
 
 
 def _added_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ MUTANTS = [
     ),
     Mutant(
         "filters stream",
-        changed(FilterGin, lambda gin: setattr(gin, "streamed", True)),
+        changed(LoadBus, lambda gin: setattr(gin, "streamed", True)),
         {"start"},
         ("pe", "mac"),
     ),
@@ -349,17 +349,17 @@ def test_one_pass_is_the_beginning_of_the_other(tmp_path: Path) -> None:
 def test_a_deadlock_leaves_a_trace_of_what_was_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Gon.__init__
+    whole = PsumOutBus.__init__
     built = 0
 
-    def broken(self: Gon, *args: Any, **options: Any) -> None:
+    def broken(self: PsumOutBus, *args: Any, **options: Any) -> None:
         nonlocal built
         whole(self, *args, **options)
         built += 1
         if built == 3:
-            self.windows -= 1
+            self.rounds -= 1
 
-    monkeypatch.setattr(Gon, "__init__", broken)
+    monkeypatch.setattr(PsumOutBus, "__init__", broken)
     with pytest.raises(SimulationError):
         record(tmp_path / "t", lenet5(), values=Values(seed=1))
     (left,) = tmp_path.iterdir()

@@ -26,11 +26,11 @@ def told(machine: Machine) -> list[str]:
         row = machine.program.pes[load.program.pes[0]].row
         # The log holds the cycle from which a beat can be read: one after the bus sent it.
         events += [(cycle - 1, f"filter bus: to row {row}") for cycle in load.log]
-    rows = len(machine.ifmap_gin.column)  # one channel
-    for word, cycle in enumerate(machine.ifmap_gin.log):
+    rows = len(machine.feed_bus.column)  # one channel
+    for word, cycle in enumerate(machine.feed_bus.log):
         events.append((cycle, f"ifmap bus: column {word // rows}, row {word % rows}"))
-    chains = len(machine.gon.chains)
-    for name, bus in (("psum bus", machine.psum_gin), ("GON", machine.gon)):
+    chains = len(machine.psum_out_bus.ends)
+    for name, bus in (("psum bus", machine.psum_in_bus), ("GON", machine.psum_out_bus)):
         for beat, cycle in enumerate(bus.log if bus else []):
             events.append((cycle, f"{name}: window {beat // chains}, chain {beat % chains}"))
     for pe in machine.pes:

@@ -13,7 +13,7 @@ from sim.cli import main
 from sim.dataflow.row_stationary.mapping import Mapping
 from sim.engine.dram import PrefetchState
 from sim.engine.machine import Machine
-from sim.engine.noc import Gon, IfmapGin, LocalLink
+from sim.engine.noc import FeedBus, LocalLink, PsumOutBus
 from sim.engine.passes import pass_machine
 from sim.engine.pe import PE
 from sim.errors import DeadlockError
@@ -48,7 +48,7 @@ def test_a_link_that_stops_leaves_everybody_waiting(monkeypatch: pytest.MonkeyPa
 def test_an_output_bus_that_stops_fills_the_fifos_behind_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Gon, "run", stopped)
+    monkeypatch.setattr(PsumOutBus, "run", stopped)
     small = CHIP.model_copy(update={"pe": CHIP.pe.model_copy(update={"psum_out_fifo_words": 4})})
     shape = next(iter(make_plan(LAYER, 1, small, MAPPING))).shape
     with pytest.raises(
@@ -58,7 +58,7 @@ def test_an_output_bus_that_stops_fills_the_fifos_behind_it(
 
 
 def test_an_input_bus_that_stops_leaves_the_pes_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(IfmapGin, "run", stopped)
+    monkeypatch.setattr(FeedBus, "run", stopped)
     with pytest.raises(DeadlockError, match=r"PE \(\d, 0\) waits for ifmap word 1"):
         machine().run()
 
@@ -78,11 +78,11 @@ def test_a_pe_that_never_ends_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_bus_that_repeats_itself_for_ever_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    def endless(bus: IfmapGin) -> Generator[Any, None, None]:
+    def endless(bus: FeedBus) -> Generator[Any, None, None]:
         while True:
             yield bus.env.timeout(7)
 
-    monkeypatch.setattr(IfmapGin, "run", endless)
+    monkeypatch.setattr(FeedBus, "run", endless)
     with pytest.raises(DeadlockError, match=r"^no end of the pass after \d+ cycles: "):
         machine().run()
 
@@ -94,8 +94,8 @@ def test_nobody_waits_and_yet_it_does_not_end(monkeypatch: pytest.MonkeyPatch) -
         while True:
             yield here.env.timeout(100)
 
-    for block in (here.dram, here.filter_port, here.filter_gin, here.ifmap_port, here.ifmap_gin,
-                  here.gon, here.write_port, *here.links, *here.pes):  # fmt: skip
+    for block in (here.dram, here.load_port, here.load_bus, here.feed_port, here.feed_bus,
+                  here.psum_out_bus, here.write_port, *here.links, *here.pes):  # fmt: skip
         monkeypatch.setattr(type(block), "run", endless)
     with pytest.raises(
         DeadlockError, match=r"^no end of the pass after \d+ cycles: nobody waits for anybody$"
@@ -106,7 +106,7 @@ def test_nobody_waits_and_yet_it_does_not_end(monkeypatch: pytest.MonkeyPatch) -
 def test_the_command_line_calls_it_a_defect(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Gon, "run", stopped)
+    monkeypatch.setattr(PsumOutBus, "run", stopped)
     assert main(["run", "lenet5", "--layer", "C1", "-q"]) == 3
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("internal error: deadlock at cycle ")

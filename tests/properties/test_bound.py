@@ -22,7 +22,7 @@ from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.glb import WritePort
 from sim.engine.layer_run import simulate_layer
 from sim.engine.machine import Machine
-from sim.engine.noc import Gon, PsumGin
+from sim.engine.noc import PsumInBus, PsumOutBus
 from sim.engine.pe import PE
 from sim.run import prepare
 
@@ -44,10 +44,10 @@ def doubled_array(patch: pytest.MonkeyPatch) -> None:
 def doubled_psum_buses(patch: pytest.MonkeyPatch) -> None:
     """Psum buses that carry two beats in a cycle, with GLB ports that always keep up."""
 
-    def gon(self: Gon) -> Generator[Any, None, None]:
+    def gon(self: PsumOutBus) -> Generator[Any, None, None]:
         cycle, used = 0, 0
-        for window in range(self.windows):
-            for fifo, beats in self.chains:
+        for window in range(self.rounds):
+            for fifo, beats in self.ends:
                 for beat in range(window * beats, (window + 1) * beats):
                     if beat >= len(fifo.ready):
                         yield fifo.entry()
@@ -60,11 +60,11 @@ def doubled_psum_buses(patch: pytest.MonkeyPatch) -> None:
                     self.lines.put(cycle + 1)
                     cycle, used = (cycle + 1, 0) if used else (cycle, 1)
 
-    def gin(self: PsumGin) -> Generator[Any, None, None]:
+    def gin(self: PsumInBus) -> Generator[Any, None, None]:
         # A line read in cycle 0 can be on the bus in 1, as with one beat a cycle.
         cycle, used = 2, 0
-        for window in range(self.windows):
-            for fifo, beats in self.chains:
+        for window in range(self.rounds):
+            for fifo, beats in self.ends:
                 for beat in range(window * beats, (window + 1) * beats):
                     blocker = fifo.room[beat]
                     if blocker >= 0:
@@ -91,8 +91,8 @@ def doubled_psum_buses(patch: pytest.MonkeyPatch) -> None:
         if self.psum_port is not None:
             self.psum_port.run = lambda count: (beat for beat in ())  # type: ignore[assignment,method-assign]
 
-    patch.setattr(Gon, "run", gon)
-    patch.setattr(PsumGin, "run", gin)
+    patch.setattr(PsumOutBus, "run", gon)
+    patch.setattr(PsumInBus, "run", gin)
     patch.setattr(WritePort, "run", write)
     patch.setattr(Machine, "__init__", built)
     patch.setattr(Machine, "_law", staticmethod(lambda holds, message: None))

@@ -26,8 +26,8 @@ from sim.engine.dram import DramLink, PrefetchState
 from sim.engine.fifo import Fifo
 from sim.engine.layer_run import PassMemory
 from sim.engine.machine import Machine
-from sim.engine.noc import FilterGin, Gon, IfmapGin, LocalLink, PsumGin
-from sim.engine.pe import PE, IfmapPort, PELoad
+from sim.engine.noc import FeedBus, LoadBus, LocalLink, PsumInBus, PsumOutBus
+from sim.engine.pe import PE, FeedPort, PELoad
 from sim.engine.values import LayerData
 from sim.errors import SimulationError
 from sim.run import Values, run
@@ -117,10 +117,10 @@ def mutant(name: str, caught_by: str, shown_on: Case = STORY) -> Callable[[Break
 
 @mutant("an ifmap multicast misses the last column", "law")
 def _multicast_misses_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    def miss(gin: IfmapGin) -> None:
+    def miss(gin: FeedBus) -> None:
         gin.column = [ports[:-1] if len(ports) > 1 else ports for ports in gin.column]
 
-    after_init(monkeypatch, IfmapGin, miss)
+    after_init(monkeypatch, FeedBus, miss)
 
 
 @mutant("the diagonals run the other way", "values")
@@ -167,17 +167,17 @@ def _histogram_flat(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("the GON loses the beats of the last window", "law")
 def _gon_loses_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, Gon, lambda gon: setattr(gon, "windows", gon.windows - 1))
+    after_init(monkeypatch, PsumOutBus, lambda gon: setattr(gon, "rounds", gon.rounds - 1))
 
 
 @mutant("the GON serves the chains in another order than the GLB expects", "values")
 def _gon_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, Gon, lambda gon: setattr(gon, "chains", gon.chains[::-1]))
+    after_init(monkeypatch, PsumOutBus, lambda gon: setattr(gon, "ends", gon.ends[::-1]))
 
 
 @mutant("the psum bus serves the chains in another order than the GLB sends", "values")
 def _psum_gin_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, PsumGin, lambda gin: setattr(gin, "chains", gin.chains[::-1]))
+    after_init(monkeypatch, PsumInBus, lambda gin: setattr(gin, "ends", gin.ends[::-1]))
 
 
 @mutant("psums come from the GLB in the first pass, too", "counts")
@@ -215,16 +215,16 @@ def _hop_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("a filter multicast misses a column", "law")
 def _filter_multicast(monkeypatch: pytest.MonkeyPatch) -> None:
-    def miss(gin: FilterGin) -> None:
+    def miss(gin: LoadBus) -> None:
         for load in gin.loads:
             load.pe_count -= 1
 
-    after_init(monkeypatch, FilterGin, miss)
+    after_init(monkeypatch, LoadBus, miss)
 
 
 @mutant("filters stream while the array computes", "cycles", LOAD)
 def _filters_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, FilterGin, lambda gin: setattr(gin, "streamed", True))
+    after_init(monkeypatch, LoadBus, lambda gin: setattr(gin, "streamed", True))
 
 
 # --- FIFOs and spads ------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def _filters_stream(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("the ifmap FIFO is one word deeper", "cycles", FULL_IFMAP_FIFO)
 def _ifmap_fifo_deeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_option(monkeypatch, IfmapGin, "fifo_words", lambda words: words + 1)
+    with_option(monkeypatch, FeedBus, "fifo_words", lambda words: words + 1)
 
 
 def _psum_fifo_deeper(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
@@ -263,9 +263,9 @@ def _psum_out_deeper(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _release(monkeypatch: pytest.MonkeyPatch, cycles: int) -> None:
-    whole = IfmapPort.release
+    whole = FeedPort.release
     monkeypatch.setattr(
-        IfmapPort, "release", lambda self, words, cycle: whole(self, words, cycle + cycles)
+        FeedPort, "release", lambda self, words, cycle: whole(self, words, cycle + cycles)
     )
 
 
@@ -281,7 +281,7 @@ def _released_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("an ifmap spad has one place more", "cycles", FULL_SPAD)
 def _spad_larger(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, IfmapPort, lambda port: port.places.append(0))
+    after_init(monkeypatch, FeedPort, lambda port: port.places.append(0))
 
 
 # --- the PE ---------------------------------------------------------------------------------------

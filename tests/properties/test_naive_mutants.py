@@ -25,7 +25,7 @@ from sim.engine.dram_timeline import TileLink, TileTimeline
 from sim.engine.fifo import Fifo
 from sim.engine.layer_run import PassMemory
 from sim.engine.machine import Machine
-from sim.engine.noc import Gon, IfmapGin, LocalLink, PsumGin
+from sim.engine.noc import FeedBus, LocalLink, PsumInBus, PsumOutBus
 from sim.errors import SimulationError
 from sim.plan.dram_traffic import Traffic
 
@@ -212,7 +212,9 @@ def _place_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("the GON never waits for the write port")
 def _gon_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, Gon, lambda gon: setattr(gon.lines, "room", [-1] * len(gon.lines.room)))
+    after_init(
+        monkeypatch, PsumOutBus, lambda gon: setattr(gon.lines, "room", [-1] * len(gon.lines.room))
+    )
 
 
 def _register(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -278,19 +280,19 @@ def _write_port_slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("the ifmap bus sends one word a cycle, whatever its width")
 def _narrow_ifmap_bus(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, IfmapGin, lambda gin: setattr(gin, "words_per_cycle", 1))
+    after_init(monkeypatch, FeedBus, lambda gin: setattr(gin, "words_per_cycle", 1))
 
 
 @mutant("the ifmap bus reaches a PE whose FIFO was emptied in the same cycle")
 def _ifmap_bus_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, IfmapGin, lambda gin: setattr(gin, "fifo_words", gin.fifo_words + 1))
+    after_init(monkeypatch, FeedBus, lambda gin: setattr(gin, "fifo_words", gin.fifo_words + 1))
 
 
 @mutant("a pass ends when the write port has written its last line")
 def _ends_late(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Machine._outcome
     monkeypatch.setattr(
-        Machine, "_outcome", lambda self, cycles: whole(self, self.gon.lines.freed[-1])
+        Machine, "_outcome", lambda self, cycles: whole(self, self.psum_out_bus.lines.freed[-1])
     )
 
 
@@ -318,11 +320,11 @@ def _hop_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("the psum bus holds a beat back until the one before was taken in")
 def _psum_bus_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    def tighten(gin: PsumGin) -> None:
-        for fifo, _ in gin.chains:
+    def tighten(gin: PsumInBus) -> None:
+        for fifo, _ in gin.ends:
             fifo.room = [max(entry, beat - 1) for beat, entry in enumerate(fifo.room)]
 
-    after_init(monkeypatch, PsumGin, tighten)
+    after_init(monkeypatch, PsumInBus, tighten)
 
 
 # --- tiles ----------------------------------------------------------------------------------------

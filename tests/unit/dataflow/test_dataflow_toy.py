@@ -90,6 +90,6 @@ def test_its_counts_and_its_time_by_hand() -> None:
 def test_a_word_that_a_pe_does_not_get_is_missed() -> None:
     program = output_stationary(load_hardware("eyeriss_v1"))
     machine = Machine(program, load_hardware("eyeriss_v1"), PrefetchState())
-    machine.ifmap_gin.column[-1] = []
+    machine.feed_bus.column[-1] = []
     with pytest.raises(SimulationError, match=r"PE \(3, 5\) waits for ifmap word 17"):
         machine.run()

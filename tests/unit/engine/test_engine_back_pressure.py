@@ -7,7 +7,7 @@ from engine_passes import causes, chip, first, prefetched, ran, shapes
 
 from sim.engine.machine import Machine
 from sim.engine.passes import pass_machine
-from sim.engine.pe import IfmapPort
+from sim.engine.pe import FeedPort
 from sim.errors import DeadlockError, SimulationError
 from traces.events import CAUSES
 
@@ -31,7 +31,7 @@ def test_the_psum_bus_is_the_bound_of_vggs_first_layers(later_channels: bool) ->
     # The ramp: 36 cycles of filters and a few of ports, the first window, a chain of 3.
     assert 36 < outcome.cycles - bound < 36 + 40
     # From the first beat on the GON never stands still.
-    assert gaps(machine.gon.log) == {1}
+    assert gaps(machine.psum_out_bus.log) == {1}
     # What the PEs wait for, once they have their filters, is psums: room for them above or, in
     # later channel blocks, those of the GIN. (Lower PEs run ahead into the FIFOs and rest early.)
     spent = dict(zip(CAUSES, outcome.stalls.sum(axis=(1, 2)).tolist(), strict=True))
@@ -43,8 +43,8 @@ def test_the_ifmap_bus_is_the_bound_where_little_is_done_with_a_word() -> None:
     # q*((e-1)U+R)*Wp = 4*16*40 = 2560 cycles; the array needs 38*1*(4*3+1) = 494, psums 133.
     size = {"C": 4, "R": 3, "S": 3, "H": 16, "W": 40, "factors": {"q": 4, "e": 14}}
     machine, outcome = first(CHIP, **size)
-    assert gaps(machine.ifmap_gin.log) == {1}
-    assert machine.ifmap_gin.log[0] == 1
+    assert gaps(machine.feed_bus.log) == {1}
+    assert machine.feed_bus.log[0] == 1
     # After the last word: into the spad, 12 MACs, 2 of pipeline, 1 psum, up a chain of 3, out.
     assert 0 < outcome.cycles - 2560 < 40
 
@@ -76,7 +76,7 @@ def test_multicast_waits_for_the_slowest() -> None:
     assert gaps(slow.starts[2:]) == {8}
     assert gaps(fast.starts[4:]) == {8}
     # Word k+2 is sent once the slow PE has moved word k+1 to its spad: when window k's MACs end.
-    assert both.ifmap_gin.log[2:] == [start + 4 + 1 for start in slow.starts[: 12 - 2]]
+    assert both.feed_bus.log[2:] == [start + 4 + 1 for start in slow.starts[: 12 - 2]]
 
 
 def test_deep_fifos_decouple_the_fast_from_the_slow() -> None:
@@ -119,7 +119,7 @@ def test_a_beat_that_never_fits_is_a_deadlock_and_says_who_waits() -> None:
 def test_a_missing_bus_is_a_deadlock_and_says_who_waits() -> None:
     shape = shapes(CHIP)[0]
     machine = pass_machine(shape, CHIP, prefetched(shape, CHIP))
-    machine.ifmap_gin.column = []
+    machine.feed_bus.column = []
     with pytest.raises(DeadlockError, match=r"PE \(0, 0\) waits for ifmap word 0"):
         machine.run()
 
@@ -128,7 +128,7 @@ def test_a_deadlock_of_many_names_some_of_each_kind() -> None:
     # 3 x 4 PEs wait for ifmap words and 4 chains for those of their psums.
     shape = shapes(CHIP, R=3, H=6, factors={"e": 4})[0]
     machine = pass_machine(shape, CHIP, prefetched(shape, CHIP))
-    machine.ifmap_gin.column = []
+    machine.feed_bus.column = []
     with pytest.raises(DeadlockError) as caught:
         machine.run()
     waits = str(caught.value).split("; ")
@@ -138,7 +138,7 @@ def test_a_deadlock_of_many_names_some_of_each_kind() -> None:
 
 def test_a_spad_that_is_never_freed_stops_the_ifmap_bus(monkeypatch: pytest.MonkeyPatch) -> None:
     # Of a row of 40 words the spad takes 12 and the FIFO 16: the next one needs word 12's place.
-    monkeypatch.setattr(IfmapPort, "release", lambda self, words, cycle: None)
+    monkeypatch.setattr(FeedPort, "release", lambda self, words, cycle: None)
     with pytest.raises(DeadlockError) as caught:
         first(CHIP, W=40)
     assert str(caught.value).split("; ")[1:3] == [
@@ -163,7 +163,7 @@ def test_a_word_sent_to_the_wrong_pe_breaks_a_law() -> None:
     shape = shapes(CHIP, R=2)[0]
     machine = pass_machine(shape, CHIP, prefetched(shape, CHIP))
     lower, upper = (pe.port for pe in machine.pes)
-    machine.ifmap_gin.column = [[upper], [upper, lower]]
+    machine.feed_bus.column = [[upper], [upper, lower]]
     with pytest.raises(SimulationError, match=r"^conservation: PE \(0, 0\): 2 ifmap words sent"):
         machine.run()
 
@@ -192,9 +192,9 @@ def test_a_place_freed_in_a_cycle_is_filled_in_the_next() -> None:
     size = {"M": 4, "C": 2, "R": 2, "W": 6, "factors": {"m": 4, "p": 4}}
     machine, _ = ran(shapes(tight, **size)[1], tight)
     lower, upper = machine.pes
-    assert machine.psum_gin is not None
-    assert machine.psum_gin.log[0] == 1
-    assert machine.psum_gin.log[1:] == [take + 1 for take in lower.takes[:-1]]
+    assert machine.psum_in_bus is not None
+    assert machine.psum_in_bus.log[0] == 1
+    assert machine.psum_in_bus.log[1:] == [take + 1 for take in lower.takes[:-1]]
     # The link waits for the PE above and for the beat below, which is out 4 cycles after its take.
     assert machine.links[0].log == [
         max(below + 4, above + 1)

@@ -119,8 +119,8 @@ def test_the_link_counts_its_own_beats_whatever_the_width_of_the_port(port_bits:
     hw = chip(f"glb.port_bits={port_bits}", *sorted(narrow if port_bits == 16 else ()))
     machine, outcome = first(hw, PrefetchState(), M=10, factors={"m": 10, "p": 10})
     assert machine.dram.ticks == [10, 20, 30]
-    words = machine.filter_entry_words
-    assert machine.filter_buffer.ready[:: 4 // words] == [4, 7, 10]
+    words = machine.load_entry_words
+    assert machine.load_buffer.ready[:: 4 // words] == [4, 7, 10]
     # A port of one word reads from cycle 4 to 13.
     assert machine.pes[0].starts == [12 if port_bits > 16 else 15]
     # What the link then has for the next pass: beats of four words, as many as 8 KB hold.
@@ -131,8 +131,8 @@ def test_a_wider_link_brings_more_words_in_a_beat() -> None:
     # 10 words are 2 beats of 96 bit, and a port of 64 bit reads pieces of 32 bit, two a cycle.
     machine, _ = first(chip("dram.link_bits=96"), PrefetchState(), M=10, factors={"m": 10, "p": 10})
     assert machine.dram.ticks == [10, 20]
-    assert machine.filter_buffer.ready == [4, 4, 4, 7, 7]
-    assert machine.filter_port.lines.ready == [5, 5, 6, 8, 8]
+    assert machine.load_buffer.ready == [4, 4, 4, 7, 7]
+    assert machine.load_port.lines.ready == [5, 5, 6, 8, 8]
 
 
 def test_the_filters_of_the_next_pass_follow_without_a_gap() -> None:
@@ -140,6 +140,6 @@ def test_the_filters_of_the_next_pass_follow_without_a_gap() -> None:
     # second when the first two words of this pass have been read, with their line.
     hw = chip("glb.filter_banks=1", "glb.bank_bytes=32", "glb.banks=4096")
     machine, outcome = first(hw, PrefetchState(3), M=10, factors={"m": 10, "p": 10})
-    assert machine.filter_buffer.freed == [1, 2, 3]
+    assert machine.load_buffer.freed == [1, 2, 3]
     # The lines are free in cycles 1, 2 and 3: before the beats that take their place begin.
     assert outcome.prefetch.next_ticks.tolist() == [10, 20, 30, 40]

@@ -45,7 +45,11 @@ def story(machine: Machine, outcome: PassOutcome) -> list[Any]:
         *(load.log for load in machine.loads),
         *(link.log for link in machine.links),
         *([pe.starts, pe.takes, pe.port.entered] for pe in machine.pes),
-        *(machine.ifmap_gin.log, machine.gon.log, machine.psum_gin and machine.psum_gin.log),
+        *(
+            machine.feed_bus.log,
+            machine.psum_out_bus.log,
+            machine.psum_in_bus and machine.psum_in_bus.log,
+        ),
     ]
 
 

@@ -22,7 +22,7 @@ def test_one_pe_one_window() -> None:
     # Start 3, MAC ends 4, 2 pipeline cycles, psum taken in 6 and out in 7, GON in 7: 8 cycles.
     machine, outcome = first(CHIP)
     (pe,) = machine.pes
-    assert (pe.starts, pe.takes, machine.gon.log) == ([3], [6], [7])
+    assert (pe.starts, pe.takes, machine.psum_out_bus.log) == ([3], [6], [7])
     assert outcome.cycles == 8
     assert causes(outcome, 0, 0) == {
         "computing": 3,
@@ -76,7 +76,7 @@ def test_a_chain_of_two() -> None:
     assert (lower.starts, lower.takes) == ([4], [7])
     assert machine.links[0].log == [8]
     assert (upper.starts, upper.takes) == ([3], [9])
-    assert machine.gon.log == [10]
+    assert machine.psum_out_bus.log == [10]
     assert outcome.cycles == 11
     assert causes(outcome, 0, 0) == {
         "computing": 3,
@@ -119,9 +119,9 @@ def test_later_channels_bring_psums_from_the_glb() -> None:
     machine_start, at_start = ran(start, CHIP)
     machine_later, at_later = ran(later, CHIP)
     assert at_start.cycles == at_later.cycles == 8
-    assert machine_start.psum_gin is None
-    assert machine_later.psum_gin is not None
-    assert machine_later.psum_gin.log == [1]
+    assert machine_start.psum_in_bus is None
+    assert machine_later.psum_in_bus is not None
+    assert machine_later.psum_in_bus.log == [1]
     moved = ("glb.psum.read", "noc.gin_psum.words", "noc.gin_psum.deliveries")
     assert [at_start.counts[name] for name in moved] == [0, 0, 0]
     assert [at_later.counts[name] for name in moved] == [1, 1, 1]
@@ -222,7 +222,7 @@ def test_ifmap_may_flow_while_filters_load() -> None:
     machine, _ = first(
         chip("pe.psum_spad_words=64"), PrefetchState(), M=48, factors={"m": 48, "p": 48}
     )
-    assert machine.ifmap_gin.log == [1]
+    assert machine.feed_bus.log == [1]
 
 
 def test_ifmap_fills_fifo_and_spad_and_no_more_while_filters_load() -> None:
@@ -233,14 +233,14 @@ def test_ifmap_fills_fifo_and_spad_and_no_more_while_filters_load() -> None:
         chip("pe.psum_spad_words=64"), PrefetchState(), M=48, W=40, factors={"m": 48, "p": 48}
     )
     assert machine.pes[0].starts[0] == 42
-    assert machine.ifmap_gin.log[:28] == list(range(1, 29))
-    assert machine.ifmap_gin.log[28] == 42 + 48 + 1
+    assert machine.feed_bus.log[:28] == list(range(1, 29))
+    assert machine.feed_bus.log[28] == 42 + 48 + 1
 
 
 def test_wider_ifmap_bus_sends_several_words_a_cycle() -> None:
     # One word a cycle enters the spad whatever the bus: words sent 1 1 2 2, in the spad 2 3 4 5.
     machine, _ = first(chip("noc.gin_ifmap_words_per_cycle=2"), S=4)
-    assert machine.ifmap_gin.log == [1, 1, 2, 2]
+    assert machine.feed_bus.log == [1, 1, 2, 2]
     assert machine.pes[0].starts == [6]
 
 
