@@ -7,25 +7,16 @@ and energy tables share this; each is a `Family`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel
 
-from workloads.document import (
-    Document,
-    DocumentPath,
-    Fault,
-    InputError,
-    in_order,
-    names_file,
-    plain,
-    read_document,
-    shown,
-    unknown_name,
-    validate,
-)
+from workloads.inputs.document import Document, names_file, read_document
+from workloads.inputs.faults import Fault, InputError, in_order
+from workloads.inputs.models import Source, validate
+from workloads.inputs.words import DocumentPath, plain, shown, unknown_name
 
 __all__ = ["MAX_BASES", "Family", "Override"]
 
@@ -35,13 +26,7 @@ MAX_BASES: Final = 4
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Source(Protocol):
-    """What gave a value, and tells its faults: a document or an override."""
-
-    def fault(self, path: DocumentPath, message: str) -> Fault: ...
-
-
-class Override(_Source, Protocol):
+class Override(Source, Protocol):
     """A single field that is set over all files."""
 
     @property
@@ -163,14 +148,13 @@ class Family(Generic[Model]):
                 for section in reversed(sections):
                     value = {section: value}
                 _lay_over(data, value, (), setting, owners)
-        merged = _Merged(top.file, data, top._mark, owners, [])
         try:
-            found = validate(self.model, merged)
+            merged = validate(self.model, _Overlay(data, owners))
         except InputError as error:
-            faults += map(merged.relocate, error.faults)
+            faults += error.faults
         if faults:
             raise InputError(*in_order(faults))
-        return found
+        return merged
 
     def _faults_with_base(
         self, layer: Mapping[str, Any], below: Mapping[str, Any], document: Document
@@ -192,41 +176,29 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-_Owners: TypeAlias = dict[DocumentPath, _Source]
+_Owners: TypeAlias = dict[DocumentPath, Source]
 
 
 @dataclass(frozen=True, slots=True)
-class _Merged(Document):
-    """Several sources seen as one document.
+class _Overlay:
+    """Several sources seen as one; `owners` has who gave the value at each path."""
 
-    `validate` knows one file, so its faults carry a number in place of the line, with which
-    `relocate` finds the source that gave the value.
-    """
+    data: object
+    owners: Mapping[DocumentPath, Source]
 
-    owners: Mapping[DocumentPath, _Source]
-    asked: list[DocumentPath]
-
-    def line(self, path: DocumentPath) -> int:
-        self.asked.append(path)
-        return len(self.asked) - 1
-
-    def relocate(self, fault: Fault) -> Fault:
-        if fault.line is None:
-            return fault
-        path = self.asked[fault.line]
+    def fault(self, path: DocumentPath, message: str, about: DocumentPath | None = None) -> Fault:
+        """Return the fault as the source tells it that gave the value, or what it stands in."""
         known = path
         while known not in self.owners:
             known = known[:-1]
-        found = self.owners[known].fault(path, fault.message)
-        # The field named need not be the one pointed at: an unknown key is a fault of its section.
-        return found if not found.file else replace(found, field=fault.field)
+        return self.owners[known].fault(path, message, about)
 
 
 def _lay_over(
     data: dict[str, Any],
     layer: Mapping[str, Any],
     at: DocumentPath,
-    source: _Source,
+    source: Source,
     owners: _Owners,
 ) -> None:
     """Lay `layer` over `data` in place; mappings merge, anything else is replaced whole."""

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hw_models.bases import Family
 from hw_models.fields import Conflict, Section, as_tuple, refuse
-from workloads.document import Line
+from workloads.inputs.words import Line
 
 __all__ = [
     "DEFAULT_TABLE",

@@ -14,16 +14,9 @@ from pydantic import BaseModel
 
 from hw_models.bases import MAX_BASES, Family
 from hw_models.spec import WORDS, Hardware, WordBits
-from workloads.document import (
-    DocumentPath,
-    Fault,
-    InputError,
-    closest,
-    parse_document,
-    plain,
-    shown,
-    unknown_name,
-)
+from workloads.inputs.document import parse_document
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.words import DocumentPath, closest, plain, shown, unknown_name
 
 __all__ = ["MAX_BASES", "load_hardware", "shipped_hardware"]
 
@@ -108,7 +101,7 @@ class _Setting:
             raise InputError(unparsed.fault((), _unknown_field(name)))
         return cls(text, tuple(name.split(".")), unparsed._parse_value(value))
 
-    def fault(self, path: DocumentPath, message: str) -> Fault:
+    def fault(self, path: DocumentPath, message: str, about: DocumentPath | None = None) -> Fault:
         return Fault("", None, f"--set {plain(self.text)}", message)
 
     def _parse_value(self, text: str) -> object:

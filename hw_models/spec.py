@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
 
 from hw_models.fields import Conflict, Section, as_tuple, refuse
-from workloads.document import Line, exact, shown
+from workloads.inputs.words import Line, exact, shown
 
 __all__ = [
     "DRAM",

@@ -1,12 +1,12 @@
 """What can go wrong inside `sim`, and how it is told.
 
-A user's mistake is an `InputError` (from `workloads.document`, so that every package raises the
+A user's mistake is an `InputError` (from `workloads.inputs.faults`, as every package raises the
 same one): the command line prints its faults and exits with 2. A `SimulationError` is a defect of
 the simulator, never the user's: a conservation law that does not hold, or a deadlock. A
 `WorkerKilledError` is neither's.
 """
 
-from workloads.document import Fault, InputError
+from workloads.inputs.faults import Fault, InputError
 
 __all__ = [
     "DeadlockError",

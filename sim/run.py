@@ -39,7 +39,7 @@ from sim.plan.limits import (
 from sim.plan.make import make_plan
 from sim.plan.mapper import thinned
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
-from workloads.document import json_memory
+from workloads.inputs.json_text import json_memory
 from workloads.network import MAX_BATCH, load_network
 
 if TYPE_CHECKING:

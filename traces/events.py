@@ -17,7 +17,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.document import unknown_name
+from workloads.inputs.words import unknown_name
 
 VERSION = 1
 

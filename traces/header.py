@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from traces.events import VERSION
-from workloads.document import printable
+from workloads.inputs.words import printable
 
 SIZE = 512
 MAGIC = "eyeriss-sim trace"

@@ -42,7 +42,8 @@ from traces.schema import (
     template_memory,
 )
 from traces.stalls import NEEDED, PassSpans, ReplayError, Spans
-from workloads.document import json_memory, read_json, unknown_name
+from workloads.inputs.json_text import json_memory, read_json
+from workloads.inputs.words import unknown_name
 
 Ints = NDArray[np.int64]
 Rows = NDArray[Any]

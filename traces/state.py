@@ -36,7 +36,7 @@ from traces.events import (
 )
 from traces.reader import Events, LayerTrace, Trace
 from traces.stalls import Spans
-from workloads.document import shown
+from workloads.inputs.words import shown
 
 Ints = NDArray[np.int64]
 Level = tuple[Ints, Ints]

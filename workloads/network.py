@@ -14,21 +14,10 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from workloads.document import (
-    MAX_FAULTS,
-    Document,
-    DocumentPath,
-    Fault,
-    InputError,
-    Line,
-    in_order,
-    names_file,
-    parse_document,
-    read_document,
-    shown,
-    unknown_name,
-    validate,
-)
+from workloads.inputs.document import Document, names_file, parse_document, read_document
+from workloads.inputs.faults import MAX_FAULTS, Fault, InputError, in_order
+from workloads.inputs.models import validate
+from workloads.inputs.words import DocumentPath, Line, shown, unknown_name
 from workloads.layer import (
     MAX_SIZE,
     Kind,

@@ -12,15 +12,10 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workloads.document import (
-    MAX_FAULTS,
-    InputError,
-    in_order,
-    parse_document,
-    read_document,
-    unknown_name,
-    validate,
-)
+from workloads.inputs.document import parse_document, read_document
+from workloads.inputs.faults import MAX_FAULTS, InputError, in_order
+from workloads.inputs.models import validate
+from workloads.inputs.words import unknown_name
 from workloads.network import Network
 
 __all__ = ["FULL_BITS", "SHIPPED", "Precision", "load_precisions"]

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 from hw_models.energy import PARTS_OF_A_PE, EnergyTable
 from hw_models.spec import WORDS, WordBits
 from sim.account.ledger import ENTRIES
-from workloads.document import exact
+from workloads.inputs.words import exact
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import Plan

@@ -19,7 +19,7 @@ from sim.dataflow.row_stationary.mapping import ceil_div
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError
 from sim.plan.dram_traffic import Coding, Traffic
-from workloads.document import exact
+from workloads.inputs.words import exact
 from workloads.layer import Layer, layer_to_dict
 
 SCHEMA = "eyeriss-sim/result"

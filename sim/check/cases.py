@@ -18,7 +18,9 @@ from sim.dataflow.row_stationary.mapping import FACTORS, Mapping, parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.make import make_plan
-from workloads.document import Document, in_order, read_document, validate
+from workloads.inputs.document import Document, read_document
+from workloads.inputs.faults import in_order
+from workloads.inputs.models import validate
 from workloads.layer import Layer, ShapeError
 from workloads.network import network_from_document
 

@@ -170,7 +170,7 @@ def _tell(text: str) -> None:
     What a file or an argument says in them cannot steer the terminal, and of what is as long as a
     book the beginning and the end are told.
     """
-    from workloads.document import printable
+    from workloads.inputs.words import printable
 
     for line in map(printable, text.split("\n")):
         whole = len(line) <= LONGEST_LINE
@@ -187,7 +187,7 @@ def _has_working_directory() -> bool:
 
 def _words(error: click.ClickException) -> str:
     """The message; with one near name, where click would list several or none."""
-    from workloads.document import closest
+    from workloads.inputs.words import closest
 
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return error.format_message()

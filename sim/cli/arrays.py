@@ -35,7 +35,7 @@ def read_words(
 
     """
     from sim.errors import Fault, InputError
-    from workloads.document import printable
+    from workloads.inputs.words import printable
 
     try:
         words = _read(name, shape, of_words)
@@ -115,7 +115,7 @@ def write_ofmaps(stream: IO[bytes], layers: Sequence[LayerResult], *, archive: b
     """
     from numpy.lib import format as npy
 
-    from workloads.document import path_part
+    from workloads.inputs.words import path_part
 
     taken: set[str] = set()
     ofmaps = {

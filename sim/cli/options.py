@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
     from sim.account.result import Pricing
-    from workloads.document import Fault
+    from workloads.inputs.faults import Fault
     from workloads.network import Network
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -29,7 +29,7 @@ class OneOf(_Choice):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The choice."""
         if value not in self.choices:
-            from workloads.document import unknown_name
+            from workloads.inputs.words import unknown_name
 
             self.fail(unknown_name(self.name, value, self.choices), param, ctx)
         return str(value)

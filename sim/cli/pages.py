@@ -66,7 +66,7 @@ class Plots:
         if not wanted:
             return cls(Path(folder), (), layers)
         from sim.report.plots import PLOTS
-        from workloads.document import unknown_name
+        from workloads.inputs.words import unknown_name
 
         for name in wanted:
             if name not in (*PLOTS, "all"):

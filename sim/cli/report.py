@@ -41,7 +41,7 @@ def report(files: tuple[str, ...], output: str | None, plots: Plots | None) -> N
     """
     from sim.report.html import render_page
     from sim.report.load import read_results
-    from workloads.document import printable
+    from workloads.inputs.words import printable
 
     if len(files) > MOST_RUNS:
         raise click.UsageError(f"{len(files)} results are too many for a page; {MOST_RUNS} fit")

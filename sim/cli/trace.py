@@ -49,7 +49,7 @@ class Place(_PlaceType):
             return value
         found = re.fullmatch(r"\s*\(?(\d{1,5})\s*,\s*(\d{1,5})\)?\s*", value)
         if found is None:
-            from workloads.document import shown
+            from workloads.inputs.words import shown
 
             self.fail(f"{shown(value)} is no PE; one is ROW,COLUMN, as in 3,4", param, ctx)
         return int(found[1]), int(found[2])
@@ -168,7 +168,7 @@ def info(file: str) -> None:
 
 
 def _info(found: Trace) -> Iterator[str]:
-    from workloads.document import printable
+    from workloads.inputs.words import printable
 
     about = found.description
     size = found.path.stat().st_size
@@ -398,7 +398,7 @@ def _converse(stepper: Stepper) -> None:
 
 def _obey(stepper: Stepper, word: str, rest: str) -> None:
     from traces.state import parse_condition
-    from workloads.document import shown
+    from workloads.inputs.words import shown
 
     if word == "f":
         found = re.fullmatch(r"\(?(\d{1,5})\s*,\s*(\d{1,5})\)?", rest)
@@ -507,7 +507,7 @@ def export(
     in these cycles is written, too, unless --action or --type choose some events.
     """
     from traces.export import DEFAULT_EVENTS, WRITERS, one_layer, select
-    from workloads.document import printable
+    from workloads.inputs.words import printable
 
     ending = {"perfetto": "perfetto.json"}.get(form, form)
     target = Target(output if output is not None else f"{Path(file).stem}.{ending}")
@@ -546,7 +546,7 @@ def export(
 def recover(file: str, output: str | None) -> None:
     """Save what is whole of FILE, the partial trace that a killed run left behind."""
     from traces.recover import recover as save
-    from workloads.document import printable
+    from workloads.inputs.words import printable
 
     name = re.sub(r"\.partial-\d+-[0-9a-f]+$", "", file)
     saved = save(file, output if output is not None else f"{name}.recovered")

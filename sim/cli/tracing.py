@@ -49,7 +49,7 @@ class Tracing:
             raise click.UsageError(f"{alone[0]} needs --trace: without it nothing is recorded")
         if file == "-":
             raise click.UsageError("--trace -: a trace is written to a file")
-        from workloads.document import unknown_name
+        from workloads.inputs.words import unknown_name
 
         chosen = tuple(part.strip() for part in blocks.split(",")) if blocks is not None else ()
         for part in chosen:
@@ -71,7 +71,7 @@ class Tracing:
         if self.file is None:
             return
         from sim.run import check_file
-        from workloads.document import unknown_name
+        from workloads.inputs.words import unknown_name
 
         known = [plan.layer.name for plan in prepared.plans]
         chosen = {name.casefold() for name in self.layers}

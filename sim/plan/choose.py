@@ -27,24 +27,17 @@ from sim.dataflow.row_stationary.mapping import (
 )
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapper import auto_mapping
-from workloads.document import (
-    MAX_FAULTS,
-    Line,
-    closest,
-    in_order,
-    listed,
-    parse_document,
-    read_document,
-    shown,
-    validate,
-)
+from workloads.inputs.document import parse_document, read_document
+from workloads.inputs.faults import MAX_FAULTS, in_order
+from workloads.inputs.models import validate
+from workloads.inputs.words import Line, closest, listed, shown
 from workloads.network import MAX_LAYERS
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     from hw_models.spec import Hardware
-    from workloads.document import Document
+    from workloads.inputs.document import Document
     from workloads.layer import Layer
 
 KEYWORDS = ("published", "alternative", "auto")

@@ -45,7 +45,7 @@ from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.make import make_plan
 from sim.reference.tables import FITTED_TABLE, load_power_shares, load_published
-from workloads.document import exact
+from workloads.inputs.words import exact
 from workloads.network import load_network
 
 if TYPE_CHECKING:

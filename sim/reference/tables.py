@@ -13,14 +13,10 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workloads.document import (
-    Fault,
-    InputError,
-    exact,
-    parse_document,
-    unknown_name,
-    validate,
-)
+from workloads.inputs.document import parse_document
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.models import validate
+from workloads.inputs.words import exact, unknown_name
 
 __all__ = [
     "FITTED_TABLE",

@@ -11,7 +11,7 @@ import numpy as np
 
 from sim.account.ledger import published_glb_bytes
 from sim.report.terminal import CAUSES
-from workloads.document import shown
+from workloads.inputs.words import shown
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import Plan

@@ -22,15 +22,9 @@ from sim.plan.make import make_plan
 from sim.report.consistency import contradictions, wrong_totals
 from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError
-from workloads.document import (
-    DocumentPath,
-    field_name,
-    json_memory,
-    printable,
-    read_json,
-    shown,
-    wording,
-)
+from workloads.inputs.json_text import json_memory, read_json
+from workloads.inputs.models import wording
+from workloads.inputs.words import DocumentPath, field_name, printable, shown
 from workloads.layer import Layer, ShapeError, layer_from_dict
 from workloads.network import MAX_BATCH, MAX_LAYERS
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.errors import Fault, InputError
 from sim.report.views import View, layer_view, network_view
-from workloads.document import path_part
+from workloads.inputs.words import path_part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from workloads.document import MAX_BYTES, MAX_VALUES
+from workloads.inputs.document import MAX_BYTES, MAX_VALUES
 
 BOUND = 1 << 30
 ADDRESSES = 3 << 30  # address space: what breaks the bound by far is stopped before it hurts

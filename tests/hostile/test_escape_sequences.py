@@ -23,7 +23,8 @@ from sim.cli.arrays import write_ofmaps
 from sim.recorder import TraceRecorder
 from sim.run import Values, prepare, run, simulate
 from traces.writer import TraceWriter
-from workloads.document import path_part, printable, read_json
+from workloads.inputs.json_text import read_json
+from workloads.inputs.words import path_part, printable
 
 # A window title, C1's introducer, an erased line, a bell, a turn to right-to-left, DEL, a new line.
 STEERS = "A\x1b]0;owned\x07\x9b31m\x1b[2K\u202e\x7f\u2066\nB"

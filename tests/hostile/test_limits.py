@@ -62,14 +62,9 @@ from sim.run import MOST_JOBS, MOST_READINGS, Values, check_values, predict, pre
 from traces.reader import LARGEST_ARRAY
 from traces.schema import MOST_BYTES as MOST_TRACE_BYTES
 from traces.schema import MOST_TEMPLATE_BYTES, TABLES
-from workloads.document import (
-    _MAX_DIGITS,
-    MAX_BYTES,
-    MAX_DEPTH,
-    MAX_FAULTS,
-    MAX_VALUES,
-    json_memory,
-)
+from workloads.inputs.document import _MAX_DIGITS, MAX_BYTES, MAX_DEPTH, MAX_VALUES
+from workloads.inputs.faults import MAX_FAULTS
+from workloads.inputs.json_text import json_memory
 from workloads.layer import MAX_MACS, MAX_SIZE, MAX_WORDS, Layer
 from workloads.network import MAX_BATCH, MAX_LAYERS, load_network
 

@@ -22,7 +22,7 @@ from sim.plan.limits import MOST_FILE_BYTES, MOST_FILE_MEMORY
 from sim.report.load import MOST_PART_VALUES
 from traces.header import seal
 from traces.schema import TABLES
-from workloads.document import json_memory
+from workloads.inputs.json_text import json_memory
 
 # --- results --------------------------------------------------------------------------------------
 

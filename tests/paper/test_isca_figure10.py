@@ -43,7 +43,7 @@ from sim.analytic.estimate import estimate_layer
 from sim.dataflow.row_stationary.mapping import Mapping, filter_sets_that_fit, parse_mapping
 from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping
-from workloads.document import read_document
+from workloads.inputs.document import read_document
 from workloads.layer import Layer
 from workloads.network import load_network
 

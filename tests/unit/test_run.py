@@ -7,7 +7,7 @@ import pytest
 
 from sim.engine.values import random_words
 from sim.run import Values, estimate, prepare, run
-from workloads.document import parse_document
+from workloads.inputs.document import parse_document
 from workloads.network import Network, network_from_document
 
 

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from sim.errors import Fault, InputError, MappingError
-from workloads.document import MAX_FAULTS, closest, field_name, shown
+from workloads.inputs.faults import MAX_FAULTS
+from workloads.inputs.words import closest, field_name, shown
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware, Word

@@ -8,17 +8,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workloads.document import (
-    Document,
-    DocumentPath,
-    Fault,
-    InputError,
-    Line,
-    closest,
-    read_document,
-    shown,
-    validate,
-)
+from workloads.inputs.document import Document, read_document
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.models import validate
+from workloads.inputs.words import DocumentPath, Line, closest, shown
 
 VERSIONS: Final = ("0.2", "0.3", "0.4")
 MOST_COUNTS: Final = 2**63

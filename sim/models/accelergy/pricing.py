@@ -10,7 +10,8 @@ from operator import add
 from typing import Any
 
 from sim.models.accelergy.files import Action, Component, Files
-from workloads.document import MAX_FAULTS, Fault, InputError, closest
+from workloads.inputs.faults import MAX_FAULTS, Fault, InputError
+from workloads.inputs.words import closest
 
 _RANGE = re.compile(r"\[([0-9]{1,9})(?:\.\.([0-9]{1,9}))?\]")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import Final
 
-from workloads.document import parse_document
+from workloads.inputs.document import parse_document
 from workloads.network import Network, load_network, network_from_document
 from workloads.precision import SHIPPED, Precision, load_precisions
 

@@ -35,7 +35,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Literal, TypeAlias
 
-from workloads.document import Fault, InputError, exact, unknown_name
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.words import exact, unknown_name
 from workloads.layer import Layer
 from workloads.network import Network
 from workloads.precision import FULL_BITS, Precision

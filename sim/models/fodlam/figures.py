@@ -17,7 +17,9 @@ from typing import Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from sim.reference.tables import load_published
-from workloads.document import exact, parse_document, validate
+from workloads.inputs.document import parse_document
+from workloads.inputs.models import validate
+from workloads.inputs.words import exact
 from workloads.network import load_network
 
 __all__ = [

@@ -18,15 +18,10 @@ from sim.models.fodlam.model import (
     require_known,
     scale,
 )
-from workloads.document import (
-    Document,
-    Fault,
-    InputError,
-    Line,
-    read_document,
-    unknown_name,
-    validate,
-)
+from workloads.inputs.document import Document, read_document
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.models import validate
+from workloads.inputs.words import Line, unknown_name
 from workloads.network import load_network, shipped_networks
 
 __all__ = ["estimate_config"]

@@ -26,7 +26,8 @@ from sim.models.fodlam.figures import (
     LayerKind,
     measured_layers,
 )
-from workloads.document import Fault, InputError, unknown_name
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.words import unknown_name
 from workloads.layer import Layer
 from workloads.network import Network
 

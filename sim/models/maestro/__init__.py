@@ -18,7 +18,7 @@ from sim.models.maestro.hardware import read_hardware
 from sim.models.maestro.language import Network, parse_network, read_network
 from sim.models.maestro.levels import build_nest
 from sim.models.maestro.report import LayerReport
-from workloads.document import MAX_FAULTS, Fault
+from workloads.inputs.faults import MAX_FAULTS, Fault
 
 __all__ = [
     "Hardware",

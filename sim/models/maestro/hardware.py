@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from sim.models.maestro.analysis import Hardware
-from workloads.document import Fault, InputError, read_text, shown
+from workloads.inputs.document import read_text
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.words import shown
 
 _FIELDS: Final = {
     "num_pes": "pes",

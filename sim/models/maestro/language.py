@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn
 
 from sim.errors import Fault, InputError
-from workloads.document import printable, read_text, shown
+from workloads.inputs.document import read_text
+from workloads.inputs.words import printable, shown
 
 LARGEST_SIZE: Final = 1_000_000
 """Largest size, offset, cluster or dimension: the tool's 32-bit products overflow far below."""

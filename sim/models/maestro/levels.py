@@ -12,7 +12,7 @@ from typing import Final
 
 from sim.errors import InputError
 from sim.models.maestro.language import Directive, Layer, Network
-from workloads.document import shown
+from workloads.inputs.words import shown
 
 MOST_LEVELS: Final = 4
 

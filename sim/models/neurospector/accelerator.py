@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from sim.models.neurospector.cfg import Cfg, Section, read_cfg
-from workloads.document import Fault, InputError, shown, unknown_name
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.words import shown, unknown_name
 
 VERSIONS: Final = ("1.5", "1.6")
 """1.5: the release v1.5, which prints 1.5.0; 1.6: the development branch, which prints 1.6.0."""

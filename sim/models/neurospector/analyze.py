@@ -18,7 +18,7 @@ from sim.models.neurospector.workload import (
     read_schedule,
     with_batch,
 )
-from workloads.document import Fault, InputError
+from workloads.inputs.faults import Fault, InputError
 
 
 @dataclass(frozen=True)

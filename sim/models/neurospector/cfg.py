@@ -15,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workloads.document import MAX_FAULTS, Fault, InputError, closest, read_text, shown
+from workloads.inputs.document import read_text
+from workloads.inputs.faults import MAX_FAULTS, Fault, InputError
+from workloads.inputs.words import closest, shown
 
 MAX_LINES = 20_000
 """Most lines of a file: its longest network has 200 layers."""

@@ -46,7 +46,7 @@ from sim.models.neurospector.rules import capacity_rules, rules
 from sim.models.neurospector.search import bottom_up, dataflow_choices
 from sim.models.neurospector.splits import divisors, unit_limits, walk
 from sim.models.neurospector.workload import Layer, Table
-from workloads.document import Fault, InputError
+from workloads.inputs.faults import Fault, InputError
 
 Array = NDArray[Any]
 

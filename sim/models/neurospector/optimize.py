@@ -21,7 +21,7 @@ from sim.models.neurospector.rules import valid
 from sim.models.neurospector.search import Found, bottom_up, brute_force, unscheduled
 from sim.models.neurospector.splits import unit_limits, visits, walk
 from sim.models.neurospector.workload import Layer, Network, Table, read_network
-from workloads.document import Fault, InputError
+from workloads.inputs.faults import Fault, InputError
 
 
 @dataclass(frozen=True)

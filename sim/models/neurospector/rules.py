@@ -23,7 +23,7 @@ from sim.models.neurospector.accelerator import (
 )
 from sim.models.neurospector.model import Model
 from sim.models.neurospector.workload import Schedule
-from workloads.document import Fault
+from workloads.inputs.faults import Fault
 
 Array = NDArray[Any]
 

@@ -33,7 +33,7 @@ from sim.models.neurospector.splits import (
     walk,
 )
 from sim.models.neurospector.workload import Layer, Table
-from workloads.document import Fault, InputError
+from workloads.inputs.faults import Fault, InputError
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ from sim.models.neurospector.accelerator import PARAMETERS, ROWS
 from sim.models.neurospector.exact import Optimum, Proof
 from sim.models.neurospector.optimize import ExactOptimization, Optimization, Scheduled
 from sim.models.neurospector.quirks import Quirk
-from workloads.document import Fault
+from workloads.inputs.faults import Fault
 
 
 def optimization_text(done: Optimization, *, explain: bool = False) -> str:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from sim.models.neurospector.accelerator import ARRAYS, PARAMETERS, ROWS, Accelerator
 from sim.models.neurospector.cfg import Cfg, Section, Setting, read_cfg
-from workloads.document import Fault, read_text, shown, unknown_name
+from workloads.inputs.document import read_text
+from workloads.inputs.faults import Fault
+from workloads.inputs.words import shown, unknown_name
 
 Table = NDArray[np.int64]
 """A table, (10, 8): rows of `ROWS`, columns of `PARAMETERS`."""

@@ -21,7 +21,7 @@ from sim.models.first_order import (
     example_network,
     example_precisions,
 )
-from workloads.document import InputError
+from workloads.inputs.faults import InputError
 from workloads.layer import Layer
 from workloads.network import load_network, shipped_networks
 from workloads.precision import Precision

@@ -21,7 +21,8 @@ from sim.models.fodlam import (
     normalise,
 )
 from sim.reference.tables import load_published
-from workloads.document import InputError, exact
+from workloads.inputs.faults import InputError
+from workloads.inputs.words import exact
 from workloads.network import load_network
 
 # What the README of cucapra/fodlam prints for config/vgg16.json.

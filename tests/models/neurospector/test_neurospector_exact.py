@@ -21,7 +21,7 @@ from sim.models.neurospector.rules import valid
 from sim.models.neurospector.search import bottom_up, brute_force, dataflow_choices
 from sim.models.neurospector.splits import count_splits, unit_limits, walk
 from sim.models.neurospector.workload import Layer, Table
-from workloads.document import InputError
+from workloads.inputs.faults import InputError
 
 EYERISS = DATA / "a12_conv5_published" / "acc.cfg"
 ALEXNET = """[NETWORK]

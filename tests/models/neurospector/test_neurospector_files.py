@@ -14,7 +14,7 @@ from sim.models.neurospector.analyze import analyze
 from sim.models.neurospector.model import Model
 from sim.models.neurospector.rules import valid, violations
 from sim.models.neurospector.workload import read_network, read_schedule
-from workloads.document import InputError
+from workloads.inputs.faults import InputError
 
 CASE = DATA / "a12_conv5_published"
 FILES = ("acc.cfg", "net.cfg", "table.cfg")

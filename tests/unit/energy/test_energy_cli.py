@@ -13,7 +13,7 @@ from hw_models.energy import shipped_energy_tables
 from sim.cli import main
 from sim.report.terminal import energy_unit, render_result, shares
 from sim.run import estimate, load_pricing
-from workloads.document import InputError
+from workloads.inputs.faults import InputError
 from workloads.network import load_network
 
 

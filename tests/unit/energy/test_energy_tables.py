@@ -13,7 +13,8 @@ from hw_models.energy import (
     load_energy_table,
     shipped_energy_tables,
 )
-from workloads.document import InputError, exact
+from workloads.inputs.faults import InputError
+from workloads.inputs.words import exact
 
 HEAD = """name: mine
 unit: pJ

@@ -7,7 +7,8 @@ import pytest
 import hw_models
 from hw_models.load import MAX_BASES, load_hardware, shipped_hardware
 from hw_models.spec import WordBits
-from workloads.document import InputError, read_document
+from workloads.inputs.document import read_document
+from workloads.inputs.faults import InputError
 
 DATA = Path(hw_models.__file__).parent / "data"
 CHIP = DATA / "eyeriss_v1.yaml"

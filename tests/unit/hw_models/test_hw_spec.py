@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hw_models.load import load_hardware, shipped_hardware
 from hw_models.spec import Hardware, WordBits
-from workloads.document import InputError
+from workloads.inputs.faults import InputError
 
 # docs/machine.md section 3: blocks, FIFOs, clocks and variants.
 SECTION_3 = {

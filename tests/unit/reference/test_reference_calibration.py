@@ -22,7 +22,7 @@ from sim.reference.calibration import (
 )
 from sim.reference.tables import FITTED_TABLE
 from sim.run import estimate, load_pricing
-from workloads.document import InputError
+from workloads.inputs.faults import InputError
 
 SHIPPED = Path(hw_models.energy.__file__).parent / "data" / "energy" / f"{FITTED_TABLE}.yaml"
 

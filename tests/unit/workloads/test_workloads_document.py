@@ -12,18 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-import workloads.document as module
-from workloads.document import (
-    Document,
-    Fault,
-    InputError,
-    closest,
-    field_name,
-    parse_document,
-    read_document,
-    unknown_name,
-    validate,
-)
+import workloads.inputs.document as module
+from workloads.inputs.document import Document, parse_document, read_document
+from workloads.inputs.faults import Fault, InputError
+from workloads.inputs.models import validate
+from workloads.inputs.words import closest, field_name, unknown_name
 
 
 def refusal(text: str) -> str:

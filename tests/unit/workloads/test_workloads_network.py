@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workloads.document import Document, InputError, parse_document
+from workloads.inputs.document import Document, parse_document
+from workloads.inputs.faults import InputError
 from workloads.layer import Layer, layer_from_dict, layer_to_dict
 from workloads.network import (
     MAX_LAYERS,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workloads.document import InputError
+from workloads.inputs.faults import InputError
 from workloads.precision import Precision, load_precisions
 
 
