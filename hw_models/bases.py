@@ -62,11 +62,11 @@ class Family(Generic[Model]):
     short: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def shipped(self) -> tuple[str, ...]:
-        """Names that stand for a file, in alphabetical order."""
+        """Return names that stand for a file, in alphabetical order."""
         return tuple(sorted(path.stem for path in self.folder.glob(self.pattern)))
 
     def load(self, name_or_path: str, overrides: Sequence[Override] = ()) -> Model:
-        """The description, merged from the file, its bases and the overrides.
+        """Return the description that the file, its bases and the overrides make together.
 
         `name_or_path` is a path when it contains a separator, ends in .yaml or .yml, or is an
         existing file that has no shipped name.
@@ -76,7 +76,7 @@ class Family(Generic[Model]):
         return self._merged(self._chain(name_or_path), overrides)
 
     def _chain(self, name_or_path: str) -> list[Document]:
-        """The file and its bases, each before the one it builds on."""
+        """Return the file and its bases, each before the one it builds on."""
         path = self._locate(name_or_path, Path())
         if path is None:
             raise InputError(
@@ -114,7 +114,7 @@ class Family(Generic[Model]):
         return found
 
     def _locate(self, name: str, folder: Path) -> Path | None:
-        """Where `name` points from `folder`; None for a bare name that is no shipped one."""
+        """Return where `name` points from `folder`; None for a bare name that is not shipped."""
         if name in self.shipped():
             return self.folder / f"{name}.yaml"
         return folder / name if names_file(name, folder) else None

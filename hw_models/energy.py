@@ -182,7 +182,7 @@ class EnergyTable(Section):
     static: StaticPrices = Field(default=StaticPrices(), description="prices of a cycle")
 
     def glb_price(self, kind: Literal["ifmap", "filter", "psum", "ofmap"], way: str) -> Price:
-        """The price of a read or write (`way`) of that kind of data in the GLB."""
+        """Return the price of a read or write (`way`) of that kind of data in the GLB."""
         own: float | None = getattr(getattr(self.glb, kind), way)
         common: float | None = getattr(self.glb, way)
         return common if own is None else own
@@ -204,12 +204,12 @@ _FAMILY = Family(
 
 
 def shipped_energy_tables() -> tuple[str, ...]:
-    """Names that `load_energy_table` and `base:` accept without a file, in alphabetical order."""
+    """Return the names that `load_energy_table` and `base:` accept without a file, sorted."""
     return _FAMILY.shipped()
 
 
 def load_energy_table(name_or_path: str = DEFAULT_TABLE) -> EnergyTable:
-    """The table that a shipped name or a YAML file describes.
+    """Return the table that a shipped name or a YAML file describes.
 
     `name_or_path` is a path when it contains a separator, ends in .yaml or .yml, or is an existing
     file that has no shipped name. A file may name a `base` in the same unit; prices that it does

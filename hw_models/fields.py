@@ -18,7 +18,7 @@ class Section(BaseModel):
 
 
 def as_tuple(value: object) -> object:
-    """A list as a tuple: YAML and JSON know no tuple, and a strict model would refuse a list."""
+    """Return a list as a tuple: YAML and JSON have none, and a strict model refuses a list."""
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -31,12 +31,12 @@ _FAMILY = Family(
 
 
 def shipped_hardware() -> tuple[str, ...]:
-    """Names that `load_hardware` and `base:` accept without a file, in alphabetical order."""
+    """Return the names that `load_hardware` and `base:` accept without a file, sorted."""
     return _FAMILY.shipped()
 
 
 def load_hardware(name_or_path: str, overrides: Sequence[str] = ()) -> Hardware:
-    """The chip that a shipped name or a YAML file describes.
+    """Return the chip that a shipped name or a YAML file describes.
 
     `name_or_path` is a path when it contains a separator, ends in .yaml or .yml, or is an existing
     file that has no shipped name. `overrides` are dotted fields with a YAML value, such as
@@ -66,7 +66,7 @@ def load_hardware(name_or_path: str, overrides: Sequence[str] = ()) -> Hardware:
 
 
 def _leaves(model: type[BaseModel]) -> tuple[str, ...]:
-    """Dotted names of all fields that hold a value rather than a section."""
+    """Return dotted names of all fields that hold a value rather than a section."""
     names: list[str] = []
     for name, field in model.model_fields.items():
         section = field.annotation

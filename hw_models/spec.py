@@ -133,12 +133,12 @@ class WordBits(Section):
         return self.ifmap if len(set(widths.values())) == 1 else widths
 
     def of(self, word: Word) -> int:
-        """Bits of a word of that kind."""
+        """Return bits of a word of that kind."""
         width: int = getattr(self, word)
         return width
 
     def range_of(self, word: Word) -> tuple[int, int]:
-        """The least and the greatest word of that kind, in two's complement."""
+        """Return the least and the greatest word of that kind, in two's complement."""
         half = 1 << (self.of(word) - 1)
         return -half, half - 1
 
@@ -424,11 +424,11 @@ class Hardware(Section):
         return self.array.rows * self.array.columns
 
     def glb_words_per_bank(self, word: Word) -> int:
-        """Words of a kind that one GLB bank holds."""
+        """Return words of a kind that one GLB bank holds."""
         return self.glb.bank_bytes * 8 // self.word_bits.of(word)
 
     def glb_line_words(self, word: Word) -> int:
-        """Words of a kind in a GLB line, which a port reads or writes in a cycle."""
+        """Return words of a kind in a GLB line, which a port reads or writes in a cycle."""
         return self.glb.port_bits // self.word_bits.of(word)
 
     @property

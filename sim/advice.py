@@ -131,7 +131,7 @@ def _advise(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> A
 
 
 def _mappings(plan: Plan) -> list[Plan]:
-    """The mapper's mapping, and each of the layer's own with one factor changed, where legal."""
+    """Return the mapper's mapping, and the layer's own with one factor changed, where legal."""
     layer, batch, hw, own = plan.layer, plan.batch, plan.hw, plan.mapping
     found = {auto_mapping(layer, batch, hw)}
     pe, array = hw.pe, hw.array
@@ -169,7 +169,7 @@ def _automatic(layer: Layer, batch: int, hw: Hardware) -> Plan | None:
 
 
 def _why(plan: Plan, other: Plan) -> str:
-    """The number that the other mapping improves most, of those that a mapping decides."""
+    """Return the number that the other mapping improves most, of those that it decides."""
     now, then = _figures(plan), _figures(other)
     gains = {what: now[what] / then[what] for what in now if then[what] < now[what]}
     if not gains:
@@ -179,7 +179,7 @@ def _why(plan: Plan, other: Plan) -> str:
 
 
 def _figures(plan: Plan) -> dict[str, int]:
-    """Beats and words of the whole layer on each bus and link, and cycles of the PEs in turn."""
+    """Return beats and words of the layer on each bus and link, and cycles of the PEs in turn."""
     classes = plan.classes
     rate = plan.hw.noc.psum_words_per_cycle
     return {
@@ -201,7 +201,7 @@ def _figures(plan: Plan) -> dict[str, int]:
 
 
 def _ifmap_words(plan: Plan) -> int:
-    """Ifmap words that DRAM sends, over all strips and m-blocks."""
+    """Return ifmap words that DRAM sends, over all strips and m-blocks."""
     layer = plan.layer
     rows = sum(layer.ifmap_rows(strip) for strip in plan.strips)
     return len(plan.m_blocks) * layer.G * plan.batch * layer.C * rows * layer.ifmap_columns
@@ -211,7 +211,7 @@ def _ifmap_words(plan: Plan) -> int:
 
 
 def _others(plan: Plan, bound: Bound, least: int) -> Iterator[Change]:
-    """Other chips and batches.
+    """Return other chips and batches.
 
     One that needs another mapping, too, must be worth it beside the best mapping of the chip as it
     is, which takes `least` cycles.
@@ -256,7 +256,7 @@ def _others(plan: Plan, bound: Bound, least: int) -> Iterator[Change]:
 
 
 def _simplest(changes: list[Change]) -> list[Change]:
-    """Of ways to do the same, in the order in which they ask for more, the one that is worth it."""
+    """Return the change worth its price, of ways to do the same in the order of what they ask."""
     if not changes:
         return []
     best = min(change.after for change in changes)
@@ -266,7 +266,7 @@ def _simplest(changes: list[Change]) -> list[Change]:
 def _on_chip(
     plan: Plan, what: str, fields: Mapping[str, Any], bound: Bound, least: int | None
 ) -> Iterator[Change]:
-    """The layer on a chip with these fields, under its mapping, or (`least`) the mapper's."""
+    """Return the layer on a chip with these fields, under its mapping or (`least`) the mapper's."""
     hw = _with_fields(plan.hw, fields)
     if hw is None:
         return
@@ -290,7 +290,7 @@ def _plain(value: object) -> str:
 
 
 def _with_fields(hw: Hardware, fields: Mapping[str, Any]) -> Hardware | None:
-    """The chip with other fields; None where there is no such chip."""
+    """Return the chip with other fields; None where there is no such chip."""
     data = hw.to_dict()
     for name, value in fields.items():
         section, _, field = name.partition(".")

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
         """Who watches a run and its results."""
 
         def layer_result(self, result: LayerResult, pricing: Pricing) -> None:
-            """A layer has been booked."""
+            """Take the result of a layer, which has been booked."""
 
 
 MOST_JOBS = 256  # processes; more are never faster
@@ -129,13 +129,13 @@ def make_plans(
 
 
 def _readings(layer: Layer) -> list[Layer]:
-    """The readings of a layer that are tried; of very many those spread evenly."""
+    """Return the readings of a layer that are tried; of very many those spread evenly."""
     readings = layer.readings
     return [readings[place] for place in thinned(range(len(readings)), MOST_READINGS)]
 
 
 def _estimated_cycles(found: tuple[Plan, str]) -> int:
-    """The total latency in closed form."""
+    """Return the total latency in closed form."""
     from sim.analytic.estimate import estimate_layer
 
     estimate = estimate_layer(found[0])
@@ -182,7 +182,7 @@ class Prepared:
     def result(
         self, engine: str, layers: Sequence[LayerResult], pricing: Pricing | None = None
     ) -> Result:
-        """The result of all layers, which `pricing` has priced."""
+        """Return the result of all layers, which `pricing` has priced."""
         notes = (*self.notes, *_link_notes(layers, self.hw, pricing))
         return Result(engine, self.network, self.batch, self.hw, tuple(layers), self.refused, notes)
 
@@ -190,7 +190,7 @@ class Prepared:
 def _link_notes(
     layers: Sequence[LayerResult], hw: Hardware, pricing: Pricing | None
 ) -> Iterator[str]:
-    """What the user should know of the data on the DRAM link: whether it is coded, and its bits."""
+    """Return notes on the data of the DRAM link: whether it is coded, and its bits."""
     for layer in layers:
         name, coding = layer.layer.name, layer.dram_coding
         coded = " and ".join(kind for kind, how in coding.items() if how == "words")
@@ -209,7 +209,7 @@ def _link_notes(
 
 
 def _may_be_coded(layer: LayerResult, kind: str, hw: Hardware) -> bool:
-    """Whether the chip could code the data, and knows their zeros."""
+    """Return whether the chip could code the data, and the share of its zeros is known."""
     known = layer.values is not None or getattr(layer.layer, f"{kind}_zero_fraction") is not None
     return hw.dram.rlc and known and not (kind == "ifmap" and layer.layer.network_input)
 
@@ -474,7 +474,7 @@ def _estimated_timeline(plan: Plan, found: LayerEstimate) -> Timeline:
 
 
 def _planned_order(plan: Plan, kinds: dict[PassShape, int], first: int) -> Order:
-    """The order of a plan's passes, m-block by m-block; empty where there are too many.
+    """Return the order of a plan's passes, m-block by m-block; empty where there are too many.
 
     `kinds` has the kind of each shape, `first` is that of the layer's first pass.
     """
@@ -534,7 +534,7 @@ def estimate(
     mapping: str | None = None,
     pricing: Pricing | None = None,
 ) -> Result:
-    """The same figures as `run` from the closed form; arguments and errors as there."""
+    """Estimate the same figures analytically; arguments and errors as in `run`."""
     prepared = prepare(network, layers=layers, batch=batch, hw=hw, mapping=mapping)
     return predict(prepared, pricing=pricing)
 
@@ -570,7 +570,7 @@ def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
 def load_pricing(
     table: str = DEFAULT_TABLE, precision: str | None = None, network: Network | None = None
 ) -> Pricing:
-    """An energy table, and the bits and pruning of layers from a precision file.
+    """Load an energy table, and the bits and pruning of layers from a precision file.
 
     Args:
         table: the name of a shipped table or the path of a file.
@@ -597,7 +597,7 @@ def load_pricing(
 
 
 def _bits_given(precision: Precision) -> dict[str, int]:
-    """Widths by data type that differ from full ones, which are those of the chip's words."""
+    """Return the widths by data type that differ from those of the chip's words."""
     from workloads.precision import FULL_BITS
 
     activations = precision.activation_bits

@@ -203,11 +203,11 @@ class Layer:
         return self.M * self.C * self.R * self.S * self.E * self.F
 
     def macs(self, batch: int) -> int:
-        """Products of `batch` images."""
+        """Return products of `batch` images."""
         return self.macs_per_image * batch
 
     def ifmap_rows(self, e: int) -> int:
-        """Rows of the padded ifmap that a strip of `e` ofmap rows touches.
+        """Return rows of the padded ifmap that a strip of `e` ofmap rows touches.
 
         `(e-1)U+R` (docs/machine.md section 1). Where the stride exceeds the filter, the rows
         between two windows are touched by none and never loaded, which leaves `e*R`.
@@ -236,12 +236,12 @@ class Layer:
 
 
 def layer_to_dict(layer: Layer) -> dict[str, Any]:
-    """`layer` as plain values that JSON can hold: its attributes by name, then `E` and `F`."""
+    """Return `layer` as plain values that JSON can hold: its attributes, then `E` and `F`."""
     return {**asdict(layer), "E": layer.E, "F": layer.F}
 
 
 def layer_from_dict(values: Mapping[str, Any]) -> Layer:
-    """The layer that `layer_to_dict` wrote.
+    """Return the layer that `layer_to_dict` wrote.
 
     `E` and `F` may be absent. Raises `ValueError` where they contradict the rest, for unknown or
     missing keys, and (`ShapeError`) for impossible shapes.

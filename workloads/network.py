@@ -59,11 +59,11 @@ class Network:
     left_out: tuple[str, ...] = ()
 
     def layer(self, name: str) -> Layer:
-        """The layer called `name`, in any case. Raises `InputError` with the nearest name."""
+        """Return the layer called `name`, in any case; raise `InputError` with the nearest."""
         return self.select([name])[0]
 
     def select(self, names: Sequence[str]) -> tuple[Layer, ...]:
-        """The layers that `names` choose, in any case: in the network's order, each once.
+        """Return the layers that `names` choose, in any case: in the network's order, each once.
 
         A name may hold several with commas between them, and the wildcards `*`, `?` and `[...]`; a
         layer that is called just so comes first.
@@ -76,7 +76,7 @@ class Network:
         return tuple(layer for layer in self.layers if layer.name in chosen)
 
     def only(self, names: Sequence[str]) -> Network:
-        """The network with the layers that `names` choose; the others are `left_out`.
+        """Return the network with the layers that `names` choose; the others are `left_out`.
 
         Raises `InputError` as `select`.
         """
@@ -103,14 +103,14 @@ def choose_names(wanted: Sequence[str], layers: Sequence[str]) -> tuple[set[str]
 
 
 def shipped_networks() -> tuple[str, ...]:
-    """Names of the networks that come with the package, sorted."""
+    """Return names of the networks that come with the package, sorted."""
     files = (resources.files("workloads") / "data").iterdir()
     names = (file.name for file in files)
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
 def load_network(name_or_path: str) -> Network:
-    """A shipped network by name (in any case), or the network in a user's YAML file.
+    """Load a shipped network by name (in any case), or the network in a user's YAML file.
 
     A shipped name comes first; what has a path separator, ends in `.yaml` or `.yml`, or is an
     existing file is a path. Raises `InputError` for an unknown name and for every fault of a file.
@@ -126,7 +126,7 @@ def load_network(name_or_path: str) -> Network:
 
 
 def _numbers(*lengths: int) -> BeforeValidator:
-    """One whole number, or a list of as many as `lengths` allows; returns the list as a tuple."""
+    """Accept one whole number, or a list of as many as `lengths` allows; return a tuple."""
     several = " or ".join(str(length) for length in lengths)
 
     def check(value: object) -> tuple[int, ...]:
@@ -195,7 +195,7 @@ class _NetworkFile(BaseModel):
 
 
 def network_from_document(document: Document) -> Network:
-    """The network that `document` describes. Raises `InputError` with all of its faults."""
+    """Return the network of `document`. Raises `InputError` with all of its faults."""
     faults: list[Fault] = []
     try:
         top = validate(_NetworkFile, document)
@@ -224,7 +224,7 @@ def network_from_document(document: Document) -> Network:
 
 
 def _joined(document: Document, layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The layers, each knowing of its ifmap what is declared of the ofmap that it is, and back.
+    """Return the layers, zeros declared of an ofmap copied to the ifmap that it is, and back.
 
     Raises `InputError` where `input` names no such ofmap, or where a tensor has two zero fractions.
     """
@@ -274,7 +274,7 @@ def _joined(document: Document, layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def _unlike(source: Layer, reader: Layer) -> str:
-    """Why a layer's ofmap cannot be another one's ifmap; empty where it can."""
+    """Return why a layer's ofmap cannot be another one's ifmap; empty where it can."""
     ofmap = (source.M, source.E, source.F)
     ifmap = (reader.G * reader.C, reader.H, reader.W)
     if ofmap == ifmap:

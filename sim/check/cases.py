@@ -57,7 +57,7 @@ class Case:
         return not outside_proven_range(load_hardware(self.hw, self.overrides))
 
     def to_yaml(self) -> str:
-        """The file that `check --case` reads."""
+        """Return the file that `check --case` reads."""
         layer = self.layer
         return yaml.safe_dump(
             {
@@ -138,7 +138,7 @@ def read_case(path: Path | str) -> Case:
 
 
 def _told_at(document: Document, key: str, error: InputError) -> list[Fault]:
-    """Faults of what the file gives under a key, at its line; those within another file stay."""
+    """Return faults of what a key gives, at its line; those within another file keep theirs."""
 
     def told(fault: Fault) -> Fault:
         text = str(fault).removeprefix("--set ").removeprefix("--mapping: ")
@@ -148,7 +148,7 @@ def _told_at(document: Document, key: str, error: InputError) -> list[Fault]:
 
 
 def random_cases(seed: int) -> Iterator[Case]:
-    """An endless stream of legal triples, the same for the same seed.
+    """Return an endless stream of legal triples, the same for the same seed.
 
     Strides (also unequal, also beyond the filter), groups, padding, rectangles, edge blocks in
     every dimension, folded sets, chains over several channel sets, other arrays, FIFOs (also tiny),
@@ -184,7 +184,7 @@ def random_cases(seed: int) -> Iterator[Case]:
 
 
 def _of_other_widths(case: Case, generator: random.Random) -> Case:
-    """The case with words of other widths, where the chip holds it with them; else as it is."""
+    """Return the case with words of other widths, where the chip can hold it with them."""
     changes = [f"word_bits.{word}={generator.choice([4, 8, 16, 32])}" for word in WORDS]
     changes.append(f"glb.port_bits={generator.choice([64, 128])}")
     found = replace(case, overrides=(*case.overrides, *changes))

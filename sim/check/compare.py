@@ -84,7 +84,7 @@ class LayerCheck:
         return max(self.errors.values(), key=abs)
 
     def holds(self, tolerance: float) -> bool:
-        """Every count is equal and all that is told of time is within `tolerance` (a fraction)."""
+        """Return whether every count is equal and all times are within `tolerance` (a fraction)."""
         # A difference of 1 % in whole cycles is no more than 1 %, whatever floats make of it.
         return not self.differences and abs(self.worst_error) <= tolerance + 1e-12
 
@@ -109,7 +109,7 @@ def check_layer(plan: Plan, memory: PassMemory | None = None) -> LayerCheck:
 
 
 def _differences(engine: LayerActivity, closed: LayerEstimate) -> tuple[list[Difference], int]:
-    """The figures that differ, and how many were compared."""
+    """Return the figures that differ, and how many were compared."""
     left, right = _figures(engine), _figures(closed)
     names = sorted(left.keys() | right.keys())
     found = [
@@ -121,7 +121,7 @@ def _differences(engine: LayerActivity, closed: LayerEstimate) -> tuple[list[Dif
 
 
 def _figures(activity: LayerActivity | LayerEstimate) -> dict[str, int]:
-    """All that both claim to know to the word: the ledger, multicasts, and the work of each PE."""
+    """Return what both know to the word: the ledger, multicasts, and the work of each PE."""
     figures = dict(activity.counts)
     figures["dram.ifmap.bits"] = activity.standstill.ifmap_bits
     figures["dram.ofmap.bits"] = activity.standstill.ofmap_bits
@@ -137,7 +137,7 @@ def _figures(activity: LayerActivity | LayerEstimate) -> dict[str, int]:
 
 
 def _locate(plan: Plan, memory: PassMemory) -> str:
-    """The first pass whose counts differ from those of a layer that is just this pass."""
+    """Return the first pass whose counts differ from those of a layer that is just this pass."""
     outcomes: dict[object, PassOutcome] = {}
     for (shape, _), outcome in memory.outcomes.items():
         outcomes.setdefault(shape, outcome)
@@ -169,7 +169,7 @@ def _locate(plan: Plan, memory: PassMemory) -> str:
 
 
 def _alone(plan: Plan, step: Pass) -> Plan:
-    """A layer that consists of this one pass."""
+    """Return a layer that consists of this one pass."""
     shape, layer = step.shape, plan.layer
     filters, channels = sum(shape.filters), sum(shape.channels)
     alone: Layer = replace(
@@ -195,6 +195,6 @@ def _alone(plan: Plan, step: Pass) -> Plan:
 
 
 def summary(checks: list[LayerCheck]) -> tuple[float, float]:
-    """Mean and worst absolute difference in time, as fractions."""
+    """Return mean and worst absolute difference in time, as fractions."""
     errors = [abs(check.worst_error) for check in checks]
     return math.fsum(errors) / len(errors), max(errors)

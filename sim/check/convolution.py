@@ -18,7 +18,7 @@ def convolve(
     filters: NDArray[np.int64],
     psum_bits: int | None = None,
 ) -> NDArray[np.int64]:
-    """The layer's ofmap (N, M, E, F) before ReLU, in exact integers.
+    """Return the layer's ofmap (N, M, E, F) before ReLU, in exact integers.
 
     `ifmap` is (N, G*C, H, W), `filters` (M, C, R, S). With `psum_bits` the sums wrap to that many
     bits in two's complement, as the chip's do; wrapping once at the end is the same as after every
@@ -44,7 +44,7 @@ def convolve(
 
 
 def zero_products(layer: Layer, ifmap: NDArray[np.int64]) -> int:
-    """Products of the layer whose word of `ifmap` (N, G*C, H, W), padding included, is zero.
+    """Return the products whose word of `ifmap` (N, G*C, H, W), padding included, is zero.
 
     These are the MACs that the chip gates. Filter tap by filter tap, with nothing of the machine's
     windows in it; each zero is met by the filters of its group.

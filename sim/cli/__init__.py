@@ -186,7 +186,7 @@ def _has_working_directory() -> bool:
 
 
 def _words(error: click.ClickException) -> str:
-    """The message; with one near name, where click would list several or none."""
+    """Return the message; with one near name, where click would list several or none."""
     from workloads.inputs.words import closest
 
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:

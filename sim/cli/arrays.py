@@ -27,7 +27,7 @@ MOST_HEADER_BYTES = 1 << 16
 def read_words(
     option: str, name: str, shape: tuple[int, ...], of_words: tuple[int, int]
 ) -> NDArray[np.int64]:
-    """The words of a `.npy` file that must have this shape, from the least to the greatest word.
+    """Return the words of a `.npy` file of this shape, each within the range `of_words`.
 
     Raises:
         InputError: the file cannot be read, is no `.npy` file, is cut short, or holds something
@@ -135,5 +135,5 @@ def write_ofmaps(stream: IO[bytes], layers: Sequence[LayerResult], *, archive: b
 
 
 def is_archive(name: str) -> bool | None:
-    """Whether a file's name asks for an archive of several arrays; None where it says neither."""
+    """Return whether a file's name asks for an archive of arrays; None for another ending."""
     return {".npy": False, ".npz": True}.get(Path(name).suffix.casefold())

@@ -1,4 +1,4 @@
-"""`eyeriss-sim check`: the simulation against the closed form, on networks and on random cases."""
+"""`eyeriss-sim check`: compare engine and closed form on networks and on random cases."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SELECTION = {
 
 @dataclass(frozen=True)
 class CaseCheck:
-    """A random case held against its closed form; `error` where one of the two broke down."""
+    """A random case and its comparison; `error` if engine or closed form broke down."""
 
     number: int
     case: Case
@@ -52,7 +52,7 @@ class CaseCheck:
     error: str = ""
 
     def holds(self, tolerance: float) -> bool:
-        """Counts are equal; so are cycles within `tolerance`, where the closed form claims them."""
+        """Return whether counts are equal, and cycles within `tolerance` where they are claimed."""
         if self.check is None:
             return False
         return self.check.holds(tolerance if self.case.default_fifos else math.inf)
@@ -108,10 +108,10 @@ def check(
     json_file: str | None,
     quiet: bool,
 ) -> None:
-    """Run NETWORK in the simulator and in closed form, and compare every count and the cycles.
+    """Compare the simulation of NETWORK with the analytical model: every count and the cycles.
 
-    Exit code 1 where a count differs or cycles differ by more than the tolerance. Of random cases
-    the closed form claims cycles only where no FIFO is shallower than the chip's.
+    The exit code is 1 if a count differs, or cycles differ by more than the tolerance. In random
+    cases the analytical model claims cycles only if no FIFO is shallower than the chip's.
 
     \b
     Examples:
@@ -288,7 +288,7 @@ class NetworkOutcome:
         }
 
     def render(self, width: int, *, color: bool) -> str:
-        """The outcome as text for the terminal."""
+        """Return the outcome as text for the terminal."""
         from sim.check.compare import summary
         from sim.report.terminal import notes_lines, sections_text, wrap
 
@@ -331,7 +331,7 @@ class RandomOutcome:
         return not self.failing
 
     def _errors(self, *, default_fifos: bool) -> list[tuple[float, CaseCheck]]:
-        """(absolute difference in cycles as a fraction, case), largest first."""
+        """Return (absolute difference in cycles as a fraction, case), largest first."""
         pairs = [
             (abs(found.check.worst_error), found)
             for found in self.found
@@ -370,7 +370,7 @@ class RandomOutcome:
         }
 
     def render(self, width: int, *, color: bool) -> str:
-        """The outcome as text for the terminal."""
+        """Return the outcome as text for the terminal."""
         from sim.report.terminal import count, sections_text, wrap
 
         failing = self.failing
@@ -444,7 +444,7 @@ def _table(checks: Sequence[LayerCheck], width: int) -> list[str]:
 
 
 def _latencies(checks: Sequence[LayerCheck], width: int) -> list[str]:
-    """Total latency, and the two parts of it in which the array waits for DRAM."""
+    """Return the total latency, and its two parts in which the array waits for DRAM."""
     from sim.report.terminal import count, table
 
     heads = [
@@ -468,7 +468,7 @@ def _latencies(checks: Sequence[LayerCheck], width: int) -> list[str]:
 
 
 def _signed(error: float) -> str:
-    """A fraction as percent with its sign; nothing but an exact hit is shown as 0."""
+    """Return a fraction as percent with its sign; only an exact hit is 0."""
     if error == 0:
         return "0"
     text = f"{100 * error:+.3f}"
@@ -488,7 +488,7 @@ def _verdict(layers: int, failed: int, mean: float, worst: float, tolerance: flo
 
 
 def _failure(found: LayerCheck, tolerance: float, width: int) -> list[str]:
-    """What is wrong with a layer, and where it first shows."""
+    """Return what is wrong with a layer, and where it first shows."""
     from sim.report.terminal import wrap
 
     lines = []

@@ -55,10 +55,10 @@ def estimate(
     json_file: str | None,
     quiet: bool,
 ) -> None:
-    """Tell in closed form what `run` finds by simulation, and which station bounds each layer.
+    """Estimate the figures of `run` analytically, and name what bounds each layer.
 
-    NETWORK is a shipped network or a YAML file; alexnet where only options are given. Counts are
-    exact, cycles close to exact: `eyeriss-sim check` holds both against the simulation.
+    NETWORK is a shipped network or a YAML file, alexnet by default. Counts are exact and cycles are
+    close; `eyeriss-sim check` compares both with the simulation.
 
     \b
     Examples:

@@ -21,11 +21,11 @@ class LazyGroup(click.Group):
         self._known = known
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all commands."""
+        """Return names of all commands."""
         return list(self._known)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now; None where there is none."""
+        """Import and return the command of that name; None where it does not exist."""
         if cmd_name not in self._known:
             return None
         module = import_module(self._known[cmd_name][0])
@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first argument names, with the rest of the arguments."""
+        """Return the command that the first argument names, with the rest of the arguments."""
         if args and args[0] not in self._known and not args[0].startswith("-"):
             from difflib import get_close_matches
 

@@ -31,7 +31,7 @@ MODELS = {
 def model(ctx: click.Context) -> None:
     """Run models of other tools, on their own files or on networks.
 
-    They stand beside the simulated machine and share nothing with it.
+    They share nothing with the simulated machine.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -298,7 +298,7 @@ def _check_usage(ctx: click.Context, search: str, metric: str) -> None:
 
 
 def _weights(text: str | None) -> tuple[float, float] | None:
-    """Two exponents."""
+    """Return two exponents."""
     if text is None:
         return None
     try:
@@ -312,7 +312,7 @@ def _weights(text: str | None) -> tuple[float, float] | None:
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:
-    """Numbers of a comma list."""
+    """Return numbers of a comma list."""
     if text is None:
         return ()
     parts = text.split(",")

@@ -27,7 +27,7 @@ class OneOf(_Choice):
     """A choice; what is none of it is told with the nearest one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The choice."""
+        """Return the choice."""
         if value not in self.choices:
             from workloads.inputs.words import unknown_name
 
@@ -63,7 +63,7 @@ class Selection:
         return self.network, self.hw, self.mapping
 
     def load(self, find: Callable[[str], Network] | None = None) -> tuple[Network, int, Hardware]:
-        """The network with the selected layers only, the batch and the chip.
+        """Return the network with the selected layers only, the batch and the chip.
 
         `find` looks the network up in place of `load_network`.
 
@@ -106,7 +106,7 @@ class Prices:
         return self.table, self.precision
 
     def load(self, selection: Selection) -> Pricing:
-        """The table, and bits and pruning of the network's layers.
+        """Return the table, and bits and pruning of the network's layers.
 
         Raises:
             InputError: with the faults of the files.

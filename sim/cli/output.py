@@ -36,14 +36,14 @@ def write_stdout(text: str) -> None:
 
 
 def stdout_width() -> int:
-    """Columns for text on stdout: the terminal's within 80 to 100, and 80 where there is none."""
+    """Return the columns for text on stdout: the terminal's within 80 to 100, 80 without one."""
     if not _stdout_is_terminal():
         return 80
     return min(max(shutil.get_terminal_size().columns, 80), 100)
 
 
 def color_on_stdout() -> bool:
-    """Whether headings may be bold: stdout is a terminal, and NO_COLOR is not set."""
+    """Return whether headings may be bold: stdout is a terminal, and NO_COLOR is not set."""
     return _stdout_is_terminal() and not os.environ.get("NO_COLOR")
 
 
@@ -189,7 +189,7 @@ def keep_apart(written: Mapping[str, str | None], read: Iterable[str | None] = (
 
 
 def _regular(name: str | None) -> Path | None:
-    """The file of a name, whether it is there yet or not; None where it is none."""
+    """Return the regular file of a name, or the one to be; None for a device, pipe or folder."""
     if name is None or name == STDOUT:
         return None
     try:
@@ -234,7 +234,7 @@ def write_found(
 
 
 def json_text(data: Any) -> str:
-    """`data` as JSON: indented, with lists of numbers and small objects on one line."""
+    """Return `data` as JSON, indented, with lists of numbers and small objects on one line."""
     return "".join(_json(data, "")) + "\n"
 
 

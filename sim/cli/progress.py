@@ -15,7 +15,7 @@ LayerProgress = Callable[[str, int, int, int], None]
 
 
 def progress_wanted(quiet: bool) -> bool:
-    """Whether somebody looks: stderr is a terminal and the user did not ask for quiet."""
+    """Return whether a progress bar is seen: stderr is a terminal and `quiet` is not set."""
     return not quiet and sys.stderr is not None and sys.stderr.isatty()
 
 
@@ -52,7 +52,7 @@ class Estimate:
 
 
 def seconds_left(elapsed: float, share: float) -> float | None:
-    """Seconds that the rest takes at the pace so far; None while there is none to go by."""
+    """Return the seconds that the rest takes at the pace so far; None before any is done."""
     return elapsed / share * (1 - share) if share > 0.01 else None
 
 
@@ -95,7 +95,7 @@ def layer_progress(plans: Sequence[Plan], *, every_pass: bool) -> Iterator[Layer
 
 
 def duration(seconds: float) -> str:
-    """`75` as `1:15`, and hours before that where there are any."""
+    """Return 75 as `1:15`, with hours before that where there are any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

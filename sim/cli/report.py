@@ -25,13 +25,13 @@ MOST_RUNS = 16
 )
 @plots_options
 def report(files: tuple[str, ...], output: str | None, plots: Plots | None) -> None:
-    """Write a page of what a run found: one file, opened anywhere.
+    """Write results as a page: one HTML file that opens anywhere.
 
     A RESULT is what `run --json` or `estimate --json` wrote, or a trace of `run --trace`.
 
-    It says where the time is, where the energy is and what to change, and shows for every layer
-    the map of PEs, the buses, stalls, passes, energy and the steps from the peak to what was
-    reached. Several results stand side by side, each against the first.
+    The page shows where time and energy go and what to change, and for every layer the map of PEs,
+    buses, stalls, passes, energy and the steps from peak to reached throughput. Several results are
+    compared side by side with the first.
 
     \b
     Examples:
@@ -67,7 +67,7 @@ def _default(files: tuple[str, ...]) -> str:
 
 
 def labels(files: tuple[str, ...]) -> list[str]:
-    """A short name for each file: its own, with its folder or a number where two are the same."""
+    """Return a short name for each file: its own, with folder or number where two are the same."""
     found = [Path(name).stem or name for name in files]
     if len(set(found)) < len(found):
         found = [name.removesuffix(Path(name).suffix) for name in files]

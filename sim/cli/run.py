@@ -105,11 +105,11 @@ def run(
     brief: bool,
     quiet: bool,
 ) -> None:
-    """Simulate layers of NETWORK event by event and say what the chip did.
+    """Simulate layers of NETWORK event by event.
 
-    NETWORK is a shipped network or a YAML file; alexnet where only options are given. Exit code 2
-    where the chip refuses a layer that --layer names, or every layer; nothing is simulated then.
-    Exit code 1 where --values finds an ofmap that is not NumPy's.
+    NETWORK is a shipped network or a YAML file, alexnet by default. The exit code is 2 if the chip
+    refuses every layer, or one that --layer names (nothing is simulated then), and 1 if an ofmap of
+    --values differs from NumPy's convolution.
 
     \b
     Examples:

@@ -104,7 +104,7 @@ def _shipped(kind: str) -> str:
 
 
 def network_text(network: Network, width: int) -> str:
-    """A network as a table of its layers."""
+    """Return a network as a table of its layers."""
     from sim.report.terminal import count, table, wrap
 
     heads = [
@@ -159,7 +159,7 @@ def _padding(layer: Layer) -> str:
 
 
 def hardware_text(hw: Hardware, width: int) -> str:
-    """A hardware description: every field with its value and what it is."""
+    """Return a hardware description: every field with its value and what it is."""
     from sim.report.terminal import wrap
 
     lines = [f"{hw.name}: {hw.array.rows} x {hw.array.columns} = {hw.pes} PEs"]
@@ -180,7 +180,7 @@ def hardware_text(hw: Hardware, width: int) -> str:
 
 
 def energy_text(prices: EnergyTable, width: int) -> str:
-    """An energy table: where it comes from, every price, and what it has no price for."""
+    """Return an energy table: where it comes from, every price, and what it has no price for."""
     from sim.report.terminal import wrap
 
     unit = "the energy of a MAC" if prices.unit == "normalised" else prices.unit
@@ -243,7 +243,7 @@ def mapping_text(
     notes: list[str],
     width: int = 80,
 ) -> str:
-    """How every layer is mapped and where its PE sets stand, or why it cannot be."""
+    """Return how every layer is mapped and where its PE sets are, or the rules that forbid it."""
     from sim.report.terminal import wrap
 
     array = hw.array
@@ -308,7 +308,7 @@ def _facts(plan: Plan) -> str:
 
 
 def drawing(placement: Placement, width: int) -> list[str]:
-    """The array, a cell for each PE: letter of the filter set, digit of the channel set."""
+    """Return the array, a cell for each PE: letter of the filter set, digit of the channel set."""
     cell = 3 if 6 + 3 * placement.array_columns <= width else 1
     if 6 + cell * placement.array_columns > width:
         return [f"  (an array of {placement.array_columns} columns is too wide to draw)"]

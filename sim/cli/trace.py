@@ -67,7 +67,7 @@ class Until(click.Option):
 @click.group(invoke_without_command=True)
 @click.pass_context
 def trace(ctx: click.Context) -> None:
-    """Look at recorded runs: `run --trace FILE` writes one.
+    """Inspect recorded runs: `run --trace FILE` records one.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ class Tracing:
     def of(
         cls, file: str | None, layers: tuple[str, ...], window: str | None, blocks: str | None
     ) -> Tracing:
-        """From the options as they were given.
+        """Make it from the options as they were given.
 
         Raises:
             click.UsageError: they make no sense, alone or together.
@@ -85,7 +85,7 @@ class Tracing:
     def observers(
         self, prepared: Prepared, values: Values | None
     ) -> Iterator[Sequence[RunObserver]]:
-        """Who watches the run; the file is there once this is left."""
+        """Yield the observers of a run; the trace file is complete when the block ends."""
         if self.file is None:
             yield ()
             return

@@ -43,10 +43,10 @@ def validate(
     json_file: str | None,
     quiet: bool,
 ) -> None:
-    """Simulate what the chip was measured with, and compare every published figure.
+    """Simulate the measured layers and compare every published figure.
 
-    Both networks where none is named. Marks in the table tell what is published, what is inferred
-    and what is assumed. Nothing is judged: exit code 0 whatever the differences.
+    Without a name, both networks. Marks in the table say which figures are published, inferred or
+    assumed. The exit code is 0 whatever the differences.
 
     \b
     Examples:

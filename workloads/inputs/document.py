@@ -66,7 +66,7 @@ class Document:
     _mark: _Mark
 
     def line(self, path: DocumentPath) -> int | None:
-        """Line (from 1) of the key or list element at `path`, or of its nearest existing parent."""
+        """Return the line (from 1) of the key or element at `path`, or of its nearest parent."""
         mark = self._mark
         for part in path:
             child = mark.children.get(part)
@@ -83,7 +83,7 @@ class Document:
 
 
 def names_file(text: str, folder: Path = Path()) -> bool:
-    """Whether `text` means a file, where a user may give the name of something shipped or a path.
+    """Return whether `text` means a file, where it may also be the name of something shipped.
 
     It does if it has a path separator, ends in `.yaml` or `.yml`, or is an existing file as seen
     from `folder`.
@@ -97,7 +97,7 @@ def names_file(text: str, folder: Path = Path()) -> bool:
 
 
 def read_document(path: Path | str) -> Document:
-    """The YAML file at `path`.
+    """Read the YAML file at `path`.
 
     Raises `InputError` where `read_text` or `parse_document` does.
     """
@@ -143,7 +143,7 @@ def read_text(path: Path | str, kind: str) -> tuple[str, str]:
 
 
 def parse_document(text: str, file: str) -> Document:
-    """The YAML document `text`; `file` is the name that faults carry.
+    """Parse the YAML document `text`; `file` is the name that faults carry.
 
     Raises `InputError` for text above `MAX_BYTES`, a syntax error, no document or several,
     duplicate or non-text keys, tags, anchors, aliases, nesting beyond `MAX_DEPTH`, more than

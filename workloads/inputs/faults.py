@@ -40,7 +40,7 @@ class InputError(Exception):
 
 
 def in_order(faults: Iterable[Fault], more: int = 0) -> list[Fault]:
-    """Faults of one file by line, the first hundred of them; then how many are left out.
+    """Return faults of one file by line, the first hundred; then how many are left out.
 
     `more` are left out already.
     """

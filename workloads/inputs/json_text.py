@@ -37,6 +37,6 @@ def _cleaned(data: Any) -> Any:
 
 
 def json_memory(raw: bytes) -> int:
-    """Bytes that the values of a JSON text take in CPython 3.11, from above, by its marks alone."""
+    """Return an upper bound of the bytes that a JSON text's values take in CPython 3.11."""
     marks = ((b"{", 250), (b"[", 80), (b",", 52), (b'"', 48))
     return 2 * len(raw) + sum(raw.count(mark) * size for mark, size in marks)

@@ -61,7 +61,7 @@ def validate(model: type[M], source: DataSource, at: DocumentPath = (), data: ob
 
 
 def _without_echoes(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without lists that are too short only because pydantic leaves out what is wrong in them."""
+    """Drop lists that are too short only because pydantic leaves out their wrong entries."""
 
     def echo(detail: ErrorDetails) -> bool:
         loc = detail["loc"]
@@ -112,7 +112,7 @@ class _Problem:
 def _document_path(
     loc: Sequence[str | int], data: Any, *, missing: bool
 ) -> tuple[DocumentPath, DocumentPath | None]:
-    """Pydantic's location without the names of union branches, and where the first of these was."""
+    """Return pydantic's location without the names of union branches, and the first of those."""
     path: DocumentPath = ()
     branch: DocumentPath | None = None
     for index, part in enumerate(loc):
@@ -127,7 +127,7 @@ def _document_path(
 
 
 def _merged(problems: Sequence[_Problem]) -> Iterator[_Problem]:
-    """One message for each place: of a union's branches, those that came furthest."""
+    """Yield one message for each place: of a union's branches, those that came furthest."""
     depth: dict[DocumentPath, int] = {}
     for problem in problems:
         if problem.branch is not None:
@@ -170,7 +170,7 @@ def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> set[str]:
 
 
 def _models_at(model: type[BaseModel], loc: Sequence[str | int]) -> set[type[BaseModel]]:
-    """The models that may stand at `loc`: several where a union leaves it open."""
+    """Return the models that may stand at `loc`: several where a union leaves it open."""
     here = {model}
     for part in loc:
         named = {candidate for candidate in here if candidate.__name__ == part}
@@ -221,7 +221,7 @@ _BOUNDS: Final[Mapping[str, str]] = {
 
 
 def wording(detail: ErrorDetails) -> tuple[str, str]:
-    """What a value that pydantic refuses must be, and what it is: both end up in one message."""
+    """Return what a refused value must be, and what it is: the two parts of one message."""
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     got = f", got {shown(value)}"
     if kind in ("value_error", "assertion_error"):

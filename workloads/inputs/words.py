@@ -62,7 +62,7 @@ Line: TypeAlias = Annotated[str, AfterValidator(one_line)]
 
 
 def field_name(path: DocumentPath) -> str:
-    """`path` as a user writes it: `("layers", 3, "stride")` is `layers[3].stride`."""
+    """Return `path` as a user writes it: `("layers", 3, "stride")` is `layers[3].stride`."""
     name = ""
     for part in path:
         if isinstance(part, int):
@@ -77,7 +77,7 @@ _LONGEST_PLAIN: Final = 100  # characters of a setting or path that a message re
 
 
 def shown(value: object) -> str:
-    """`value` as an error message repeats it: YAML's words, escaped, and cut when long."""
+    """Return `value` as an error message repeats it: YAML's words, escaped, and cut when long."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -91,12 +91,12 @@ def shown(value: object) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` as it is where it is short and printable, else as `shown`."""
+    """Return `text` as it is where it is short and printable, else as `shown`."""
     return text if text.isprintable() and len(text) <= _LONGEST_PLAIN else shown(text)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The entry of `known` that `name` most likely means, in any case; None if none is near."""
+    """Return the entry of `known` that `name` most likely means, in any case, or None."""
     if len(name) > _MAX_SHOWN:  # no typing error; difflib is quadratic
         return None
     folded = {candidate.casefold(): candidate for candidate in known}
@@ -105,7 +105,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """The message for a name that does not exist: the likely one, then the known ones."""
+    """Return the message for an unknown name: the likely one, then the known ones."""
     names = list(known)
     near = closest(name, names)
     suggestion = f"did you mean {near!r}? " if near is not None else ""
@@ -113,7 +113,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, and how many there are where that is not all."""
+    """Return the first names joined, and how many there are where some are left out."""
     more = f", ... ({len(names)} in all)" if len(names) > _MAX_KNOWN else ""
     return ", ".join(names[:_MAX_KNOWN]) + more
 

@@ -119,11 +119,11 @@ class Accelerator:
         return self.buffers[LB].dataflow, gb.dataflow if gb is not None else ""
 
     def units(self, row: int) -> int:
-        """Units of the array whose x row is `row`; 1 where there is none."""
+        """Return units of the array whose x row is `row`; 1 where there is none."""
         return self.arrays[row].units if row in self.arrays else 1
 
     def capacity(self, row: int) -> tuple[float, ...]:
-        """Words that fit, for each size; infinite where a word has no whole byte [Q10]."""
+        """Return words that fit, for each size; infinite where a word has no whole byte [Q10]."""
         word = self.precision // 8
         return tuple(size / word if word else float("inf") for size in self.buffers[row].sizes)
 
@@ -152,7 +152,7 @@ class Accelerator:
 
 
 def read_accelerator(path: Path | str, version: str = "1.5") -> Accelerator:
-    """The accelerator of a file.
+    """Read the accelerator of a file.
 
     Raises:
         InputError: with every fault, each at its line.
@@ -267,7 +267,7 @@ class _BufferReader:
         self._lb_flow = ""
 
     def read(self, section: Section, row: int) -> Buffer | None:
-        """The memory; None where faults leave none."""
+        """Return the memory; None where faults leave none."""
         cfg = self._cfg
         width = "bandwidth" if self._release else "bitwidth"
         extra = () if self._release else ("separated_data", *(key for key, _ in _SIZES_16))
@@ -416,7 +416,7 @@ class _BufferReader:
 
 
 def check_version(version: str) -> str:
-    """The version.
+    """Return the version.
 
     Raises:
         InputError: no such version.

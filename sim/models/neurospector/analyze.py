@@ -32,7 +32,7 @@ class Analysis:
     figures: Figures
 
     def original(self) -> str:
-        """The tool's standard output but for the line of the run time."""
+        """Return the tool's standard output but for the line of the run time."""
         accelerator, layer = self.accelerator, self.schedule.layer
         return "".join(
             (
@@ -52,11 +52,11 @@ class Analysis:
         return (*self.accelerator.notes, *self.network.notes, *self.schedule.notes)
 
     def quirks(self) -> list[Quirk]:
-        """Quirks of the tool that change, or may change, these figures."""
+        """Return quirks of the tool that change, or may change, these figures."""
         return quirks_of(self.model, self.schedule.table)
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures by the labels of the tool, pJ, cycles, words and counts of tiles."""
+        """Return the figures by the labels of the tool, pJ, cycles, words and counts of tiles."""
         layer = self.schedule.layer
         return {
             "layer": {
@@ -79,7 +79,7 @@ def analyze(
     version: str = "1.5",
     batch: int | None = None,
 ) -> Analysis:
-    """The analysis of the files.
+    """Return the analysis of the files.
 
     Raises:
         InputError: with the faults of the files, or every rule that the table breaks.

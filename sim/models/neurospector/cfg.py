@@ -73,7 +73,7 @@ class Cfg:
             raise InputError(*sorted(self.faults, key=lambda fault: fault.line or 0))
 
     def section(self, *names: str) -> Section | None:
-        """The first section of these names; None where the file has none."""
+        """Return the first section of these names; None where the file has none."""
         return next((self.sections[name] for name in names if name in self.sections), None)
 
     def unknown(self, section: Section, known: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ class Cfg:
     def wholes(
         self, section: Section, key: str, least: int = 0, most: int = LARGEST
     ) -> tuple[int, ...] | None:
-        """The whole numbers of a comma list, read as C's `stoi` does; None where it is not there.
+        """Return the whole numbers of a comma list, as C's `stoi` reads them; None without a list.
 
         Characters behind a number's digits are ignored, with a note; an item without digits or out
         of `least..most` is a fault, and makes the answer None.
@@ -103,7 +103,7 @@ class Cfg:
         return None if not found or len(numbers) < len(found) else tuple(numbers)
 
     def reals(self, section: Section, key: str) -> tuple[float, ...] | None:
-        """The numbers of a comma list, as C's `stof` reads them; like `wholes`, none below 0."""
+        """Return the numbers of a comma list, as C's `stof` reads them; none below 0."""
         found = [self._number(_REAL, *item) for item in self._items(section, key)]
         numbers = [float(text) for text in found if text is not None]
         for number in numbers:
@@ -132,7 +132,7 @@ class Cfg:
 
 
 def read_cfg(path: Path | str) -> Cfg:
-    """The sections of a file.
+    """Read the sections of a file.
 
     Raises:
         InputError: it cannot be read, is too large, or has a line that is neither section, setting

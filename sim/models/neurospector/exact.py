@@ -72,7 +72,7 @@ class Goal:
     cycles: float
 
     def cost(self, energy: Array, cycles: Array) -> Array:
-        """The cost of pJ and cycles; it grows with both."""
+        """Return the cost of pJ and cycles; it grows with both."""
         if self.cycles == 0 and self.energy == 1:
             return energy
         if self.energy == 0 and self.cycles == 1:
@@ -126,7 +126,7 @@ def search_exact(
     time_limit: float = math.inf,
     divides_inputs: bool = False,
 ) -> Proof:
-    """The `top` best tables of a layer, with a proof, or with a bound when seconds run out.
+    """Search the `top` best tables of a layer, with a proof, or a bound when seconds run out.
 
     Input reads are not divided by loops over which the input changes (quirk Q2 of version 1.5),
     unless `divides_inputs`. Of tables of equal cost the one that comes first in the order of
@@ -179,21 +179,21 @@ class _Space:
             self.divides.append(one[None, :] % one[:, None] == 0)
 
     def places(self, vectors: Array) -> Array:
-        """Places of vectors (n, 8) of divisors."""
+        """Return places of vectors (n, 8) of divisors."""
         columns = [np.searchsorted(self.lists[p], vectors[:, p]) for p in range(len(self.lists))]
         return np.stack(columns, axis=1)
 
     def key(self, places: Array) -> Array:
-        """A number for each row of places (n, 8)."""
+        """Return a number for each row of places (n, 8)."""
         key: Array = np.ravel_multi_index(tuple(places.T), tuple(self.counts))
         return key
 
     def places_of(self, key: Array) -> Array:
-        """Places (n, 8) of keys."""
+        """Return places (n, 8) of keys."""
         return np.stack(np.unravel_index(key, tuple(self.counts)), axis=1)
 
     def vectors(self, places: Array) -> Array:
-        """Vectors (n, 8) of places."""
+        """Return vectors (n, 8) of places."""
         return np.stack([one[places[:, p]] for p, one in enumerate(self.lists)], axis=1)
 
 
@@ -259,7 +259,7 @@ class _Search:
         return _Spread(places[which], vectors[which], sides[which])
 
     def tiles_that_fit(self, row: int) -> Array:
-        """Places (n, 8) of all tiles that a memory can hold."""
+        """Return places (n, 8) of all tiles that a memory can hold."""
         kept = np.zeros((1, 0), np.int64)
         for column, count in enumerate(self.space.counts):
             left = np.repeat(np.arange(len(kept)), count)
@@ -271,7 +271,7 @@ class _Search:
         return kept
 
     def fits(self, row: int, vectors: Array) -> Array:
-        """Which tiles (n, 8) a memory can hold."""
+        """Return which tiles (n, 8) a memory can hold."""
         tables = np.ones((len(vectors), row + 1, len(PARAMETERS)), np.int64)
         tables[:, row] = vectors
         held = np.ones(len(vectors), bool)
@@ -280,7 +280,7 @@ class _Search:
         return held
 
     def asked(self, row: int, vectors: Array) -> Array:
-        """Which row vectors (n, 8) a row may have: its CONSTRAINT, and ones where it is a unit."""
+        """Return which vectors (n, 8) a row may have: its CONSTRAINT; ones where it is a unit."""
         if row not in self.accelerator.fillable:
             ones: Array = (vectors == 1).all(axis=1)
             return ones
@@ -345,7 +345,7 @@ class _Search:
             raise _TimeUpError
 
     def _offer_bottom_up(self) -> None:
-        """A search that was cut off shall not be worse than the tool's own."""
+        """Offer the tool's own table, so that a search that is cut off is never worse."""
         metric = "cycle" if self.goal.energy == 0 else "energy"
         found = bottom_up(self.accelerator, self.layer, metric, self._dataflow)
         if not found.strategies:
@@ -421,7 +421,7 @@ class _Ways:
         self._values: dict[tuple[int, int], _Values] = {}
 
     def _local(self) -> tuple[Array, Array]:
-        """Places of LB tiles that fit, with the MACs within each."""
+        """Return places of LB tiles that fit, with the MACs within each."""
         search, space = self._search, self._search.space
         tiles = search.tiles_that_fit(LB)
         vectors = space.vectors(tiles)
@@ -441,7 +441,7 @@ class _Ways:
         """Make sure that the ways of some tiles are listed."""
 
     def values(self, chips: int, crs: int) -> _Values:
-        """Figures of every way where so many chips, of which so many over C, R, S, have a part."""
+        """Return figures of every way for `chips` with a part, `crs` of them over C, R, S."""
         if (chips, crs) not in self._values:
             self._values[chips, crs] = _Values(self._search, self, chips, crs)
         return self._values[chips, crs]
@@ -494,7 +494,7 @@ class _LazyWays(_Ways):
     _listed = 0
 
     def values(self, chips: int, crs: int) -> _Values:
-        """Figures of every way listed so far."""
+        """Return figures of every way listed so far."""
         if (chips, crs) not in self._values:
             self._values[chips, crs] = _LazyValues(self._search, self, chips, crs)
         return self._values[chips, crs]
@@ -517,7 +517,7 @@ class _Values:
         self.lower = [np.concatenate(pair) for pair in zip(self.lower, lower, strict=True)]
 
     def _figures(self, ways: _Ways, part: slice) -> tuple[Array, Array, list[Array]]:
-        """Cycles of MACs and LBs, pJ between them, pJ of an LB's tiles by type."""
+        """Return cycles of MACs and LBs, pJ between them, pJ of an LB's tiles by type."""
         search, chips, crs = self._search, self._chips, self._crs
         model = search.model
         macs, pes = search.macs.vectors, search.pes.vectors
@@ -600,7 +600,7 @@ class _Outer:
         self.bound = self._bounds()
 
     def _dram(self, which: Array) -> tuple[Any, Any, Any]:
-        """(alloc of GB, alloc of DRAM, send of DRAM) of the tiles, each by type."""
+        """Return (alloc of GB, alloc of DRAM, send of DRAM) of the tiles, each by type."""
         model, size = self._model, self._search.space.size
         held = model.tiles(np.ascontiguousarray(self.tile[which].T))
         sent = model.tiles(np.ascontiguousarray((size // self.m9[which]).T))
@@ -659,7 +659,7 @@ class _Outer:
             self._evaluate(np.concatenate(outers), np.concatenate(inners))
 
     def _inner(self, outer: int) -> Array:
-        """Array tiles within a GB tile."""
+        """Return array tiles within a GB tile."""
         space, places = self._search.space, self._ways.tile_places
         kept = np.arange(len(places))
         for column in range(len(PARAMETERS)):

@@ -121,7 +121,7 @@ class Model:
     # -- tiles --------------------------------------------------------------------------------
 
     def tiles(self, reach: Array) -> Triple:
-        """Words of each type of loops that reach so far, (8, n)."""
+        """Return words of each type of loops that reach so far, (8, n)."""
         v = reach
         step_p = step_q = self._whole(self.layer.stride)
         if not self._release:  # no stride where the tile has one row or column of the filter
@@ -137,11 +137,11 @@ class Model:
         return inputs, weights, outputs
 
     def rows(self, tables: Array) -> Array:
-        """Tables (n, 10, 8) as (10, 8, n), so that each column of a row lies in one piece."""
+        """Return tables (n, 10, 8) as (10, 8, n): each column of a row in one piece of memory."""
         return np.ascontiguousarray(tables.transpose(1, 2, 0), self._whole)
 
     def reach(self, rows: Array) -> Array:
-        """Products of each column down to each row, (10, 8, n)."""
+        """Return products of each column down to each row, (10, 8, n)."""
         result: Array = np.multiply.accumulate(rows, axis=0, dtype=self._whole)
         return result
 
@@ -156,7 +156,7 @@ class Model:
         return result
 
     def local_counts(self, m3: Array, m6: Array, m9: Array) -> Counts:
-        """LB's counts: the registers above keep nothing."""
+        """Return LB's counts: the registers above keep nothing."""
         rows = [m3, m6, m9]
         every = self._product(rows, list(range(len(PARAMETERS))))
         rd_o = self._product(rows, [G, *KBPQ]) * (self._product(rows, CRS) - self._whole(1))
@@ -170,7 +170,7 @@ class Model:
         send: dict[int, Triple],
         m3: Array | None = None,
     ) -> dict[int, Counts]:
-        """Counts of GB and DRAM; `m6`, `m9` are the rows, `m3` LB's, which version 1.6 asks for."""
+        """Return counts of GB and DRAM; `m6`, `m9` are their rows, `m3` LB's, for version 1.6."""
         counts = {DRAM: self.dram_counts(m9, alloc[DRAM], send[DRAM])}
         if GB not in self.accelerator.buffers:
             # Version 1.6 charges LBs for the counts of a GB that hands everything on.
@@ -186,7 +186,7 @@ class Model:
         return counts
 
     def dram_counts(self, m9: Array, alloc: Triple, send: Triple) -> Counts:
-        """Counts of DRAM, before what the GB's bypass adds."""
+        """Return counts of DRAM, before what the GB's bypass adds."""
         flow = self.dataflows[1 if GB in self.accelerator.buffers else 0]
         return _kept(self._between([m9], flow, m9), alloc, send, None, self._whole)
 
@@ -207,7 +207,7 @@ class Model:
         return Counts(rd_i, rd_w, rd_o, wr_o)
 
     def _input_reuse(self, row: Array) -> Array:
-        """Loops over filters; where there are none version 1.5 takes others [Q2]."""
+        """Return loops over filters; where there are none version 1.5 takes others [Q2]."""
         filters: Array = row[K]
         if not self._divides:
             return filters
@@ -263,7 +263,7 @@ class Model:
     # -- cycles and energies ------------------------------------------------------------------
 
     def level_cycles(self, row: int, send: Triple, counts: Counts) -> Array:
-        """Cycles of a level; LB's are those of one PE, GB's those of one chip."""
+        """Return cycles of a level; LB's are those of one PE, GB's those of one chip."""
         buffer = self.accelerator.buffers[row]
         parts = [self._type_cycles(row, send[kind], counts.moved[kind], kind) for kind in range(3)]
         separate = len(buffer.sizes) == 3 and row != DRAM
@@ -290,7 +290,7 @@ class Model:
         return cycles
 
     def _beats(self, words: Array, bits: float) -> Array:
-        """Accesses of a port of so many bits that words take."""
+        """Return accesses of a port of so many bits that words take."""
         real, precision = self._real, self.accelerator.precision
         if real is np.float64 and bits and bits == int(bits):
             # Whole numbers throughout: a quotient of floats may come out just above one.
@@ -301,7 +301,7 @@ class Model:
         return beats
 
     def priced(self, row: int, words: Triple, times: Triple) -> Array:
-        """pJ of words times counts of each type at a level's prices."""
+        """Return pJ of words times counts of each type at a level's prices."""
         prices = [self._real(price) for price in self.accelerator.buffers[row].energy_pj]
         if self._release:
             parts = [(w * t).astype(self._real) for w, t in zip(words, times, strict=True)]
@@ -315,7 +315,7 @@ class Model:
         return priced
 
     def figures(self, tables: Array) -> Figures:
-        """All figures of tables (n, 10, 8), valid or not."""
+        """Return all figures of tables (n, 10, 8), valid or not."""
         with np.errstate(all="ignore"):
             return self._figures(tables)
 
@@ -395,13 +395,13 @@ class Model:
         return upper, lower
 
     def _clusters(self, table_rows: Array, above: int) -> Array:
-        """Version 1.6: groups of PEs (or chips) that make different outputs."""
+        """Return the groups of PEs (or chips) that make different outputs (version 1.6)."""
         first = PE_X if above == LB else CHIPS_X
         rows = [table_rows[first], table_rows[first + 1]]
         return self._product(rows, [*KBPQ, G]).astype(self._real)
 
     def static(self, total_cycles: Array) -> dict[int, Array]:
-        """Static pJ of all units of a level, busy or idle, over so many cycles."""
+        """Return static pJ of all units of a level, busy or idle, over so many cycles."""
         real, accelerator = self._real, self.accelerator
         units = self._units[MAC_X] * self._units[PE_X] * self._units[CHIPS_X]
         static = {0: real(accelerator.mac_static_mw) * self._clock * real(units) * total_cycles}
@@ -426,7 +426,7 @@ class Model:
         return static
 
     def cost(self, figures: Figures, metric: str) -> Array:
-        """Total energy, or total cycles."""
+        """Return total energy, or total cycles."""
         return figures.total_energy if metric == "energy" else figures.total_cycles
 
     def stage_cost(self, figures: Figures, end: int, metric: str) -> Array:
@@ -459,7 +459,7 @@ class Model:
 def _kept(
     counts: Counts, alloc: Triple, send: Triple, below: Counts | None, whole: type[Any]
 ) -> Counts:
-    """Counts where a level hands on all that it holds: those of the level below, or once."""
+    """Return counts where a level hands on all that it holds: those of the level below, or once."""
     once, never = whole(1), whole(0)
     rest = (
         (once, once, never, once)

@@ -34,11 +34,11 @@ class Scheduled:
     figures: Figures
 
     def cost(self, metric: str) -> float:
-        """Total pJ or cycles."""
+        """Return total pJ or cycles."""
         return float(self.model.cost(self.figures, metric)[0])
 
     def quirks(self) -> list[Quirk]:
-        """Quirks that the table meets."""
+        """Return quirks that the table meets."""
         return quirks_of(self.model, self.found.table)
 
 
@@ -59,7 +59,7 @@ class Optimization:
         return (*self.accelerator.notes, *self.network.notes)
 
     def original(self) -> dict[str, str]:
-        """The tool's files by name; its standard output, but for the run time, is `stdout.txt`."""
+        """Return the tool's files by name; `stdout.txt` is its output without the run time."""
         stdout = text.accelerator_text(self.accelerator)
         if self.partitioned is not None:
             stdout += self.partitioned.original(self)
@@ -71,7 +71,7 @@ class Optimization:
         return files
 
     def result_file(self, scheduled: Scheduled) -> str:
-        """The tool's result file of a layer."""
+        """Return the tool's result file of a layer."""
         found, accelerator = scheduled.found, self.accelerator
         strategies = f"Strategies : {found.strategies}\n" if self.search == "bottom-up" else ""
         table = text.table_text(accelerator, found.layer, found.table, found.dataflows)
@@ -90,7 +90,7 @@ class Optimization:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Tables and figures of the layers."""
+        """Return tables and figures of the layers."""
         return {
             "search": self.search,
             "metric": self.metric,
@@ -120,7 +120,7 @@ class Optimization:
 def read_problem(
     accelerator: Path | str, network: Path | str, number: int | None = None
 ) -> tuple[Accelerator, Network, list[tuple[int, Layer]]]:
-    """The accelerator, the network, and its layers by number, or the one of that number.
+    """Read the accelerator, the network, and its layers by number, or the one of that number.
 
     Raises:
         InputError: with the faults of the files; there is no such layer.
@@ -198,7 +198,7 @@ class ExactOptimization:
         return (*self.accelerator.notes, *self.network.notes)
 
     def tables(self) -> dict[str, str]:
-        """The best tables as files of the tool, by name."""
+        """Return the best tables as files of the tool, by name."""
         head = f"{self.accelerator.name}-{self.network.name}"
         return {
             f"{head}_{number}-exact.cfg": text.table_cfg(
@@ -208,7 +208,7 @@ class ExactOptimization:
         }
 
     def model(self, optimum: Optimum, layer: Layer) -> Model:
-        """The model that a table was judged by."""
+        """Return the model that a table was judged by."""
         return Model(
             self.accelerator,
             layer,
@@ -218,7 +218,7 @@ class ExactOptimization:
         )
 
     def quirks(self) -> list[Quirk]:
-        """Quirks that the best tables meet."""
+        """Return quirks that the best tables meet."""
         met = {}
         for _, proof in self.proofs:
             best = proof.best[0]
@@ -227,7 +227,7 @@ class ExactOptimization:
         return list(met.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Tables, costs and bounds of the layers; costs in pJ, cycles, or their product."""
+        """Return tables, costs and bounds of the layers; costs in pJ, cycles, or their product."""
         return {
             "search": "exact",
             "metric": self.goal,
@@ -281,7 +281,7 @@ def optimize_exact(
     time_limit: float = math.inf,
     divides_inputs: bool = False,
 ) -> ExactOptimization:
-    """The optimum of each layer, proved unless `time_limit` seconds for all layers run out.
+    """Find the optimum of each layer, proved unless `time_limit` seconds for all run out.
 
     `metric` is energy, cycle or edp; `weights` are exponents of energy and cycles in its place.
 
@@ -319,7 +319,7 @@ def _scheduled(accelerator: Accelerator, number: int, found: Found) -> Scheduled
 
 
 def _reusing(scheduled: Scheduled, before: Scheduled, metric: str) -> Scheduled:
-    """With what the layer before left on the chip taken off the totals, and nothing else [Q12]."""
+    """Take what the layer before left on the chip off the totals, and nothing else [Q12]."""
     model, figures = scheduled.model, scheduled.figures
     accelerator, real = model.accelerator, model.arithmetic.real
     prev = np.multiply.reduce(before.found.table[:DRAM], axis=0)
@@ -415,7 +415,7 @@ def _partitioned(
 
 
 def _options(accelerator: Accelerator, layer: Layer, metric: str) -> list[_Option]:
-    """The cheapest option for each number of chips, and alone; by number of chips.
+    """Return the cheapest option for each number of chips, and alone; by number of chips.
 
     For alone the first candidate of each number of chips is not considered [Q14].
     """
@@ -466,7 +466,7 @@ def _option(model: Model, chips: int, cost: float, table: Table) -> _Option:
 
 
 def _best_options(accelerator: Accelerator, choices: list[list[_Option]]) -> Partition | None:
-    """The cheapest combination; all alone is never tried [Q14]. The first layer's runs fastest."""
+    """Return the cheapest combination; all alone is never tried [Q14]; the first runs fastest."""
     available = accelerator.units(CHIPS_X)
     best: Partition | None = None
     least = math.inf
@@ -489,7 +489,7 @@ def _best_options(accelerator: Accelerator, choices: list[list[_Option]]) -> Par
 
 
 def _shared(first: _Option, parallel: list[_Option]) -> np.float32:
-    """Input words that layers side by side have in common, as the tool counts them [Q14]."""
+    """Return input words that layers side by side have in common, as the tool counts them [Q14]."""
     smallest, same = math.inf, 0
     for option in parallel:
         if option.dram_words == smallest:

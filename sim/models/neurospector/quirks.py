@@ -23,7 +23,7 @@ class Quirk:
 
 
 def quirks_of(model: Model, table: Table) -> list[Quirk]:
-    """The quirks that this table meets, with what each does to its figures."""
+    """Return the quirks that this table meets, with what each does to its figures."""
     return [Quirk(name, text) for name, text in _Meets(model, table[None]).all()]
 
 

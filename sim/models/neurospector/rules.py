@@ -50,7 +50,7 @@ class Rule:
 
 
 def rules(model: Model, tables: Array) -> Iterator[Rule]:
-    """Every rule that the accelerator has for tables (n, 10, 8)."""
+    """Return every rule that the accelerator has for tables (n, 10, 8)."""
     accelerator = model.accelerator
     one = np.multiply.reduce(tables[:, REGISTER], axis=1)
     yield Rule(REGISTER, "loops", one, 1, "registers keep nothing", "", True)
@@ -82,7 +82,7 @@ def rules(model: Model, tables: Array) -> Iterator[Rule]:
 
 
 def capacity_rules(model: Model, tables: Array, row: int) -> Iterator[Rule]:
-    """Rules of what a memory holds, for tables (n, 10, 8); none for DRAM."""
+    """Return rules of what a memory holds, for tables (n, 10, 8); none for DRAM."""
     if row == DRAM:
         return
     accelerator = model.accelerator
@@ -122,7 +122,7 @@ def capacity_rules(model: Model, tables: Array, row: int) -> Iterator[Rule]:
 
 
 def valid(model: Model, tables: Array) -> Array:
-    """Which of tables (n, 10, 8) are legal, (n,) of bool."""
+    """Return which of tables (n, 10, 8) are legal, (n,) of bool."""
     held = np.ones(len(tables), bool)
     for rule in rules(model, tables):
         held &= rule.holds
@@ -130,7 +130,7 @@ def valid(model: Model, tables: Array) -> Array:
 
 
 def violations(model: Model, schedule: Schedule) -> list[Fault]:
-    """Each rule that a table breaks, with its value, its limit and where both stand."""
+    """Return each rule that a table breaks, with its value, its limit and where both stand."""
     accelerator = model.accelerator
     faults = []
     for rule in rules(model, schedule.table[None]):

@@ -57,7 +57,7 @@ class Found:
 
 
 def dataflow_choices(accelerator: Accelerator, kind: str) -> list[tuple[str, str]]:
-    """Dataflows of LB and GB to try: the file's, or all that keep nothing bypassed."""
+    """Return dataflows of LB and GB to try: the file's, or all that keep nothing bypassed."""
     if kind == "fixed":
         return [accelerator.dataflows]
 
@@ -72,7 +72,7 @@ def dataflow_choices(accelerator: Accelerator, kind: str) -> list[tuple[str, str
 
 
 def unscheduled(layer: Layer) -> Table:
-    """The table with every loop in DRAM's row."""
+    """Return the table with every loop in DRAM's row."""
     table = np.ones((len(ROWS), len(PARAMETERS)), np.int64)
     table[DRAM] = layer.size
     return table
@@ -84,7 +84,7 @@ def unscheduled(layer: Layer) -> Table:
 def brute_force(
     accelerator: Accelerator, layer: Layer, metric: str, dataflow: str = "fixed"
 ) -> Found:
-    """The cheapest of all legal tables; of equal cost the smaller DRAM row, then the earlier.
+    """Return the cheapest legal table; of equal cost the smaller DRAM row, then the earlier.
 
     Raises:
         InputError: there are more than `MOST_TABLES`.
@@ -146,7 +146,7 @@ class _Branch:
 
 
 def stages(accelerator: Accelerator) -> list[tuple[int, int]]:
-    """(begin, end) of each stage from DRAM upward; the last begins at the registers."""
+    """Return (begin, end) of each stage from DRAM upward; the last begins at the registers."""
     kept = [row for row in (LB, GB) if row in accelerator.buffers]
     levels = [REGISTER, *[row for row in kept if accelerator.buffers[row].dataflow], DRAM]
     return list(itertools.pairwise(levels))[::-1]
@@ -220,7 +220,7 @@ class _Stage:
         self._freedom, self._cost = 0, np.float32(np.inf)
 
     def run(self, branch: _Branch, is_last: bool) -> list[_Branch]:
-        """Tables that the strategies PM and, but in the last stage, SP leave."""
+        """Return tables that the strategies PM and, but in the last stage, SP leave."""
         for tables, may_win in self._candidates(branch.table):
             figures = self._model.figures(tables)
             cost = self._model.stage_cost(figures, self._end, self._metric)
@@ -264,7 +264,7 @@ class _Stage:
             self._sp = tables[kept[-1]].copy()
 
     def _candidates(self, table: Table) -> Iterator[tuple[Array, Array]]:
-        """Legal tables in the order of the tool's walk, in blocks, and which are no repetition."""
+        """Yield legal tables in blocks, in the order of the tool's walk, and which are new."""
         outer = self._outer(table)
         if not len(outer):
             return
@@ -326,7 +326,7 @@ class _Stage:
             yield tables[legal], may_win[legal]
 
     def fits(self, factors: Array) -> Array:
-        """Which factors row `begin` can hold, (n,): its capacity, nothing for registers."""
+        """Return which factors row `begin` can hold, (n,): its capacity, nothing for registers."""
         if self._begin == REGISTER:
             alone: Array = (factors == 1).all(axis=1)
             return alone

@@ -22,14 +22,14 @@ LAST = np.iinfo(np.int64).max
 
 @cache
 def divisors(value: int) -> tuple[int, ...]:
-    """Divisors, ascending."""
+    """Return divisors, ascending."""
     small = [d for d in range(1, math.isqrt(value) + 1) if value % d == 0]
     return tuple(small + [value // d for d in reversed(small) if d * d != value])
 
 
 @cache
 def splits(value: int, parts: int) -> Array:
-    """All ordered tuples of so many factors whose product is `value`, (n, parts).
+    """Return all ordered tuples of so many factors whose product is `value`, (n, parts).
 
     The first factor runs over the divisors, ascending, then the others in the same way.
     """
@@ -44,14 +44,14 @@ def splits(value: int, parts: int) -> Array:
 
 @cache
 def count_splits(value: int, parts: int) -> int:
-    """How many `splits` there are."""
+    """Return how many `splits` there are."""
     if parts == 1:
         return 1
     return sum(count_splits(value // first, parts - 1) for first in divisors(value))
 
 
 def unit_limits(accelerator: Accelerator, rows: Sequence[int]) -> dict[int, int]:
-    """Most units of each spatial row among `rows`."""
+    """Return the most units of each spatial row among `rows`."""
     limits = {}
     for first in ARRAYS.values():
         for side in range(2):
@@ -63,7 +63,7 @@ def unit_limits(accelerator: Accelerator, rows: Sequence[int]) -> dict[int, int]
 def walk(
     values: Sequence[int], rows: Sequence[int], base: Array, limits: Mapping[int, int]
 ) -> Iterator[tuple[Array, Array]]:
-    """All ways to split `values` over `rows` of the table `base`, in blocks.
+    """Return all ways to split `values` over `rows` of the table `base`, in blocks.
 
     Yields indices (n,), ascending, and tables (n, 10, 8). K is the highest digit of the index, G
     the lowest. Ways in which a row has more units than its limit are left out.
@@ -99,13 +99,13 @@ def walk(
 
 
 def visits(index: Array) -> Array:
-    """When the tool's walk comes by: it begins with index 1 and ends with index 0."""
+    """Return when the tool's walk comes by: it begins with index 1 and ends with index 0."""
     return np.where(index == 0, LAST, index)
 
 
 @cache
 def freedom_of(value: int) -> int:
-    """Roughly how many prime factors of `value` are left to place, less a last one."""
+    """Return roughly how many prime factors of `value` are left to place, less a last one."""
     count, factor = 0, 2
     while factor < value:
         while value % factor == 0:

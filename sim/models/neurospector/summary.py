@@ -13,7 +13,7 @@ from workloads.inputs.faults import Fault
 
 
 def optimization_text(done: Optimization, *, explain: bool = False) -> str:
-    """Each layer's table with its total energy and cycles."""
+    """Return each layer's table with its total energy and cycles."""
     lines = [f"{done.accelerator.name}, {done.network.name}: {done.search}, least {done.metric}"]
     for scheduled in done.layers:
         lines += ["", *_layer(done, scheduled)]
@@ -45,7 +45,7 @@ def _layer(done: Optimization, scheduled: Scheduled) -> Iterator[str]:
 
 
 def exact_text(done: ExactOptimization, *, explain: bool = False) -> str:
-    """Each layer's best tables, their costs, and what is proved of them."""
+    """Return each layer's best tables, their costs, and what is proved of them."""
     rule = (
         "input reads divided as version 1.5 does it (quirk Q2)"
         if done.divides_inputs
@@ -89,7 +89,7 @@ def _proof(done: ExactOptimization, proof: Proof) -> Iterator[str]:
 
 
 def _difference(best: Optimum, other: Optimum) -> str:
-    """Rows of another table that differ from the best one's: its factors above 1."""
+    """Return rows of another table that differ from the best one's: its factors above 1."""
     parts = []
     if other.dataflows != best.dataflows:
         parts.append("-".join(flow or "none" for flow in other.dataflows))
@@ -105,7 +105,7 @@ def _difference(best: Optimum, other: Optimum) -> str:
 
 
 def explanation(quirks: list[Quirk], notes: tuple[Fault, ...]) -> str:
-    """Quirks by name, and what the files say that is read otherwise than it looks."""
+    """Return quirks by name, and what the files say that is read otherwise than it looks."""
     lines = ["", "Quirks in these figures (docs/neurospector.md):"]
     lines += [f"  {quirk.name}: {quirk.text}" for quirk in quirks]
     if notes:

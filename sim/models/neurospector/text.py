@@ -43,12 +43,12 @@ _HEADING = (
 
 
 def number(value: Any) -> str:
-    """A number as C++ prints it: six significant digits; what is none comes signed out of x86."""
+    """Return a number as C++ prints it: six significant digits; NaN comes signed out of x86."""
     return "-nan" if np.isnan(value) else f"{value:.6g}"
 
 
 def accelerator_text(accelerator: Accelerator) -> str:
-    """The block of the accelerator."""
+    """Return the block of the accelerator."""
     return "\n".join(_accelerator(accelerator)) + "\n"
 
 
@@ -127,7 +127,7 @@ def _sizes(sizes: Sequence[float]) -> str:
 
 
 def max_power(accelerator: Accelerator) -> tuple[float, float]:
-    """Version 1.6: the most mW that units on the chip, and DRAM, can take.
+    """Return the most mW that units on the chip, and DRAM, can take (version 1.6).
 
     From the MACs down, energies of an access add up and dimensions multiply.
     """
@@ -155,7 +155,7 @@ def table_text(
     *,
     with_layer: bool = True,
 ) -> str:
-    """The scheduling table."""
+    """Return the scheduling table."""
     lines = [f"Layer Name : {layer.title}", *_HEADING]
     kept = {LB: dataflows[0], GB: dataflows[1]}
     fillable = accelerator.fillable
@@ -185,7 +185,7 @@ class Statistic:
 
 
 def statistics(model: Model, figures: Figures, place: int = 0) -> list[list[Statistic]]:
-    """Every figure of a table, in the groups in which they are printed."""
+    """Return every figure of a table, in the groups in which they are printed."""
     return _Statistics(model, figures, place).groups()
 
 
@@ -245,7 +245,7 @@ class _Statistics:
         return Statistic(label, value, str(value))
 
     def _hidden(self, row: int) -> tuple[set[int], set[int]]:
-        """Types whose tile, and whose counts, are shown as 0 [Q9]."""
+        """Return types whose tile, and whose counts, are shown as 0 [Q9]."""
         buffer = self._accelerator.buffers[row]
         free = {k for k in range(3) if buffer.bypass[k] and buffer.energy_pj[k] == 0}
         tiles = set(free)
@@ -316,7 +316,7 @@ class _Statistics:
             yield self._real(f"{name} UTILIZATION", float(share))
 
     def _power(self, names: dict[int, str]) -> tuple[list[Statistic], list[Statistic]]:
-        """Version 1.6: mW of each level over its own cycles, and averages over all."""
+        """Return the mW of each level over its own cycles, and averages over all (version 1.6)."""
         f, real, accelerator = self._figures, self._model.arithmetic.real, self._accelerator
         mhz, thousand = real(accelerator.frequency), real(1000)
         chips = accelerator.units(CHIPS_X)
@@ -347,7 +347,7 @@ class _Statistics:
 
 
 def figures_text(groups: list[list[Statistic]], *, is_result: bool = False) -> str:
-    """The figures; in a result file some labels are in lower case, and one is misspelt."""
+    """Return the figures; a result file has some labels in lower case, and one misspelt."""
     lines = [_STARS]
     for group in groups:
         for statistic in group:
@@ -365,13 +365,13 @@ def figures_text(groups: list[list[Statistic]], *, is_result: bool = False) -> s
 
 
 def runtime_line(seconds: float) -> str:
-    """The last line of what the tool prints."""
+    """Return the last line of what the tool prints."""
     whole = int(seconds)
     return f"[message] Runtime: {whole // 60}m {whole % 60}s ({whole})\n"
 
 
 def json_statistics(groups: list[list[Statistic]]) -> dict[str, float | int | None]:
-    """Figures by their label; None where one is not finite."""
+    """Return figures by their label; None where one is not finite."""
     return {
         statistic.label.strip(): statistic.value if np.isfinite(statistic.value) else None
         for group in groups
@@ -380,12 +380,12 @@ def json_statistics(groups: list[list[Statistic]]) -> dict[str, float | int | No
 
 
 def parameters(layer: Layer) -> dict[str, int]:
-    """A layer's parameters by letter, K and C per group."""
+    """Return a layer's parameters by letter, K and C per group."""
     return dict(zip(PARAMETERS, layer.size, strict=True))
 
 
 def table_cfg(accelerator: Accelerator, layer: Layer, table: Table) -> str:
-    """A table as a file that the analyzer of either version reads."""
+    """Return a table as a file that the analyzer of either version reads."""
     lines = ["[LAYER]", f"layer_name={layer.name}", "", "[SCHEDULING_TABLE]"]
     for row in range(1, len(ROWS)):
         if accelerator.is_defined(row):
@@ -399,5 +399,5 @@ def table_cfg(accelerator: Accelerator, layer: Layer, table: Table) -> str:
 
 
 def table_rows(accelerator: Accelerator, table: Table) -> dict[str, list[int]]:
-    """Rows of a table that the accelerator can fill, by name."""
+    """Return rows of a table that the accelerator can fill, by name."""
     return {ROWS[row]: [int(entry) for entry in table[row]] for row in accelerator.fillable}

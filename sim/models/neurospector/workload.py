@@ -71,7 +71,7 @@ class Schedule:
 
 
 def read_network(path: Path | str) -> Network:
-    """The network of a file.
+    """Read the network of a file.
 
     Raises:
         InputError: with every fault, each at its line.
@@ -127,13 +127,13 @@ def _layer(cfg: Cfg, section: Section, name: str) -> Layer | None:
 
 
 def with_batch(network: Network, batch: int) -> Network:
-    """The network with another batch (version 1.6's `--batch_size`)."""
+    """Return the network with another batch (version 1.6's `--batch_size`)."""
     sizes = [(layer, (*layer.size[:1], batch, *layer.size[2:])) for layer in network.layers]
     return replace(network, layers=tuple(replace(layer, size=size) for layer, size in sizes))
 
 
 def read_schedule(path: Path | str, accelerator: Accelerator, network: Network) -> Schedule:
-    """The table of a file, checked against the layer that it names.
+    """Read the table of a file, checked against the layer that it names.
 
     A file that ends in `.txt` is a result file, whose printed table is read.
 
@@ -200,7 +200,7 @@ class _ScheduleReader:
         return self._network.layers[names.index(setting.value)]
 
     def _key(self, section: Section, row: int) -> str | None:
-        """The key of a row in the table; None where it has none and needs none."""
+        """Return the key of a row in the table; None where it has and needs no key."""
         name = ROWS[row].lower()
         is_unit = self._accelerator.is_unit(row)
         if is_unit:  # a unit array's row goes by the plain name of its section
@@ -239,7 +239,7 @@ class _ScheduleReader:
 
 
 def _printed(path: Path | str) -> Cfg:
-    """The printed table of a result file, as the sections of a table's file."""
+    """Return the printed table of a result file, as the sections of a table's file."""
     text, name = read_text(path, "a result file")
     cfg = Cfg(name, {})
     layer = Section("LAYER", 1)
