@@ -156,9 +156,10 @@ def _mappings(plan: Plan) -> list[Plan]:
 
 def _legal(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> Plan | None:
     try:
-        return make_plan(layer, batch, hw, mapping)
+        plan: Plan = make_plan(layer, batch, hw, mapping)
     except InputError:
         return None
+    return plan
 
 
 def _automatic(layer: Layer, batch: int, hw: Hardware) -> Plan | None:

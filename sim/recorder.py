@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hw_models.spec import Hardware
     from sim.account.result import LayerResult, Pricing
-    from sim.dataflow.row_stationary.passes import Plan
+    from sim.dataflow.base import Plan
     from sim.engine.probe import PassSeen, TileSeen
     from sim.run import Prepared, Values
 

@@ -14,8 +14,8 @@ from hw_models.spec import Hardware
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
+from sim.dataflow.base import ceil_div
 from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
-from sim.dataflow.row_stationary.mapping import ceil_div
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError
 from sim.plan.dram_traffic import Coding, Traffic

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dataflow.row_stationary.mapping import ceil_div
+from sim.dataflow.base import ceil_div
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import Plan

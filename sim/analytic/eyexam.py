@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sim.dataflow.row_stationary.mapping import ceil_div
+from sim.dataflow.base import ceil_div
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import PassShape, Plan

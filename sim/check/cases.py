@@ -47,9 +47,9 @@ class Case:
             MappingError: the triple breaks a rule of the chip.
 
         """
-        return make_plan(
-            self.layer, self.batch, load_hardware(self.hw, self.overrides), self.mapping
-        )
+        hw = load_hardware(self.hw, self.overrides)
+        plan: Plan = make_plan(self.layer, self.batch, hw, self.mapping)
+        return plan
 
     @cached_property
     def default_fifos(self) -> bool:

@@ -185,7 +185,7 @@ def _alone(plan: Plan, step: Pass) -> Plan:
         pad_left=0,
         pad_right=0,
     )
-    made = make_plan(alone, shape.images, plan.hw, replace(plan.mapping, m=filters))
+    made: Plan = make_plan(alone, shape.images, plan.hw, replace(plan.mapping, m=filters))
     # Sets stand where the whole layer's mapping puts them.
     return replace(
         made,

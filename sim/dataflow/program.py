@@ -14,13 +14,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from hw_models.spec import Hardware
+
+    Index: TypeAlias = tuple[slice | NDArray[np.int64], ...]
 
 
 class Beat(NamedTuple):
@@ -233,6 +238,54 @@ class StreamWords:
     loads: NDArray[np.int64]
     feed: NDArray[np.int64]
     psums_in: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """The parts of a layer's tensors that a pass works on, as indices into them.
+
+    `ifmap` into the padded ifmap (N, G*C, H + padding, W + padding), words in the order in which
+    they cross the DRAM link; `filters` into the filters (M, C, R, S); `psums` into the ofmap
+    (N, M, E, F).
+    """
+
+    ifmap: Index
+    filters: Index
+    psums: Index
+
+
+@dataclass(frozen=True, slots=True)
+class PassData:
+    """Real words for a pass: what its `Regions` hold. `psums` is None where it begins its sums."""
+
+    ifmap: NDArray[np.int64]
+    filters: NDArray[np.int64]
+    psums: NDArray[np.int64] | None
+
+
+class Lowering(Protocol):
+    """How the passes of a dataflow become programs, and their words streams. For the engine alone.
+
+    A shape, a step and a plan are those of the dataflow itself.
+    """
+
+    def program(self, shape: Any, hw: Hardware) -> Program:
+        """Return the program of the passes of one shape."""
+
+    def regions(self, plan: Any, step: Any) -> Regions:
+        """Return the parts of the layer's tensors that a pass works on."""
+
+    def stream_words(self, shape: Any, data: PassData, hw: Hardware) -> StreamWords:
+        """Return the words of a pass in the order in which its program's streams send them."""
+
+    def psum_block(self, shape: Any, words: NDArray[np.int64], hw: Hardware) -> NDArray[np.int64]:
+        """Return what left a pass, in the order of `psums_out`, in the form of its region."""
+
+
+@lru_cache(maxsize=16)
+def find_lowering(dataflow: str) -> Lowering:
+    """Return the lowering of the dataflow of that name, from its folder."""
+    return cast("Lowering", import_module(f"sim.dataflow.{dataflow}.lowering").LOWERING)
 
 
 def beat_sizes(words: int, beat_words: int) -> tuple[int, ...]:

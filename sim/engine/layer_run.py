@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
-    from sim.dataflow.row_stationary.passes import Pass, PassShape, Plan
+    from sim.dataflow.base import Pass, PassShape, Plan
     from sim.engine.probe import Probe
     from sim.engine.profile import PassProfile
     from sim.engine.values import LayerData
@@ -100,7 +100,7 @@ class PassMemory:
 class KindActivity:
     """Passes that are equal to the cycle: what one of them is, how long, and how many."""
 
-    shape: PassShape
+    shape: Any
     cycles: int
     passes: int
     profile: PassProfile | None
@@ -277,7 +277,6 @@ class _LayerRun:
         kind = followers.get(id(shape))
         if kind is not None:
             return kind, True
-        hw = self.plan.hw
         beats = self.plan.filter_beats(shape)
         start = PrefetchState()
         if self._last is not None:
@@ -289,9 +288,9 @@ class _LayerRun:
             outcome = self.memory.outcome(shape, start)
             self.simulated += 1
             cycles = outcome.cycles
-            if hw.schedule.charge_full_strip and shape.strip_rows < self.plan.mapping.e:
-                full = self.memory.outcome(_full_strip(self.plan, shape), start)
-                cycles = max(cycles, full.cycles)
+            charged = self.plan.charged_as(shape)
+            if charged != shape:
+                cycles = max(cycles, self.memory.outcome(charged, start).cycles)
             kind = self._kinds[key] = _Kind(shape, start, outcome, cycles, beats)
         followers[id(shape)] = kind
         return kind, known
@@ -414,13 +413,3 @@ class _LayerRun:
             for booked, ahead in zip(self._booked, begun, strict=True)
         )
         return [distinct.setdefault(step, step) for step in timed]
-
-
-def _full_strip(plan: Plan, shape: PassShape) -> PassShape:
-    return plan.shape(
-        shape.images,
-        plan.mapping.e,
-        sum(shape.filters),
-        sum(shape.channels),
-        shape.first_channels,
-    )

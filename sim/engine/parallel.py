@@ -28,7 +28,7 @@ from sim.plan.limits import MOST_KEPT, outcome_bytes
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
-    from sim.dataflow.row_stationary.passes import Plan
+    from sim.dataflow.base import Plan
 
     Told = Callable[[str], None]
 

@@ -1,7 +1,7 @@
 """Where a pass of the plan meets the machine: its program, and real words in the program's order.
 
-Here, and where real words are cut into passes (`values`), the engine knows a dataflow. A program is
-built when a pass is simulated, not when its outcome is reused: that goes by the shape.
+Both come from the lowering of the pass's dataflow, which the shape names. A program is built when a
+pass is simulated, not when its outcome is reused: that goes by the shape.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from sim.dataflow.row_stationary.program import pass_program
-from sim.dataflow.row_stationary.words import stream_words
+from sim.dataflow.program import find_lowering
 from sim.engine.machine import Machine
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
-    from sim.dataflow.row_stationary.passes import PassShape
-    from sim.dataflow.row_stationary.words import PassData
+    from sim.dataflow.base import PassShape
+    from sim.dataflow.program import PassData
     from sim.engine.dram import PrefetchState
 
 
@@ -30,5 +29,6 @@ def pass_machine(
     environment: Callable[[], simpy.Environment] = simpy.Environment,
 ) -> Machine:
     """The machine for a pass that starts with its filters so far; with `data` real words move."""
-    words = stream_words(shape, data) if data is not None else None
-    return Machine(pass_program(shape, hw), hw, start, words, environment)
+    lowering = find_lowering(shape.dataflow)
+    words = lowering.stream_words(shape, data, hw) if data is not None else None
+    return Machine(lowering.program(shape, hw), hw, start, words, environment)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.engine.dram_timeline import TileTimeline, TimedPass
 from sim.engine.machine import Machine, PassOutcome
@@ -29,8 +29,8 @@ from traces.events import (
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
+    from sim.dataflow.base import Pass, Plan
     from sim.dataflow.program import Stream
-    from sim.dataflow.row_stationary.passes import Pass, Plan
     from sim.plan.dram_traffic import Traffic
 
 
@@ -42,7 +42,7 @@ class PassSeen:
     the next pass that came over the DRAM link meanwhile.
     """
 
-    step: Pass
+    step: Any
     template: int
     start: int
     cycles: int

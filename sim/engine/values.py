@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.dataflow.row_stationary.words import PassData, psum_block
+from sim.dataflow.program import PassData, find_lowering
 from sim.plan.dram_traffic import RealTile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sim.dataflow.row_stationary.passes import Pass, Plan
+    from sim.dataflow.base import Pass, Plan
+    from sim.dataflow.program import Regions
 
 
 @dataclass
@@ -44,22 +45,18 @@ class LayerData:
 
     def words_of(self, step: Pass) -> PassData:
         """What the GLB holds for a pass: its ifmap strip, its filters, its psums so far."""
-        layer, shape = self.plan.layer, step.shape
-        images = slice(step.image_base, step.image_base + shape.images)
-        channels = step.group * layer.C + step.channel_base + np.arange(sum(shape.channels))
-        rows = _touched(step.row_base, shape.strip_rows, layer.U, layer.R)
-        columns = _touched(0, layer.F, layer.V, layer.S)
-        filters = self._filters(step)
-        own_channels = slice(step.channel_base, step.channel_base + sum(shape.channels))
+        regions = self._regions(step)
         return PassData(
-            ifmap=self._padded[images][:, channels][:, :, rows][:, :, :, columns],
-            filters=self.filters[filters, own_channels].astype(np.int64),
-            psums=None if shape.first_channels else self.psums[self._place(step)].copy(),
+            ifmap=self._padded[regions.ifmap],
+            filters=self.filters[regions.filters].astype(np.int64),
+            psums=None if step.shape.first_channels else self.psums[regions.psums].copy(),
         )
 
     def store(self, step: Pass, psums: NDArray[np.int64]) -> None:
         """Write back what left through the GON, in the order in which it left."""
-        self.psums[self._place(step)] = psum_block(step.shape, psums)
+        plan = self.plan
+        block = find_lowering(plan.dataflow).psum_block(step.shape, psums, plan.hw)
+        self.psums[self._regions(step).psums] = block
 
     def note_tiles(self, step: Pass, ifmap: NDArray[np.int64]) -> None:
         """Take down the strip that was loaded before a pass and the ofmap that leaves behind it.
@@ -70,29 +67,15 @@ class LayerData:
             self.strips.append(RealTile.of(ifmap == 0))
         if step.ofmap_final_words:
             # ReLU leaves zeros where psums are not positive; what follows it makes no new ones.
-            self._final.append(self.psums[self._place(step)] <= 0)
+            self._final.append(self.psums[self._regions(step).psums] <= 0)
             each = self.plan.hw.dram.ofmap_dump == "filter_block"
             if each or step.ends_m_block:
+                # The passes of an m-block differ in their filters.
                 self.blocks.append(RealTile.of(np.concatenate(self._final, axis=1)))
                 self._final.clear()
 
-    def _filters(self, step: Pass) -> slice:
-        first = step.group * self.plan.layer.Mg + step.filter_base
-        return slice(first, first + sum(step.shape.filters))
-
-    def _place(self, step: Pass) -> tuple[slice, slice, slice]:
-        shape = step.shape
-        return (
-            slice(step.image_base, step.image_base + shape.images),
-            self._filters(step),
-            slice(step.row_base, step.row_base + shape.strip_rows),
-        )
-
-
-def _touched(first: int, count: int, stride: int, size: int) -> NDArray[np.int64]:
-    """Padded rows or columns that windows `first` to `first + count - 1` touch, each once."""
-    starts = (first + np.arange(count)) * stride
-    return np.unique(starts[:, None] + np.arange(size)[None, :])
+    def _regions(self, step: Pass) -> Regions:
+        return find_lowering(self.plan.dataflow).regions(self.plan, step)
 
 
 def word_shapes(plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sim.dataflow.row_stationary.mapping import Violation, ceil_div
+from sim.dataflow.base import Violation, ceil_div, find_dataflow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hw_models.spec import Hardware
-    from sim.dataflow.row_stationary.passes import PassShape, Plan
+    from sim.dataflow.base import PassShape, Plan
 
 MOST_PASSES: Final = 2_000_000
 """Passes of a layer: VGG-16's largest layer has 13,824 at batch 3."""
 
 MOST_EVENTS: Final = 10_000_000
-"""Windows, beats and words on a bus of one pass: 90,000 on the chip, 3,000,000 on 128 x 128 PEs."""
+"""Bursts, beats and words on a bus of one pass: 90,000 on the chip, 3,000,000 on 128 x 128 PEs."""
 
 MOST_BYTES: Final = 1 << 30
 """Memory for a layer's simulation, its real words, and the results of the whole network."""
@@ -39,10 +39,10 @@ MOST_RUNS: Final = 1024
 """Runs of equal passes in the order that a result keeps: 795 in VGG-16's under mapping auto."""
 
 _PE_BYTES = 8192  # a PE, its ports and FIFOs, and their processes
-_WINDOW_BYTES = 60  # the start of a window, and its place in the profile
+_BURST_BYTES = 60  # the start of a burst, and its place in the profile
 _BEAT_BYTES = 260  # a beat in two FIFOs, on a link, and taken in
 _VALUE_BEAT_BYTES = 600  # its words, in both FIFOs
-_SPAD_BYTES = 10  # a place of the ifmap spad
+_SPAD_BYTES = 10  # a place of the spad that words pass through
 _WORD_BYTES = 90  # a word in a spad: when it came, and when its place was free
 _LINE_BYTES = 200  # a line at a port: its place, when it was ready, and when it had gone
 _PASS_BYTES = 450  # a pass of the layer, with its tiles
@@ -68,45 +68,30 @@ _FILE_KIND_BYTES = 3000
 _FILE_RUN_BYTES = 600
 
 
-def pass_pes(shape: PassShape) -> int:
-    """PEs that work in a pass."""
-    return len(shape.filters) * len(shape.channels) * shape.filter_rows * shape.strip_rows
-
-
-def _beats(shape: PassShape, hw: Hardware) -> int:
-    """Psum beats of one window, over the PEs of one filter row and channel set."""
-    rate = hw.noc.psum_words_per_cycle
-    # All filter sets but the last are equal.
-    first, last = ceil_div(shape.filters[0], rate), ceil_div(shape.filters[-1], rate)
-    return shape.strip_rows * (first * (len(shape.filters) - 1) + last)
-
-
 def pass_events(shape: PassShape, hw: Hardware) -> int:
-    """Events of a pass, about: windows and beats of every PE, and words on the buses."""
-    beats = shape.windows * _beats(shape, hw)
-    chain = len(shape.channels) * shape.filter_rows
-    windows = pass_pes(shape) * shape.windows
-    return windows + 2 * beats * (chain + 1) + shape.ifmap_words + shape.filter_words
+    """Events of a pass, about: bursts and beats of every PE, and words on the buses."""
+    size = shape.size(hw)
+    beats = 2 * (size.pe_beats + size.psum_beats)
+    return size.pes * size.bursts + beats + shape.ifmap_words + shape.filter_words
 
 
 def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
     """Memory of a pass while it is simulated, from above; with real words where `values`."""
-    beats = shape.windows * _beats(shape, hw)
-    chain = len(shape.channels) * shape.filter_rows
-    own_words = shape.images * shape.ifmap_columns * shape.channels[0]
+    size = shape.size(hw)
     one_pe = (
         _PE_BYTES
         + _SPAD_BYTES * hw.pe.ifmap_spad_words
-        + _WINDOW_BYTES * shape.windows
-        + _WORD_BYTES * own_words
+        + _BURST_BYTES * size.bursts
+        + _WORD_BYTES * size.fed_words
     )
     beat_bytes = _BEAT_BYTES + (_VALUE_BEAT_BYTES if values else 0)
     words = shape.ifmap_words + shape.filter_words
     lines = ceil_div(shape.ifmap_words, hw.glb_line_words("ifmap"))
     lines += ceil_div(shape.filter_words, hw.glb_line_words("filter"))
     return (
-        pass_pes(shape) * one_pe
-        + beats * (chain * beat_bytes + 2 * _LINE_BYTES)
+        size.pes * one_pe
+        + size.pe_beats * beat_bytes
+        + size.psum_beats * 2 * _LINE_BYTES
         + words * _WORD_BYTES
         + lines * _LINE_BYTES
     )
@@ -192,41 +177,43 @@ def mib(size: int) -> int:
 
 
 def size_violations(plan: Plan) -> list[Violation]:
-    """The limits that a legal plan breaks by its size alone."""
+    """Return the limits that a legal plan breaks by its size alone."""
+    dataflow = find_dataflow(plan.dataflow)
     if plan.passes > MOST_PASSES:  # before anything that grows with the passes
         return [
             Violation(
                 "passes",
                 plan.passes,
                 str(MOST_PASSES),
-                f"the mapping {plan.mapping} cuts the layer too finely to simulate; raise m, n, e, "
-                "p, q, r or t",
+                f"the mapping {plan.mapping} cuts the layer too finely to simulate; "
+                f"{dataflow.for_fewer_passes}",
             )
         ]
-    found: list[Violation] = []
+    violations: list[Violation] = []
     events = max(pass_events(shape, plan.hw) for shape in plan.classes)
     if events > MOST_EVENTS:
-        found.append(
+        violations.append(
             Violation(
                 "events of a pass",
                 events,
                 str(MOST_EVENTS),
-                f"the mapping {plan.mapping} makes a pass too large to simulate; lower n, e, r, t "
-                "or q",
+                f"the mapping {plan.mapping} makes a pass too large to simulate; "
+                f"{dataflow.for_smaller_passes}",
             )
         )
     needed = layer_bytes(plan)
+    most_pes = max(shape.size(plan.hw).pes for shape in plan.classes)
     if needed > MOST_BYTES:
         less = "a smaller batch or array, or shallower spads and filter banks, take less"
         if _hardly_any_alike(plan):
             less += ", and clocks of a simpler ratio, which make passes equal"
-        found.append(
+        violations.append(
             Violation(
                 "MiB of memory",
                 mib(needed),
                 str(mib(MOST_BYTES)),
-                f"{plan.passes} passes, the largest on {max(map(pass_pes, plan.classes))} PEs, "
+                f"{plan.passes} passes, the largest on {most_pes} PEs, "
                 f"under the mapping {plan.mapping}; {less}",
             )
         )
-    return found
+    return violations

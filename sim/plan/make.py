@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sim.dataflow.row_stationary.mapping import Mapping, checked_mapping
-from sim.dataflow.row_stationary.passes import Plan
-from sim.dataflow.row_stationary.placement import Placement
+from sim.dataflow.base import Mapping, find_dataflow
 from sim.errors import Fault, MappingError, SimulationError
 from sim.plan.limits import size_violations
 
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 
 def make_plan(
     layer: Layer, batch: int, hw: Hardware, mapping: Mapping, mapping_source: str = "given"
-) -> Plan:
-    """Check layer and mapping against the chip and lay out the passes.
+) -> Any:
+    """Check layer and mapping against the chip and lay out the passes, as the mapping's `Plan`.
 
     Raises:
         MappingError: rules of the chip that the layer or the mapping breaks, all at once; else
@@ -26,19 +24,12 @@ def make_plan(
         SimulationError: the schedule does not compute the layer's MACs exactly.
 
     """
-    fitted = checked_mapping(layer, mapping, batch, hw)
-    placement = Placement(
-        array_rows=hw.array.rows,
-        array_columns=hw.array.columns,
-        set_rows=layer.R,
-        set_columns=fitted.e,
-        channel_sets=fitted.r,
-        filter_sets=fitted.t,
-    )
-    plan = Plan(layer, batch, hw, fitted, placement, mapping_source)
-    found = size_violations(plan)
-    if found:
-        raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
+    plan = find_dataflow(mapping.dataflow).plan(layer, batch, hw, mapping, mapping_source)
+    violations = size_violations(plan)
+    if violations:
+        raise MappingError(
+            *(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in violations)
+        )
     scheduled = sum(shape.macs * times for shape, times in plan.classes.items())
     if scheduled != layer.macs(batch):
         raise SimulationError(

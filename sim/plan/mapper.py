@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.dataflow.base import ceil_div
 from sim.dataflow.row_stationary.mapping import (
     Mapping,
-    ceil_div,
     filter_sets_that_fit,
     layer_violations,
     mapping_violations,

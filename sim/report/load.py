@@ -259,7 +259,10 @@ class ResultFile(_Part):
 
     def plan(self, layer: LayerPart) -> Plan:
         """How the layer was laid out on the chip."""
-        return make_plan(layer.layer, self.batch, self.hw, layer.factors, layer.mapping_source)
+        plan: Plan = make_plan(
+            layer.layer, self.batch, self.hw, layer.factors, layer.mapping_source
+        )
+        return plan
 
     def milliseconds(self, cycles: float) -> float:
         """Core cycles as milliseconds at the core clock."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, cast
 
 from sim.account.energy import data_type
-from sim.dataflow.row_stationary.mapping import ceil_div
+from sim.dataflow.base import ceil_div
 from sim.plan.make import make_plan
 
 if TYPE_CHECKING:
@@ -595,7 +595,10 @@ def _nocs(result: Result, width: int) -> list[str]:
 
 
 def _plan(result: Result, layer: LayerResult) -> Plan:
-    return make_plan(layer.layer, result.batch, result.hw, layer.mapping, layer.mapping_source)
+    plan: Plan = make_plan(
+        layer.layer, result.batch, result.hw, layer.mapping, layer.mapping_source
+    )
+    return plan
 
 
 def bus_beats(plan: Plan) -> dict[str, int]:

@@ -15,8 +15,8 @@ from recording import lenet5, of_case, opened, record
 from hw_models.load import load_hardware
 from sim.check.cases import Case
 from sim.dataflow.program import Program
+from sim.dataflow.row_stationary import lowering
 from sim.dataflow.row_stationary.mapping import parse_mapping
-from sim.engine import passes
 from sim.engine.dram import Prefetch, PrefetchState
 from sim.engine.noc import FeedBus, LoadBus, LocalLink, PsumOutBus
 from sim.engine.pe import PE, FeedPort
@@ -66,8 +66,8 @@ def _reversed(monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
         found = getattr(program, stream)
         return replace(program, **{stream: replace(found, pattern=found.pattern[::-1])})
 
-    whole = passes.pass_program
-    monkeypatch.setattr(passes, "pass_program", lambda shape, hw: turned(whole(shape, hw)))
+    whole = lowering.pass_program
+    monkeypatch.setattr(lowering, "pass_program", lambda shape, hw: turned(whole(shape, hw)))
 
 
 def _mirrored(monkeypatch: pytest.MonkeyPatch) -> None:

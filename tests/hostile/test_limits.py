@@ -51,7 +51,6 @@ from sim.plan.limits import (
     mib,
     pass_bytes,
     pass_events,
-    pass_pes,
     run_bytes,
     words_bytes,
 )
@@ -330,7 +329,7 @@ SMALL = ("C3", "deep spads", "a larger array")
 @pytest.mark.parametrize("name", [each if each in SMALL else slow(each) for each in PLANS])
 def test_a_pass_takes_no_more_memory_than_estimated(name: str) -> None:
     plan = PLANS[name]()
-    shape = max(plan.classes, key=lambda shape: (pass_pes(shape), not shape.first_channels))
+    shape = max(plan.classes, key=lambda shape: (shape.size(plan.hw).pes, not shape.first_channels))
     gc.collect()
     tracemalloc.start()
     try:

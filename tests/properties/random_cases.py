@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
+from sim.dataflow.program import PassData
 from sim.dataflow.row_stationary.mapping import Mapping, filter_sets_that_fit
 from sim.dataflow.row_stationary.passes import PassShape, Plan
-from sim.dataflow.row_stationary.words import PassData
 from sim.engine.dram import PrefetchState
 from sim.engine.machine import Machine, PassOutcome
 from sim.errors import MappingError

@@ -17,11 +17,9 @@ from breaking import Break, after_init, case, with_option, with_result
 
 from sim.check.cases import Case
 from sim.check.compare import check_layer
-from sim.dataflow.program import PEProgram, Stream
+from sim.dataflow.program import PassData, PEProgram, Stream
+from sim.dataflow.row_stationary import lowering, words
 from sim.dataflow.row_stationary.passes import Pass, PassShape, Plan
-from sim.dataflow.row_stationary.words import PassData
-from sim.engine import passes as engine_passes
-from sim.engine import values as engine_values
 from sim.engine.dram import DramLink, PrefetchState
 from sim.engine.fifo import Fifo
 from sim.engine.layer_run import PassMemory
@@ -127,7 +125,7 @@ def _multicast_misses_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
 def _diagonals_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     with_result(
         monkeypatch,
-        engine_passes,
+        lowering,
         "pass_program",
         lambda program: replace(
             program, feed=replace(program.feed, pattern=program.feed.pattern[::-1])
@@ -182,27 +180,27 @@ def _psum_gin_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("psums come from the GLB in the first pass, too", "counts")
 def _first_pass_reads_psums(monkeypatch: pytest.MonkeyPatch) -> None:
-    program, words = engine_passes.pass_program, engine_passes.stream_words
+    program, streams = lowering.pass_program, lowering.stream_words
 
     def zeros(shape: PassShape, data: PassData) -> Any:
         if data.psums is None:
             size = (shape.images, sum(shape.filters), shape.strip_rows, shape.ofmap_columns)
             data = replace(data, psums=np.zeros(size, np.int64))
-        return words(shape, data)
+        return streams(shape, data)
 
     monkeypatch.setattr(
-        engine_passes,
+        lowering,
         "pass_program",
         lambda shape, hw: program(replace(shape, first_channels=False), hw),
     )
-    monkeypatch.setattr(engine_passes, "stream_words", zeros)
+    monkeypatch.setattr(lowering, "stream_words", zeros)
 
 
 @mutant("psums start at zero in every pass", "counts")
 def _every_pass_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = engine_passes.pass_program
+    whole = lowering.pass_program
     monkeypatch.setattr(
-        engine_passes,
+        lowering,
         "pass_program",
         lambda shape, hw: whole(replace(shape, first_channels=True), hw),
     )
@@ -388,7 +386,7 @@ def _channel_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mutant("columns that no window touches are sent, and touched ones are not", "values")
 def _touched(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_result(monkeypatch, engine_values, "_touched", lambda places: np.arange(len(places)))
+    with_result(monkeypatch, words, "_touched", lambda places: np.arange(len(places)))
 
 
 @mutant("every group gets the channels of the first", "values")

@@ -538,11 +538,13 @@ def _charged_from(
 ) -> None:
     """Start the full strip that a short one is charged as from another state of its filters."""
     charged: list[PassShape] = []
-    full, outcome = engine_layer._full_strip, PassMemory.outcome
+    charged_as, outcome = Plan.charged_as, PassMemory.outcome
 
-    def broken_full(*args: Any) -> PassShape:
-        charged.append(full(*args))
-        return charged[0]
+    def broken_full(plan: Plan, shape: PassShape) -> PassShape:
+        full = charged_as(plan, shape)
+        if full != shape:
+            charged.append(full)
+        return full
 
     def broken_outcome(self: PassMemory, shape: PassShape, start: PrefetchState) -> Any:
         if charged:
@@ -552,7 +554,7 @@ def _charged_from(
             start = replace(start, beats=min(start.beats, needed))
         return outcome(self, shape, start)
 
-    monkeypatch.setattr(engine_layer, "_full_strip", broken_full)
+    monkeypatch.setattr(Plan, "charged_as", broken_full)
     monkeypatch.setattr(PassMemory, "outcome", broken_outcome)
 
 

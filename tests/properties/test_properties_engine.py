@@ -22,8 +22,9 @@ from random_cases import (
 
 from sim.account.ledger import published_glb_bytes
 from sim.account.result import layer_result
+from sim.dataflow.program import PassData
 from sim.dataflow.row_stationary.passes import PassShape, Plan
-from sim.dataflow.row_stationary.words import PassData, psum_block
+from sim.dataflow.row_stationary.words import psum_block
 from sim.engine.dram import PrefetchState
 from sim.engine.layer_run import simulate_layer
 from sim.engine.passes import pass_machine

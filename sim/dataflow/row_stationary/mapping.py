@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as MappingABC
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from sim.dataflow.base import Violation, ceil_div
 from sim.errors import Fault, InputError, MappingError
 from workloads.inputs.faults import MAX_FAULTS
 from workloads.inputs.words import closest, field_name, shown
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 LARGEST_FACTOR = 1 << 20
 
 
-def ceil_div(value: int, by: int) -> int:
-    """The smallest whole number of blocks of `by` that hold `value`."""
-    return -(-value // by)
-
-
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Mapping:
     """How a layer is cut into processing passes (JSSC 2017, Table II).
@@ -32,6 +28,7 @@ class Mapping:
     `t` PE sets on different filters. All are counts, 1 or more.
     """
 
+    dataflow: ClassVar[str] = "row_stationary"
     m: int
     n: int
     e: int
@@ -115,19 +112,6 @@ def parse_mapping(text: str) -> Mapping:
     if faults:
         raise InputError(*faults)
     return Mapping(**found)
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken rule: which, by what value, against which limit."""
-
-    rule: str
-    value: int
-    limit: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.rule} = {self.value}, limit {self.limit}: {self.why}"
 
 
 def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:

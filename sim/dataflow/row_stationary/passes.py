@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from sim.dataflow.row_stationary.mapping import Mapping, ceil_div
+from sim.dataflow import base
+from sim.dataflow.base import PassSize, ceil_div
+from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.placement import Placement
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class PassShape:
     window touches.
     """
 
+    dataflow: ClassVar[str] = "row_stationary"
     placement: Placement
     images: int
     strip_rows: int
@@ -88,6 +91,21 @@ class PassShape:
         """What the pass takes at the least: each PE computes its windows one after the other."""
         return self.windows * self.filters[0] * (self.channels[0] * self.filter_columns + 1)
 
+    def size(self, hw: Hardware) -> PassSize:
+        """Return how large the machine of the pass grows."""
+        rate, sets = hw.noc.psum_words_per_cycle, len(self.filters)
+        chain = len(self.channels) * self.filter_rows
+        # All filter sets but the last are equal.
+        first, last = ceil_div(self.filters[0], rate), ceil_div(self.filters[-1], rate)
+        psum_beats = self.windows * self.strip_rows * (first * (sets - 1) + last)
+        return PassSize(
+            pes=sets * chain * self.strip_rows,
+            bursts=self.windows,
+            fed_words=self.images * self.ifmap_columns * self.channels[0],
+            pe_beats=chain * psum_beats,
+            psum_beats=psum_beats,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -122,9 +140,10 @@ def _cut_in_shares(total: int, share: int, block: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A layer on a chip under a legal mapping: all that engine and closed form have in common."""
+class Plan(base.Plan):
+    """A layer on a chip under a legal mapping of row stationary."""
 
+    dataflow: ClassVar[str] = "row_stationary"
     layer: Layer
     batch: int
     hw: Hardware
@@ -210,22 +229,20 @@ class Plan:
             first_channels=first_channels,
         )
 
-    def filter_beats(self, shape: PassShape) -> int:
-        """Beats of the DRAM link that bring the filters of a pass."""
-        return ceil_div(shape.filter_words, self.hw.link_beat_words)
+    def charged_as(self, shape: PassShape) -> PassShape:
+        """Return the shape whose cycles a pass is charged: that of a full strip, where it says so.
 
-    def surely_prefetched(self, shape: PassShape) -> bool:
-        """Whether the filters of such a pass are in the GLB when it starts, unless it is the first.
-
-        The link has time for them even in the shortest pass, and the banks have room.
+        `schedule.charge_full_strip` (docs/machine.md section 3).
         """
-        beats, hw = self.filter_beats(shape), self.hw
-        cycles = beats * hw.link_beat_cycles + hw.dram.first_access_latency_cycles
-        return beats * hw.link_beat_words <= hw.filter_bank_words and cycles <= self._shortest
-
-    @cached_property
-    def _shortest(self) -> int:
-        return min(shape.least_cycles for shape in self.classes)
+        if not self.hw.schedule.charge_full_strip or shape.strip_rows >= self.mapping.e:
+            return shape
+        return self.shape(
+            shape.images,
+            self.mapping.e,
+            sum(shape.filters),
+            sum(shape.channels),
+            shape.first_channels,
+        )
 
     def __iter__(self) -> Iterator[Pass]:
         """The passes in the order in which the chip runs them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim.dataflow.row_stationary.mapping import ceil_div
+from sim.dataflow.base import ceil_div
 
 
 @dataclass(frozen=True, slots=True)

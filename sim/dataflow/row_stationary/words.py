@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.dataflow.program import StreamWords
+from sim.dataflow.program import Regions, StreamWords
 from sim.dataflow.row_stationary.program import filter_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sim.dataflow.row_stationary.passes import PassShape
+    from sim.dataflow.program import PassData
+    from sim.dataflow.row_stationary.passes import Pass, PassShape, Plan
 
 
-@dataclass(frozen=True, slots=True)
-class PassData:
-    """Real words for a pass, for runs that carry values.
+def pass_regions(plan: Plan, step: Pass) -> Regions:
+    """Return the parts of the layer's tensors that a pass works on."""
+    layer, shape = plan.layer, step.shape
+    images = np.arange(step.image_base, step.image_base + shape.images)
+    channels = step.channel_base + np.arange(sum(shape.channels))
+    first = step.group * layer.Mg + step.filter_base
+    filters = slice(first, first + sum(shape.filters))
+    return Regions(
+        ifmap=np.ix_(
+            images,
+            step.group * layer.C + channels,
+            _touched(step.row_base, shape.strip_rows, layer.U, layer.R),
+            _touched(0, layer.F, layer.V, layer.S),
+        ),
+        filters=(filters, slice(step.channel_base, step.channel_base + len(channels))),
+        psums=(
+            slice(step.image_base, step.image_base + shape.images),
+            filters,
+            slice(step.row_base, step.row_base + shape.strip_rows),
+        ),
+    )
 
-    `ifmap` is (images, channels, touched rows, touched columns), `filters` (filters, channels, R,
-    S), `psums` (images, filters, strip rows, ofmap columns) or None in the first channel block.
-    """
 
-    ifmap: NDArray[np.int64]
-    filters: NDArray[np.int64]
-    psums: NDArray[np.int64] | None
+def _touched(first: int, count: int, stride: int, size: int) -> NDArray[np.int64]:
+    """Padded rows or columns that windows `first` to `first + count - 1` touch, each once."""
+    starts = (first + np.arange(count)) * stride
+    return np.unique(starts[:, None] + np.arange(size)[None, :])
 
 
 def stream_words(shape: PassShape, data: PassData) -> StreamWords:

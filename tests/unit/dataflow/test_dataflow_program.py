@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hw_models.load import load_hardware
-from sim.dataflow.program import Beat, Burst, Stream, beat_sizes
+from sim.dataflow.program import Beat, Burst, PassData, Stream, beat_sizes
 from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.passes import PassShape
 from sim.dataflow.row_stationary.program import pass_program
-from sim.dataflow.row_stationary.words import PassData, psum_block, stream_words
+from sim.dataflow.row_stationary.words import psum_block, stream_words
 from sim.errors import SimulationError
 from sim.plan.make import make_plan
 from workloads.layer import Layer

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from engine_passes import chip, prefetched, shapes
 
-from sim.dataflow.row_stationary.words import PassData, psum_block
+from sim.dataflow.program import PassData
+from sim.dataflow.row_stationary.words import psum_block
 from sim.engine.passes import pass_machine
 
 

@@ -1,0 +1,87 @@
+"""Row stationary as the rest of the simulator sees it: `DATAFLOW`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sim.dataflow.base import Dataflow, Violation
+from sim.dataflow.row_stationary.mapping import (
+    FACTORS,
+    LARGEST_FACTOR,
+    Mapping,
+    checked_mapping,
+    mapping_violations,
+    parse_mapping,
+    with_largest_m,
+)
+from sim.dataflow.row_stationary.passes import Plan
+from sim.dataflow.row_stationary.placement import Placement
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from workloads.layer import Layer
+
+
+@dataclass(frozen=True)
+class RowStationary:
+    """The dataflow of the chip (JSSC 2017, section III)."""
+
+    name: str = "row_stationary"
+    title: str = "row stationary"
+    factors: tuple[str, ...] = FACTORS
+    optional_factors: tuple[str, ...] = ("m",)
+    largest_factor: int = LARGEST_FACTOR
+    for_fewer_passes: str = "raise m, n, e, p, q, r or t"
+    for_smaller_passes: str = "lower n, e, r, t or q"
+
+    def parse_mapping(self, text: str) -> Mapping:
+        """Read `m=64,n=4,e=13,p=16,q=3,r=2,t=2`.
+
+        Raises:
+            InputError: one fault for every missing, unknown, repeated or malformed factor.
+
+        """
+        return parse_mapping(text)
+
+    def complete(
+        self, layer: Layer, factors: MappingABC[str, int], batch: int, hw: Hardware
+    ) -> Mapping | str:
+        """Return the mapping, with the largest legal `m` where it is left out, or why none is."""
+        if "m" in factors:
+            return Mapping(**factors)
+        completed = with_largest_m(layer, factors, batch, hw)
+        if completed is None:
+            return (
+                "no m is small enough: the psums of one block of p*t filters do not fit the "
+                f"GLB of {hw.name}; lower n, e, p or t"
+            )
+        return completed
+
+    def mapping_violations(
+        self, layer: Layer, mapping: Mapping, batch: int, hw: Hardware
+    ) -> list[Violation]:
+        """Return every rule that the mapping breaks once its blocks are cut to the layer's size."""
+        return mapping_violations(layer, mapping.fitted(layer, batch, hw), hw, batch)
+
+    def plan(self, layer: Layer, batch: int, hw: Hardware, mapping: Mapping, source: str) -> Plan:
+        """Lay out the passes of a layer.
+
+        Raises:
+            MappingError: one fault for each rule that layer or mapping breaks.
+
+        """
+        fitted = checked_mapping(layer, mapping, batch, hw)
+        placement = Placement(
+            array_rows=hw.array.rows,
+            array_columns=hw.array.columns,
+            set_rows=layer.R,
+            set_columns=fitted.e,
+            channel_sets=fitted.r,
+            filter_sets=fitted.t,
+        )
+        return Plan(layer, batch, hw, fitted, placement, source)
+
+
+DATAFLOW: Dataflow = RowStationary()
