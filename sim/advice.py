@@ -102,9 +102,14 @@ class Advice:
         ]
 
 
-def advise(plan: Plan) -> Advice:
-    """Try what might make a layer faster."""
-    return _advise(replace(plan.layer, name="layer"), plan.batch, plan.hw, plan.mapping)
+def advise(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> Advice:
+    """Try what might make a layer faster than it is under this mapping.
+
+    Raises:
+        MappingError: the chip cannot run the layer under it.
+
+    """
+    return _advise(replace(layer, name="layer"), batch, hw, mapping)
 
 
 @lru_cache(maxsize=4096)

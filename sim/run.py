@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hw_models.energy import DEFAULT_TABLE, load_energy_table
 from hw_models.load import load_hardware
 from sim.account.result import (
+    MOST_FILE_MEMORY,
     LayerResult,
     Pricing,
     RefusedLayer,
@@ -28,7 +29,6 @@ from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.limits import (
     MOST_BYTES,
-    MOST_FILE_MEMORY,
     MOST_KEPT,
     file_memory,
     layer_bytes,

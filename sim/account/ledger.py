@@ -55,6 +55,9 @@ ENTRIES = (
     "mac.gated",
 )
 
+BUSES = ("gin_filter", "gin_ifmap", "gin_psum", "gon_psum")
+"""Networks of which a result says how long they send."""
+
 
 class Activity(Protocol):
     """What the ledger needs of an engine, the one in SimPy or the closed form."""
@@ -66,6 +69,10 @@ class Activity(Protocol):
     @property
     def counts(self) -> dict[str, int]:
         """Words or actions; `mac.total` and `mac.gated` for the MACs."""
+
+    @property
+    def bus_cycles(self) -> dict[str, int]:
+        """Cycles in which each bus sends, by network."""
 
     @property
     def multicast(self) -> dict[int, int]:

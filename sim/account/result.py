@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hw_models.energy import EnergyTable
 from hw_models.spec import Hardware
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
-from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
+from sim.account.ledger import BUSES, Activity, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
 from sim.dataflow.base import ceil_div
 from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
@@ -23,8 +23,15 @@ from workloads.inputs.words import exact
 from workloads.layer import Layer, layer_to_dict
 
 SCHEMA = "eyeriss-sim/result"
-VERSION = 2
-"""Of the result file; 1 named the bound of processing latency alone, by station (`bounds`)."""
+VERSION = 3
+"""Of the result file. 1 named the bound of processing latency alone, by station (`bounds`); 2 did
+not say how long each bus sends, nor which part of the dataflow each PE has."""
+
+MOST_FILE_BYTES: Final = 1 << 27
+"""A result file: what is written is never larger, and `report` reads no larger one."""
+
+MOST_FILE_MEMORY: Final = 1 << 29
+"""Memory of a result file that is read, by `json_memory`; of all those on one page together."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +106,12 @@ class LayerResult:
     """What one layer did; equal to another where both stand the same in a result file.
 
     Cycles are core cycles; `standstill_cycles` by what the array waits for; `entries` words or
-    actions by dotted name; `dram_bytes` what crosses the link, by data type,
-    coded as `dram_coding` says; `multicast`
-    ifmap words by PEs reached; `pe_macs` (rows, columns) products;
-    `pe_cycles` cause -> (rows, columns) cycles, which add up to `processing_cycles` in every PE.
-    `values` is there where real words moved; `bound` is what bounds the total latency, by the
-    closed form. `timeline` has the passes over time, and `eyexam`
+    actions by dotted name; `dram_bytes` what crosses the link, by data type, coded as `dram_coding`
+    says; `bus_cycles` those in which each bus sends, by network; `multicast` ifmap words by PEs
+    reached; `pe_parts` (rows, columns) the part of each PE in the dataflow, empty where it has
+    none; `pe_macs` (rows, columns) products; `pe_cycles` cause -> (rows, columns) cycles, which add
+    up to `processing_cycles` in every PE. `values` is there where real words moved; `bound` is what
+    bounds the total latency, by the closed form. `timeline` has the passes over time, and `eyexam`
     the steps from all MACs at once down to the cycles that the layer took.
     """
 
@@ -120,7 +127,9 @@ class LayerResult:
     active_pes: int
     entries: dict[str, int]
     dram_bytes: dict[str, int]
+    bus_cycles: dict[str, int]
     multicast: dict[int, int]
+    pe_parts: NDArray[np.str_]
     pe_macs: NDArray[np.int64]
     pe_cycles: dict[str, NDArray[np.int64]]
     events: int = 0
@@ -188,8 +197,10 @@ class LayerResult:
             "dram_bytes": self.dram_bytes,
             "dram_coding": self.dram_coding,
             "accesses": accesses,
+            "bus_cycles": self.bus_cycles,
             "glb_published_convention_bytes": self.glb_published_bytes,
             "pe": {
+                "part": self.pe_parts.tolist(),
                 "macs": self.pe_macs.tolist(),
                 "busy_cycles": self.busy_cycles.tolist(),
                 "by_cause": {cause: c.tolist() for cause, c in self.pe_cycles.items()},
@@ -485,7 +496,9 @@ def layer_result(
             "ifmap": ceil_div(waited.ifmap_bits, 8),
             "ofmap": ceil_div(waited.ofmap_bits, 8),
         },
+        bus_cycles={bus: activity.bus_cycles.get(bus, 0) for bus in BUSES},
         multicast=activity.multicast,
+        pe_parts=plan.pe_parts(),
         pe_macs=activity.macs,
         pe_cycles={cause: stalls[place] for place, cause in enumerate(causes)},
         events=events,

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from sim.analytic.cycles import ARRAY, BOUNDS, IFMAP_BUS, PSUM_BUS
 from sim.analytic.estimate import total_cycles
-from sim.plan.make import make_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hw_models.spec import Hardware, Word
     from sim.dataflow.row_stationary.mapping import Mapping
     from sim.dataflow.row_stationary.passes import Plan
@@ -34,9 +34,17 @@ WIDTHS: dict[str, tuple[Word, str, tuple[str, ...]]] = {
 }
 """The words of a bus, the field of its width, and the FIFOs that must hold what it sends."""
 
+MOST_BOUNDS = 4096
+"""Bounds that are kept: equal layers of a network are asked about once."""
+
 TIE = Fraction(1, 100)
 """Of the total latency. Closer than this, the closed form cannot tell two resources apart: it is
 about as far off in the worst of random layers (docs/validation.md). Ties are called ties."""
+
+
+def bound_text(by: Sequence[str]) -> str:
+    """Name the resources that bound a layer; `=` stands between those of a tie."""
+    return " = ".join(by) if by else "none"
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Bound:
     @property
     def text(self) -> str:
         """The resources in a few words; `=` stands between those of a tie."""
-        return " = ".join(self.by) if self.by else "none"
+        return bound_text(self.by)
 
     def to_dict(self) -> dict[str, Any]:
         """The bound's object in the result file."""
@@ -110,12 +118,21 @@ def layer_bound(plan: Plan) -> Bound:
     alone, but the fewest of them that suffice gain more together than any resource alone, these
     are the bound.
     """
-    return _bound(replace(plan.layer, name="layer"), plan.batch, plan.hw, plan.mapping)
+    key = (replace(plan.layer, name="layer"), plan.batch, plan.hw, plan.mapping)
+    bound = _bounds.get(key)
+    if bound is None:
+        while len(_bounds) >= MOST_BOUNDS:
+            del _bounds[next(iter(_bounds))]
+        bound = _bounds[key] = _bound(plan)
+    return bound
 
 
-@lru_cache(maxsize=4096)
-def _bound(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Bound:
-    plan = make_plan(layer, batch, hw, mapping)
+_bounds: dict[tuple[Layer, int, Hardware, Mapping], Bound] = {}
+"""Bounds that are known; a cache by plan would keep every plan's passes, too."""
+
+
+def _bound(plan: Plan) -> Bound:
+    hw = plan.hw
 
     def cycles(resources: tuple[str, ...]) -> int:
         chip = hw

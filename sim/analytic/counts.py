@@ -38,6 +38,29 @@ def _channel_blocks(plan: Plan) -> list[tuple[int, int]]:
     return _in_shares(plan.layer.C, plan.hw.limits.channels[1], f.q * f.r)
 
 
+def bus_cycles(plan: Plan) -> dict[str, int]:
+    """Return the cycles in which each bus sends, for the whole layer.
+
+    The last beat of a window, or of a PE's filters, may be short. Every beat of the ifmap bus but a
+    pass's last is taken to be full: where it carries several words a cycle, and one of them waits
+    for room in a PE while the others went, the engine counts more.
+    """
+    noc = plan.hw.noc
+    psum, filters = noc.psum_words_per_cycle, noc.gin_filter_words_per_cycle
+    cycles = dict.fromkeys(("gin_filter", "gin_ifmap", "gin_psum", "gon_psum"), 0)
+    for shape, times in plan.classes.items():
+        psum_beats = (
+            shape.windows * shape.strip_rows * sum(ceil_div(p, psum) for p in shape.filters)
+        )
+        loads = [p * q * shape.filter_columns for p in shape.filters for q in shape.channels]
+        filter_beats = shape.filter_rows * sum(ceil_div(words, filters) for words in loads)
+        cycles["gin_filter"] += times * filter_beats
+        cycles["gin_ifmap"] += times * ceil_div(shape.ifmap_words, noc.gin_ifmap_words_per_cycle)
+        cycles["gin_psum"] += 0 if shape.first_channels else times * psum_beats
+        cycles["gon_psum"] += times * psum_beats
+    return cycles
+
+
 def layer_counts(plan: Plan) -> dict[str, int]:
     """Words or actions by dotted name, for the whole layer."""
     layer, f, batch, chip = plan.layer, plan.mapping, plan.batch, plan.hw

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
+from sim.analytic.counts import bus_cycles, ifmap_multicast, layer_counts, pe_work
 from sim.analytic.cycles import BOUNDS, FilterSupply, PassArrays, PassCycles, pass_cycles
 from sim.analytic.dram_stall import PassTime, PassTimes, standstill, standstill_of_each
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
@@ -81,6 +81,7 @@ class LayerEstimate:
 
     cycles: int
     counts: dict[str, int]
+    bus_cycles: dict[str, int]
     multicast: dict[int, int]
     macs: NDArray[np.int64]
     stalls: NDArray[np.int64]
@@ -148,6 +149,7 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
     return LayerEstimate(
         cycles=int(spent.sum()),
         counts=layer_counts(plan),
+        bus_cycles=bus_cycles(plan),
         multicast=ifmap_multicast(plan),
         macs=macs,
         stalls=stalls,

@@ -27,6 +27,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hw_models.spec import Hardware
     from workloads.layer import Layer
 
@@ -160,6 +163,10 @@ class Plan(ABC):
     @abstractmethod
     def active_pes(self) -> int:
         """PEs that have a part in a full pass (the chip's published "active PEs")."""
+
+    @abstractmethod
+    def pe_parts(self) -> NDArray[np.str_]:
+        """Name the part of each PE in a full pass, (rows, columns), empty where it has none."""
 
     @property
     @abstractmethod

@@ -110,14 +110,16 @@ class KindActivity:
 class LayerActivity:
     """What the machine did in a layer.
 
-    `counts` are words or actions by dotted name; `multicast` ifmap words by PEs reached; `macs`
-    (rows, columns); `stalls` (causes, rows, columns) in cycles, by `causes`; `pass_cycles` the
-    length of each pass in order; `events` the bursts, beats and multicasts of all passes; `kinds`
-    the kinds of pass, by whose place `order` tells which follows which.
+    `counts` are words or actions by dotted name; `bus_cycles` the cycles in which each bus sends,
+    by network; `multicast` ifmap words by PEs reached; `macs` (rows, columns); `stalls` (causes,
+    rows, columns) in cycles, by `causes`; `pass_cycles` the length of each pass in order; `events`
+    the bursts, beats and multicasts of all passes; `kinds` the kinds of pass, by whose place
+    `order` tells which follows which.
     """
 
     cycles: int
     counts: dict[str, int]
+    bus_cycles: dict[str, int]
     multicast: dict[int, int]
     macs: NDArray[np.int64]
     stalls: NDArray[np.int64]
@@ -303,6 +305,7 @@ class _LayerRun:
             outcome.cycles == known.cycles
             and outcome.events == known.events
             and outcome.counts == known.counts
+            and outcome.bus_cycles == known.bus_cycles
             and outcome.multicast == known.multicast
             and outcome.prefetch == known.prefetch
             and np.array_equal(outcome.macs, known.macs)
@@ -317,6 +320,7 @@ class _LayerRun:
         """What the layer did."""
         array = self.plan.hw.array
         counts: Counter[str] = Counter()
+        bus_cycles: Counter[str] = Counter()
         multicast: Counter[int] = Counter()
         macs = np.zeros((array.rows, array.columns), np.int64)
         stalls = np.zeros((len(CAUSES), array.rows, array.columns), np.int64)
@@ -326,6 +330,8 @@ class _LayerRun:
             outcome, many = kind.outcome, kind.times
             for name, count in outcome.counts.items():
                 counts[name] += many * count
+            for network, cycles in outcome.bus_cycles.items():
+                bus_cycles[network] += many * cycles
             for reached, words in outcome.multicast.items():
                 multicast[reached] += many * words
             macs += many * outcome.macs
@@ -346,6 +352,7 @@ class _LayerRun:
         return LayerActivity(
             cycles=sum(kind.times * kind.cycles for kind in self._kinds.values()),
             counts=dict(counts),
+            bus_cycles=dict(bus_cycles),
             multicast=dict(sorted(multicast.items())),
             macs=macs,
             stalls=stalls,

@@ -41,7 +41,8 @@ MOST_WAITS = 6  # of each kind of block, in the report of a deadlock
 class PassOutcome:
     """What a pass did; everything that later passes and the ledger need of it.
 
-    `counts` are words or actions by dotted name; `multicast` ifmap words by PEs reached; `macs`
+    `counts` are words or actions by dotted name; `bus_cycles` the cycles in which each bus sends,
+    by network; `multicast` ifmap words by PEs reached; `macs`
     (rows, columns) products of each PE; `stalls` (causes, rows, columns) cycles by `CAUSES`;
     `psums` the partial sums that left, in their order, where real words moved; `profile` is there
     where they did not.
@@ -50,6 +51,7 @@ class PassOutcome:
     cycles: int
     prefetch: Prefetch
     counts: dict[str, int]
+    bus_cycles: dict[str, int]
     multicast: dict[int, int]
     macs: NDArray[np.int64]
     stalls: NDArray[np.int64]
@@ -390,6 +392,18 @@ class Machine:
 
     # ---------------------------------------------------------------- counting
 
+    def _bus_cycles(self) -> dict[str, int]:
+        """The cycles in which each bus sends, by network."""
+        program = self.program
+        cycles = {
+            program.load_stream.network: sum(len(load.log) for load in self.loads),
+            program.feed.network: len(set(self.feed_bus.log)),  # several words may share a cycle
+            program.psums_out.network: len(self.psum_out_bus.log),
+        }
+        if program.psums_in is not None and self.psum_in_bus is not None:
+            cycles[program.psums_in.network] = len(self.psum_in_bus.log)
+        return cycles
+
     def _outcome(self, cycles: int) -> PassOutcome:
         array, program = self.hw.array, self.program
         macs = np.zeros((array.rows, array.columns), np.int64)
@@ -426,6 +440,7 @@ class Machine:
             cycles=cycles,
             prefetch=self.dram.prefetch,
             counts=program.counts(),
+            bus_cycles=self._bus_cycles(),
             multicast=program.feed.multicast(),
             macs=macs,
             stalls=stalls,

@@ -26,12 +26,6 @@ MOST_EVENTS: Final = 10_000_000
 MOST_BYTES: Final = 1 << 30
 """Memory for a layer's simulation, its real words, and the results of the whole network."""
 
-MOST_FILE_BYTES: Final = 1 << 27
-"""A result file: what is written is never larger, and `report` reads no larger one."""
-
-MOST_FILE_MEMORY: Final = 1 << 29
-"""Memory of a result file that is read, by `json_memory`; of all those on one page together."""
-
 MOST_KINDS: Final = 256
 """Kinds of pass that a result tells of one by one: VGG-16's largest layer has 10."""
 
@@ -58,12 +52,12 @@ MOST_KEPT: Final = 1 << 28
 _KIND_BYTES = 1_000  # a kind of pass, beside its outcome
 _COARSE_TICKS = 100  # a beat of the link: 10 on the chip, 200,000 where it runs at 59.999 MHz
 _RESULT_BYTES = 1 << 15  # a layer's result, without its maps of the array
-_RESULT_PE_BYTES = 88  # a PE in its ten maps and the products of the PEs
+_RESULT_PE_BYTES = 160  # a PE in its ten maps, its part, and the products of the PEs
 _RESULT_KIND_BYTES = 1000
 _RESULT_RUN_BYTES = 200
 # The same in a result file that is read: by `json_memory`, with numbers of 18 digits.
 _FILE_LAYER_BYTES = 100_000
-_FILE_PE_BYTES = 900
+_FILE_PE_BYTES = 1100
 _FILE_KIND_BYTES = 3000
 _FILE_RUN_BYTES = 600
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim.report.diagnosis import bound_of
 from sim.report.load import LayerPart, ResultFile
 from sim.report.views import energy_table, summed
 
@@ -87,7 +86,7 @@ def _figures(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, Any]:
             }
             for key, _ in NETWORKS
         },
-        "bound": bound_of(result, single).text if single is not None else "",
+        "bound": single.bound.text if single is not None and single.bound is not None else "",
         "mapping": ", ".join(f"{k}={v}" for k, v in single.mapping.items()) if single else "",
     }
 

@@ -14,7 +14,6 @@ from sim.report.terminal import CAUSES
 from workloads.inputs.words import shown
 
 if TYPE_CHECKING:
-    from sim.dataflow.row_stationary.passes import Plan
     from sim.report.load import EnergyPart, LayerPart, ResultFile, TimelinePart
 
 ROUNDING = 1e-9  # of floats in the file, which are each rounded for themselves
@@ -24,13 +23,22 @@ Check: TypeAlias = tuple[str, float, float, str]
 """A field, its value or that of its parts, what it must be, and what that is in words."""
 
 
-def contradictions(layer: LayerPart, result: ResultFile, plan: Plan) -> list[tuple[str, str]]:
-    """(field, what it must be) where figures of a layer contradict one another."""
-    found = _unequal(_of_layer(layer, result, plan))
+def contradictions(layer: LayerPart, result: ResultFile, passes: int) -> list[tuple[str, str]]:
+    """(field, what it must be) where figures of a layer contradict one another.
+
+    `passes` are those that follow from its mapping.
+    """
+    found = _unequal(_of_layer(layer, result, passes))
     by_cause = {cause: np.array(layer.pe.by_cause[cause], np.int64) for cause in CAUSES}
     busy = by_cause["computing"] + by_cause["accumulating"]
     if (np.array(layer.pe.busy_cycles, np.int64) != busy).any():
         found.append(("pe.busy_cycles", "must be computing and accumulating in every PE"))
+    if result.simulated:
+        found += [
+            (f"bus_cycles.{bus}", "must be no more than the processing latency")
+            for bus, cycles in layer.bus_cycles.items()
+            if cycles > layer.cycles.processing
+        ]
     if (np.array(list(by_cause.values())).sum(axis=0) != layer.cycles.processing).any():
         found.append(("pe.by_cause", "must add up to the processing latency in every PE"))
     return found
@@ -54,10 +62,13 @@ def _unequal(checks: Iterable[Check]) -> list[tuple[str, str]]:
     return found
 
 
-def _of_layer(layer: LayerPart, result: ResultFile, plan: Plan) -> Iterator[Check]:
+def _of_layer(layer: LayerPart, result: ResultFile, passes: int) -> Iterator[Check]:
     cycles, entries, multicast = layer.cycles, layer.entries, layer.multicast
+    standing = sum(1 for row in layer.pe.part for name in row if name)
+    if standing:
+        yield "pe.part", standing, layer.active_pes, "in as many PEs as are active"
     yield "macs", layer.macs, layer.layer.macs(result.batch), "that of the shape and the batch"
-    yield "passes", layer.passes, plan.passes, "that of the mapping"
+    yield "passes", layer.passes, passes, "that of the mapping"
     total = cycles.processing + sum(cycles.standstill.values())
     yield "cycles.total", cycles.total, total, "processing and standstill"
     pe_cycles = cycles.processing * result.hw.pes

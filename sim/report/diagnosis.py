@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim.advice import advise
-from sim.analytic.bound import DRAM_LINK, FILTER_BUS, RESOURCES, Bound, layer_bound
+from sim.advice import Advice, advise
+from sim.analytic.bound import DRAM_LINK, FILTER_BUS, RESOURCES
 from sim.analytic.cycles import ARRAY, IFMAP_BUS, PSUM_BUS
-from sim.report.load import LayerPart, ResultFile
+from sim.report.load import BoundPart, LayerPart, ResultFile
 from sim.report.terminal import STANDING_STILL
 from sim.report.views import View
 
@@ -79,9 +79,10 @@ def slowest(layers: Sequence[LayerPart]) -> list[LayerPart]:
     return sorted(layers, key=lambda layer: -layer.cycles.total)
 
 
-def bound_of(result: ResultFile, layer: LayerPart) -> Bound:
-    """What bounds a layer of a result."""
-    return layer_bound(result.plan(layer))
+def bound_of(layer: LayerPart) -> BoundPart:
+    """What bounds a layer, which every result that was checked says."""
+    assert layer.bound is not None
+    return layer.bound
 
 
 # --- time -----------------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ def bound_of(result: ResultFile, layer: LayerPart) -> Bound:
 def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
     """What bounds a layer, with the numbers."""
     hw = result.hw
-    bound = bound_of(result, layer)
+    bound = bound_of(layer)
     rows = {row["id"]: row for row in view["stations"]}
     still = sum(layer.cycles.standstill.values())
     takes = f"It takes {_ms(view['total_ms'])} in all ({view['total_cycles']:,} cycles)"
@@ -122,7 +123,7 @@ def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
     return lines + _losses(result, view)
 
 
-def _bound_sentence(bound: Bound) -> str:
+def _bound_sentence(bound: BoundPart) -> str:
     """What bounds a layer, and what that was found to be worth."""
     together = 1 - bound.together / bound.cycles
     if not bound.by:
@@ -141,7 +142,7 @@ def _bound_sentence(bound: Bound) -> str:
     )
 
 
-def _others_sentence(bound: Bound) -> str:
+def _others_sentence(bound: BoundPart) -> str:
     """What each other resource was found to be worth."""
     others = [
         f"{RESOURCE_WORDS[name]} {_percent(max(0.0, _gain(bound, name)))}"
@@ -151,7 +152,7 @@ def _others_sentence(bound: Bound) -> str:
     return f"Any other, twice as fast, would shorten it by less: {', '.join(others)} (closed form)."
 
 
-def _gain(bound: Bound, resource: str) -> float:
+def _gain(bound: BoundPart, resource: str) -> float:
     return 1 - bound.doubled[resource] / bound.cycles
 
 
@@ -254,7 +255,7 @@ def changes(result: ResultFile, layer: LayerPart, *, advised: bool = True) -> li
             f"Changes are tried for the {MOST_ADVISED} layers that take longest; this one is not "
             "among them. A result of this layer alone has them."
         ]
-    found = advise(result.plan(layer))
+    found = _advice(result, layer)
     return [
         *found.sentences,
         *([found.kept] if found.changes else []),
@@ -264,12 +265,16 @@ def changes(result: ResultFile, layer: LayerPart, *, advised: bool = True) -> li
     ]
 
 
+def _advice(result: ResultFile, layer: LayerPart) -> Advice:
+    return advise(layer.layer, result.batch, result.hw, layer.factors)
+
+
 # --- the whole network ----------------------------------------------------------------------------
 
 
 def _network_time(result: ResultFile, view: View) -> list[str]:
     total = view["total_cycles"]
-    texts = {layer.name: bound_of(result, layer).text for layer in result.layers}
+    texts = {layer.name: bound_of(layer).text for layer in result.layers}
     few: list[LayerPart] = []
     for layer in slowest(result.layers):
         few.append(layer)
@@ -314,7 +319,7 @@ def _network_energy(view: View) -> list[str]:
 def _network_changes(result: ResultFile) -> list[str]:
     lines = ["Begin with the slowest layers; each layer's own page says more."]
     return lines + [
-        f"{layer.name}: {advise(result.plan(layer)).sentences[0]}"
+        f"{layer.name}: {_advice(result, layer).sentences[0]}"
         for layer in slowest(result.layers)[:3]
     ]
 

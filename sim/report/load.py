@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hw_models.spec import Hardware
-from sim.account.result import SCHEMA, VERSION
+from sim.account.ledger import BUSES
+from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY, SCHEMA, VERSION
+from sim.analytic.bound import RESOURCES, bound_text
 from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
-from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError
-from sim.plan.limits import MOST_FILE_BYTES, MOST_FILE_MEMORY
-from sim.plan.make import make_plan
+from sim.facts import LayerFacts, layer_facts
 from sim.report.consistency import contradictions, wrong_totals
 from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError
@@ -31,21 +31,22 @@ from workloads.network import MAX_BATCH, MAX_LAYERS
 if TYPE_CHECKING:
     from sim.account.result import Result
 
-READ_VERSIONS = (1, VERSION)
-"""A file of version 1 says nothing of the bound of a layer's total latency."""
+READ_VERSIONS = (1, 2, VERSION)
+"""What files of versions 1 and 2 do not carry is filled in from layer, mapping and chip."""
 
 MOST_PART_VALUES = 100_000
 """Values of a layer without its maps of the array, or of all but the layers: each takes kilobytes
 in pydantic where it is wrong."""
 
 MOST_PART_FAULTS = 10_000
-NO_MAPS: Mapping[str, Any] = {"macs": [], "busy_cycles": [], "by_cause": {}}
+NO_MAPS: Mapping[str, Any] = {"part": [], "macs": [], "busy_cycles": [], "by_cause": {}}
 MOST_COUNT = (1 << 63) - 1
 MOST_FLOAT = 1e100
 MOST_FAULTS = 12
 MOST_CAUSES = 32
 CAUSES = tuple(HEADINGS)
 KINDS = ("filter", "ifmap", "ofmap")
+MOST_PART_LENGTH = 40
 
 # A larger number than any run has would overflow where it is drawn.
 _Int: TypeAlias = Annotated[int, Field(ge=-MOST_COUNT, le=MOST_COUNT)]
@@ -65,6 +66,18 @@ def _map(value: object) -> object:
     return value
 
 
+def _names(value: object) -> object:
+    """A map of the array that holds short texts."""
+    rows = value if isinstance(value, list) else [value]
+    for row in rows:
+        if not isinstance(row, list) or any(
+            type(item) is not str or len(item) > MOST_PART_LENGTH for item in row
+        ):
+            raise ValueError(f"must be a list of rows of texts of up to {MOST_PART_LENGTH}")
+    return value
+
+
+_Names: TypeAlias = Annotated[list[list[str]], BeforeValidator(_names)]
 _Matrix: TypeAlias = Annotated[list[list[int]], BeforeValidator(_map)]
 Part = TypeVar("Part", bound=BaseModel)
 
@@ -84,8 +97,9 @@ class CyclesPart(_Part):
 
 
 class PePart(_Part):
-    """What each PE did, (rows, columns)."""
+    """What each PE stands for and did, (rows, columns)."""
 
+    part: _Names = []
     macs: _Matrix
     busy_cycles: _Matrix
     by_cause: dict[str, _Matrix] = Field(max_length=MOST_CAUSES)
@@ -98,6 +112,20 @@ class ValuesPart(_Part):
     wrong: _Count
     gated_off: _Int = 0
     seed: _Int | None = None
+
+
+class BoundPart(_Part):
+    """What bounds the total latency, in closed form."""
+
+    by: tuple[str, ...]
+    cycles: _Positive
+    doubled: dict[str, _Positive]
+    together: _Positive
+
+    @property
+    def text(self) -> str:
+        """The resources in a few words; `=` stands between those of a tie."""
+        return bound_text(self.by)
 
 
 class EnergyPart(_Part):
@@ -177,9 +205,11 @@ class LayerPart(_Part):
     utilization: dict[str, _Float]
     dram_bytes: dict[str, _Int]
     accesses: dict[str, dict[str, Any]]
+    bus_cycles: dict[str, _Count] = {}
     glb_published_convention_bytes: _Count
     pe: PePart
     values: ValuesPart | None = None
+    bound: BoundPart | None = None
     energy: EnergyPart | None = None
     timeline: TimelinePart | None = None
     eyexam: list[StepPart] = []
@@ -257,13 +287,6 @@ class ResultFile(_Part):
         """Whether the figures come from the simulation and not from the closed form."""
         return self.engine != "closed-form"
 
-    def plan(self, layer: LayerPart) -> Plan:
-        """How the layer was laid out on the chip."""
-        plan: Plan = make_plan(
-            layer.layer, self.batch, self.hw, layer.factors, layer.mapping_source
-        )
-        return plan
-
     def milliseconds(self, cycles: float) -> float:
         """Core cycles as milliseconds at the core clock."""
         return cycles / self.hw.core_hz * 1e3
@@ -286,7 +309,7 @@ def of_result(result: Result) -> ResultFile:
     head = {**replace(result, layers=()).to_dict(), "totals": result.totals()}
     # Layer by layer: all of them as plain data would be more than all the rest of the run.
     layers = (_plain(layer.to_dict()) for layer in result.layers)
-    return _checked_result(_plain(head), layers, "result")
+    return _whole(_plain(head), layers, "result")
 
 
 def _plain(data: dict[str, Any]) -> Any:
@@ -426,7 +449,7 @@ def check_result(data: object, file: str) -> ResultFile:
             )
         )
     if data.get("version") not in READ_VERSIONS:
-        version, known = data.get("version"), " and ".join(map(str, READ_VERSIONS))
+        version, known = data.get("version"), ", ".join(map(str, READ_VERSIONS))
         raise InputError(
             Fault(
                 file,
@@ -460,11 +483,14 @@ def _checked_result(head: Any, layers: Iterable[Any] | None, file: str) -> Resul
 
     """
     result = _whole(head, layers, file)
-    faults = [
-        Fault(file, None, f"layers[{place}].{field}", message)
-        for place, layer in enumerate(result.layers)
-        for field, message in _wrong(layer, result)
-    ]
+    faults: list[Fault] = []
+    layers_read: list[LayerPart] = []
+    for place, layer in enumerate(result.layers):
+        wrong, complete = _completed(layer, result)
+        faults += [
+            Fault(file, None, f"layers[{place}].{field}", message) for field, message in wrong
+        ]
+        layers_read.append(complete)
     known: set[str] = set()
     for place, layer in enumerate(result.layers):
         if layer.name in known:
@@ -476,7 +502,7 @@ def _checked_result(head: Any, layers: Iterable[Any] | None, file: str) -> Resul
     ]
     if faults:
         raise InputError(*faults[:MOST_FAULTS])
-    return result
+    return result.model_copy(update={"layers": layers_read})
 
 
 def _whole(head: Any, layers: Iterable[Any] | None, file: str) -> ResultFile:
@@ -562,8 +588,26 @@ ENTRIES_READ = (
 )  # fmt: skip
 
 
-def _wrong(layer: LayerPart, result: ResultFile) -> list[tuple[str, str]]:
-    """(field, what is wrong) of a layer whose fields have the right types."""
+def _completed(layer: LayerPart, result: ResultFile) -> tuple[list[tuple[str, str]], LayerPart]:
+    """(field, what is wrong) of a layer, and the layer with what earlier versions did not carry."""
+    wrong, facts = _wrong(layer, result)
+    if wrong or facts is None:
+        return wrong, layer
+    missing: dict[str, Any] = {}
+    if not layer.bus_cycles:
+        missing["bus_cycles"] = facts.bus_cycles
+    if not layer.pe.part:
+        missing["pe"] = layer.pe.model_copy(update={"part": facts.pe_parts})
+    if layer.bound is None:
+        bound = facts.bound
+        missing["bound"] = BoundPart(
+            by=bound.by, cycles=bound.cycles, doubled=bound.doubled, together=bound.together
+        )
+    return contradictions(layer, result, facts.passes), layer.model_copy(update=missing)
+
+
+def _wrong(layer: LayerPart, result: ResultFile) -> tuple[list[tuple[str, str]], LayerFacts | None]:
+    """(field, what is wrong) of a layer whose fields have the right types, and its facts."""
     hw = result.hw
     wrong: list[tuple[str, str]] = []
     try:
@@ -576,10 +620,10 @@ def _wrong(layer: LayerPart, result: ResultFile) -> list[tuple[str, str]]:
         _ = layer.factors
     except (TypeError, ValueError) as error:
         wrong.append(("mapping", f"is no mapping: {error}"))
-    plan = None
+    facts = None
     if not wrong:
         try:
-            plan = result.plan(layer)
+            facts = layer_facts(layer.layer, result.batch, result.hw, layer.factors)
         except InputError as error:
             wrong += [("mapping", str(fault)) for fault in error.faults]
     rows, columns = hw.array.rows, hw.array.columns
@@ -600,7 +644,24 @@ def _wrong(layer: LayerPart, result: ResultFile) -> list[tuple[str, str]]:
     wrong += _wrong_accesses(layer)
     if layer.timeline is not None:
         wrong += _wrong_timeline(layer.timeline)
-    return wrong if wrong or plan is None else contradictions(layer, result, plan)
+    if layer.pe.part and (
+        len(layer.pe.part) != rows or any(len(row) != columns for row in layer.pe.part)
+    ):
+        wrong.append(("pe.part", f"must have {rows} rows of {columns} PEs"))
+    if layer.bus_cycles:
+        missing = [bus for bus in BUSES if bus not in layer.bus_cycles]
+        wrong += [(f"bus_cycles.{bus}", "is missing") for bus in missing]
+    if layer.bound is not None:
+        wrong += _wrong_bound(layer.bound)
+    return wrong, facts
+
+
+def _wrong_bound(bound: BoundPart) -> list[tuple[str, str]]:
+    missing = [name for name in RESOURCES if name not in bound.doubled]
+    wrong = [(f"bound.doubled.{name}", "is missing") for name in missing]
+    if not set(bound.by) <= set(RESOURCES):
+        wrong.append(("bound.by", f"must name some of {', '.join(RESOURCES)}"))
+    return wrong
 
 
 def _wrong_accesses(layer: LayerPart) -> list[tuple[str, str]]:

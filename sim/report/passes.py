@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.advice import advise
-from sim.plan.make import make_plan
 from sim.report.terminal import NAME_CELLS, count, cut, table, wrap
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _eyexam(layer: LayerResult, width: int) -> list[str]:
 
 
 def _advice(result: Result, layer: LayerResult, width: int) -> list[str]:
-    found = advise(make_plan(layer.layer, result.batch, result.hw, layer.mapping))
+    found = advise(layer.layer, result.batch, result.hw, layer.mapping)
     return [
         f"What would make {cut(layer.layer.name, NAME_CELLS)} faster",
         *(

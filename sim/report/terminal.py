@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, cast
 
 from sim.account.energy import data_type
-from sim.dataflow.base import ceil_div
-from sim.plan.make import make_plan
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from hw_models.spec import Hardware, Word
     from sim.account.energy import EnergyBreakdown
     from sim.account.result import LayerResult, Result
-    from sim.dataflow.row_stationary.passes import Plan
 
 Rows = Iterator[list[str] | None]
 
@@ -396,7 +393,7 @@ def _largest_loss(result: Result, layer: LayerResult) -> str:
     cause = _largest(parts)
 
     def busy(network: str) -> str:
-        share = 100 * bus_beats(_plan(result, layer))[network] / cycles
+        share = 100 * layer.bus_cycles[network] / cycles
         return f"{share:.0f} % of the processing latency"
 
     if parts[cause] == 0:
@@ -557,7 +554,7 @@ def _nocs(result: Result, width: int) -> list[str]:
     places = _mb_places(list(sizes.values()))
     beats: Counter[str] = Counter()
     for layer in result.layers:
-        beats.update(bus_beats(_plan(result, layer)))
+        beats.update(layer.bus_cycles)
 
     def share(cycles: float) -> str:
         return f"{100 * cycles / result.processing_cycles:.1f}"
@@ -592,35 +589,6 @@ def _nocs(result: Result, width: int) -> list[str]:
     )
     macs = f"MACs: {count(active)} active, {count(gated)} gated{zeros}."
     return [*fitted(heads, rows, width), *_legend(text, width), "", *wrap(macs, width)]
-
-
-def _plan(result: Result, layer: LayerResult) -> Plan:
-    plan: Plan = make_plan(
-        layer.layer, result.batch, result.hw, layer.mapping, layer.mapping_source
-    )
-    return plan
-
-
-def bus_beats(plan: Plan) -> dict[str, int]:
-    """Cycles in which each bus sends; the last beat of a window or of a PE's row may be short."""
-    noc = plan.hw.noc
-    psum, filters = noc.psum_words_per_cycle, noc.gin_filter_words_per_cycle
-    found = dict.fromkeys(("gin_filter", "gin_ifmap", "gin_psum", "gon_psum"), 0)
-    for shape, times in plan.classes.items():
-        window = shape.strip_rows * sum(ceil_div(p, psum) for p in shape.filters)
-        found["gon_psum"] += times * shape.windows * window
-        found["gin_psum"] += 0 if shape.first_channels else times * shape.windows * window
-        found["gin_ifmap"] += times * ceil_div(shape.ifmap_words, noc.gin_ifmap_words_per_cycle)
-        found["gin_filter"] += (
-            times
-            * shape.filter_rows
-            * sum(
-                ceil_div(p * q * shape.filter_columns, filters)
-                for p in shape.filters
-                for q in shape.channels
-            )
-        )
-    return found
 
 
 def _energy(result: Result, width: int) -> list[list[str]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.reference.tables import NETWORKS, Published, load_published
 from sim.report.load import CAUSES, LayerPart, ResultFile
-from sim.report.terminal import bus_beats, percentages, time_parts
+from sim.report.terminal import percentages, time_parts
 
 LEVELS = ("mac", "spad", "noc", "glb", "dram", "static")
 DATA_TYPES = ("ifmap", "filter", "psum", "mac", "static")
@@ -39,7 +39,7 @@ def layer_view(result: ResultFile, layer: LayerPart, table: Published | None = N
         "shape": shape_text(layer),
         "mapping": dict(layer.mapping),
         "mapping_source": layer.mapping_source,
-        "pe": pe_map(result, [layer], placement_labels(result, layer)),
+        "pe": pe_map(result, [layer], layer.pe.part),
         "timeline": _timeline(layer),
         "chip": chip(result, [layer], table),
     }
@@ -239,7 +239,7 @@ def stations(result: ResultFile, layers: Sequence[LayerPart]) -> list[dict[str, 
             "taken": busiest / cycles,
         }
     ]
-    beats = summed(bus_beats(result.plan(layer)) for layer in layers)
+    beats = summed(layer.bus_cycles for layer in layers)
     psum = hw.noc.psum_words_per_cycle
     for key, name, rate in (
         ("gin_filter", "filter bus (GIN)", hw.noc.gin_filter_words_per_cycle),
@@ -313,20 +313,6 @@ def pe_map(
         },
         "placement": labels,
     }
-
-
-def placement_labels(result: ResultFile, layer: LayerPart) -> list[list[str]]:
-    """`filter set.channel set.filter row.ofmap row` of each PE; empty where no PE set stands."""
-    plan = result.plan(layer)
-    f, array, placement = plan.mapping, result.hw.array, plan.placement
-    labels = [[""] * array.columns for _ in range(array.rows)]
-    for filter_set in range(f.t):
-        for ofmap_row in range(f.e):
-            for site in placement.chain(filter_set, ofmap_row, f.r):
-                labels[site.row][site.column] = (
-                    f"{filter_set}.{site.channel_set}.{site.filter_row}.{ofmap_row}"
-                )
-    return labels
 
 
 def _timeline(layer: LayerPart) -> dict[str, Any] | None:

@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 from hostile_memory import BOUND, peak, slow
 
-from sim.account.result import SCHEMA, VERSION
+from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY, SCHEMA, VERSION
 from sim.cli import main
-from sim.plan.limits import MOST_FILE_BYTES, MOST_FILE_MEMORY
 from sim.report.load import MOST_PART_VALUES
 from traces.header import seal
 from traces.schema import TABLES

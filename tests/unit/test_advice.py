@@ -81,7 +81,7 @@ def test_every_sentence_of_advice_on_the_page_of_a_network_is_true(network: str)
         as_told(network, name, line)
     # The best first; and never less than the mapper finds.
     for plan in prepare(network).plans:
-        found = advise(plan)
+        found = advise(plan.layer, plan.batch, plan.hw, plan.mapping)
         factors = [change.factor for change in found.changes]
         assert factors == sorted(factors, reverse=True)
         auto = make_plan(
@@ -120,11 +120,13 @@ def test_a_toy_is_not_told_to_change() -> None:
     """A layer of a MAC: whatever is tried, nothing gains."""
     hw = load_hardware("eyeriss_v1", ["dram.overlap=full", "clock.link_mhz=100000"])
     layer = Layer(name="TOY", M=1, C=1, H=1, W=1, R=1, S=1)
-    found = advise(make_plan(layer, 1, hw, auto_mapping(layer, 1, hw)))
+    found = advise(layer, 1, hw, auto_mapping(layer, 1, hw))
     assert all(change.factor > 1 + LEAST_GAIN for change in found.changes)
 
 
 def test_equal_layers_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     (plan,) = prepare("alexnet", layers=["CONV5"]).plans
-    assert advise(plan) is advise(replace(plan, layer=replace(plan.layer, name="OTHER")))
-    assert layer_bound(plan) is advise(plan).bound
+    rest = plan.batch, plan.hw, plan.mapping
+    advice = advise(plan.layer, *rest)
+    assert advice is advise(replace(plan.layer, name="OTHER"), *rest)
+    assert advice.bound is layer_bound(plan)

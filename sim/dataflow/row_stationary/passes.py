@@ -19,6 +19,9 @@ from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.placement import Placement
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hw_models.spec import Hardware
     from workloads.layer import Layer
 
@@ -155,6 +158,10 @@ class Plan(base.Plan):
     def active_pes(self) -> int:
         """PEs that belong to a set in a full pass (the chip's published "active PEs")."""
         return self.placement.active_pes
+
+    def pe_parts(self) -> NDArray[np.str_]:
+        """Name the part of each PE in a full pass, (rows, columns), empty where it has none."""
+        return self.placement.parts()
 
     @property
     def configurations(self) -> int:

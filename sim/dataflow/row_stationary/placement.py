@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.dataflow.base import ceil_div
 
 
@@ -46,6 +49,20 @@ class Placement:
     def active_pes(self) -> int:
         """PEs that belong to some set in a full pass."""
         return self.chain_length * self.set_columns * self.filter_sets
+
+    def parts(self) -> NDArray[np.str_]:
+        """Name the part of each PE in a full pass, (rows, columns), empty where no PE set stands.
+
+        The name is `filter set.channel set.filter row.ofmap row`, each from 0.
+        """
+        names = [[""] * self.array_columns for _ in range(self.array_rows)]
+        for filter_set in range(self.filter_sets):
+            for ofmap_row in range(self.set_columns):
+                for site in self.chain(filter_set, ofmap_row, self.channel_sets):
+                    names[site.row][site.column] = (
+                        f"{filter_set}.{site.channel_set}.{site.filter_row}.{ofmap_row}"
+                    )
+        return np.array(names, np.str_)
 
     def chain(self, filter_set: int, ofmap_row: int, channel_sets: int) -> tuple[Site, ...]:
         """The PEs that compute ofmap row `ofmap_row` of the strip, from the bottom to the top.

@@ -172,7 +172,7 @@ def test_totals_are_the_layers_summed() -> None:
     _, three = booked(batch=3)
     result = Result("event", "net", 3, CHIP, (one, three), (RefusedLayer("X", ("why",)),), ("hm",))
     written = json.loads(json.dumps(result.to_dict()))
-    assert (written["schema"], written["version"]) == ("eyeriss-sim/result", 2)
+    assert (written["schema"], written["version"]) == ("eyeriss-sim/result", 3)
     assert (written["engine"], written["network"], written["batch"]) == ("event", "net", 3)
     assert written["hw"] == CHIP.to_dict()
     assert [layer["name"] for layer in written["layers"]] == ["L", "L"]

@@ -54,7 +54,7 @@ def test_the_result_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["estimate", "lenet5", "--layer", "C3", "--quiet", "--json", str(file)]) == 0
     assert capsys.readouterr() == ("", "")
     result = json.loads(file.read_text())
-    assert (result["schema"], result["version"]) == ("eyeriss-sim/result", 2)
+    assert (result["schema"], result["version"]) == ("eyeriss-sim/result", 3)
     assert result["engine"] == "closed-form"
     (layer,) = result["layers"]
     assert layer["passes_simulated"] == 0

@@ -111,7 +111,7 @@ def test_the_result_file_keeps_its_contract(
     assert capsys.readouterr() == ("", "")
     text = file.read_text(encoding="utf-8")
     result = json.loads(text)
-    assert (result["schema"], result["version"]) == ("eyeriss-sim/result", 2)
+    assert (result["schema"], result["version"]) == ("eyeriss-sim/result", 3)
     assert (result["engine"], result["network"], result["batch"]) == ("event", "lenet5", 1)
     assert result["hw"]["array"] == {"rows": 12, "columns": 14}
     (layer,) = result["layers"]

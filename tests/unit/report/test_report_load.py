@@ -58,12 +58,19 @@ def test_files_without_what_came_later_are_read() -> None:
     )
 
 
-def test_a_file_of_version_1_is_read() -> None:
-    """The program wrote it before results said what bounds the total latency."""
-    path = Path(__file__).parent / "data" / "lenet5_version_1.json"
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_earlier_version_is_read(version: int) -> None:
+    """What results did not say then is filled in: bounds, bus cycles, and parts of the PEs."""
+    path = Path(__file__).parent / "data" / f"lenet5_version_{version}.json"
     old, new = read_result(str(path)), of_result(estimate("lenet5"))
-    assert json.loads(path.read_text())["version"] == 1
-    assert [layer.entries for layer in old.layers] == [layer.entries for layer in new.layers]
+    data = json.loads(path.read_text())
+    assert data["version"] == version
+    assert not {"bus_cycles", *(["bound"] if version == 1 else [])} & set(data["layers"][0])
+    for then, now in zip(old.layers, new.layers, strict=True):
+        assert then.entries == now.entries
+        assert then.bus_cycles == now.bus_cycles
+        assert then.bound == now.bound
+        assert then.pe.part == now.pe.part
 
 
 def _layer(data: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +82,7 @@ def _layer(data: dict[str, Any]) -> dict[str, Any]:
     ("change", "words"),
     [
         (lambda d: d.update(schema="other"), "is no result file of `run --json`"),
-        (lambda d: d.update(version=3), "version: 3 is not read here, only 1 and 2"),
+        (lambda d: d.update(version=4), "version: 4 is not read here, only 1, 2, 3"),
         (lambda d: d.pop("hw"), "hw: is missing"),
         (lambda d: d["hw"].update(word_bits="x"), "hw.word_bits"),
         (lambda d: d["hw"]["array"].update(rows=13), "layers[0].pe.macs: must have 13 rows"),
@@ -180,6 +187,44 @@ def test_cycles_of_a_kind_that_do_not_make_the_layers_are_refused() -> None:
     kind["phases"]["drain"] += 1
     with pytest.raises(InputError, match=r"timeline.kinds: must be in all the processing latency"):
         check_result(data, "r.json")
+
+
+def test_a_bus_that_sends_longer_than_the_layer_takes_is_refused() -> None:
+    data = plain(lenet())
+    layer = data["layers"][1]
+    layer["bus_cycles"]["gon_psum"] = layer["cycles"]["processing"] + 1
+    with pytest.raises(InputError, match=r"layers\[1\].bus_cycles.gon_psum: must be no more than"):
+        check_result(data, "r.json")
+
+
+def test_a_part_for_a_pe_that_is_not_active_is_refused() -> None:
+    data = plain(lenet())
+    part = data["layers"][1]["pe"]["part"]
+    row, column = next((r, c) for r, row in enumerate(part) for c, x in enumerate(row) if not x)
+    part[row][column] = "0.0.0.0"
+    with pytest.raises(InputError, match=r"layers\[1\].pe.part: must be in as many PEs as are"):
+        check_result(data, "r.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: _layer(d)["pe"]["part"].pop(), "pe.part: must have 12 rows of 14 PEs"),
+        (
+            lambda d: _layer(d)["pe"]["part"][0].__setitem__(0, "x" * 41),
+            "rows of texts of up to 40",
+        ),
+        (lambda d: _layer(d)["bus_cycles"].pop("gon_psum"), "bus_cycles.gon_psum: is missing"),
+        (lambda d: _layer(d)["bound"]["doubled"].pop("array"), "bound.doubled.array: is missing"),
+        (lambda d: _layer(d)["bound"]["by"].append("luck"), "bound.by: must name some of"),
+    ],
+)
+def test_what_is_wrong_with_what_readers_need_is_named(change: Change, words: str) -> None:
+    data = plain(lenet())
+    change(data)
+    with pytest.raises(InputError) as caught:
+        check_result(data, "r.json")
+    assert words in str(caught.value)
 
 
 def test_what_is_beyond_64_bit_is_no_sum() -> None:
