@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from hw_models.energy import EnergyTable
     from hw_models.spec import Hardware
     from sim.account.result import RefusedLayer
-    from sim.dataflow.row_stationary.passes import Plan
-    from sim.dataflow.row_stationary.placement import Placement
+    from sim.dataflow.base import Plan
     from workloads.layer import Layer
     from workloads.network import Network
 
@@ -72,7 +71,8 @@ def show_energy(name: str | None) -> None:
 
 @show.command("mapping", short_help="How layers stand on the array, or why not.")
 @selection_options
-def show_mapping(selection: Selection) -> None:
+@click.option("--nest", is_flag=True, help="Write each mapping as a loop nest, too.")
+def show_mapping(selection: Selection, nest: bool) -> None:
     """Print how each layer of NETWORK (alexnet by default) is mapped, or the rules that forbid it.
 
     Exit code 2 where a layer that --layer names is refused, or every layer.
@@ -83,7 +83,14 @@ def show_mapping(selection: Selection) -> None:
     plans, refused, notes = make_plans(network, batch, hw, selection.mapping)
     write_stdout(
         mapping_text(
-            network, batch, hw, plans=plans, refused=refused, notes=notes, width=stdout_width()
+            network,
+            batch,
+            hw,
+            plans=plans,
+            refused=refused,
+            notes=notes,
+            width=stdout_width(),
+            nests=nest,
         )
     )
     if refused and (selection.layers or not plans):
@@ -238,34 +245,36 @@ def mapping_text(
     batch: int,
     hw: Hardware,
     *,
-    plans: list[Plan],
+    plans: Sequence[Plan],
     refused: list[RefusedLayer],
     notes: list[str],
     width: int = 80,
+    nests: bool = False,
 ) -> str:
-    """Return how every layer is mapped and where its PE sets are, or the rules that forbid it."""
+    """Return how every layer is mapped and where it is on the array, or the rules that forbid it.
+
+    With `nests` each mapping is also written as a loop nest.
+    """
+    from sim.dataflow.base import DEFAULT_DATAFLOW, find_dataflow
     from sim.report.terminal import wrap
 
     array = hw.array
     names = {layer.name for layer in network.layers}
     noted = {name: text for name, _, text in (note.rpartition(": ") for note in notes)}
     of_all = [note for note in notes if note.rpartition(": ")[0] not in names]
+    used = [plan.dataflow for plan in plans] or [DEFAULT_DATAFLOW]
+    dataflows = {name: find_dataflow(name) for name in used}
+    legends = [dataflow.legend for dataflow in dataflows.values()]
     blocks = [
         [
             f"{network.name}, batch {batch}, on {hw.name} ({array.rows} x {array.columns} PEs)",
-            *wrap(
-                "m filters with psums in the GLB at once; n images and e ofmap rows a pass; p "
-                "filters and q channels in one PE; r PE sets on different channels, t on different "
-                "filters. In a drawing a letter is a filter set, a digit its channel set, . a "
-                "clock gated PE; psums travel up.",
-                width,
-            ),
+            *(line for legend in legends for line in wrap(legend, width)),
             *(line for note in of_all for line in wrap(f"Note: {note}.", width)),
         ]
     ]
     laid_out = {plan.layer.name: plan for plan in plans}
     reasons = {layer.name: layer.reasons for layer in refused}
-    drawn: dict[Placement, str] = {}
+    drawn: dict[object, str] = {}
     for layer in network.layers:
         lines = []
         if layer.name in reasons:
@@ -274,65 +283,21 @@ def mapping_text(
                 lines += wrap(reason, width, "  ")
         else:
             plan = laid_out[layer.name]
+            dataflow = dataflows[plan.dataflow]
             factors = " ".join(f"{name}={value}" for name, value in plan.mapping.to_dict().items())
             lines.append(f"{layer.name}: {factors} ({plan.mapping_source})")
-            lines += wrap(_facts(plan), width, "  ")
+            lines += wrap(dataflow.facts(plan), width, "  ")
             if layer.name in noted:
                 lines += wrap(f"Note: {noted[layer.name]}.", width, "  ")
             if plan.placement in drawn:
                 lines.append(f"  Placed as {drawn[plan.placement]}.")
             else:
                 drawn[plan.placement] = layer.name
-                lines += drawing(plan.placement, width)
+                lines += dataflow.drawing(plan.placement, width)
+            if nests:
+                lines += [
+                    "  Loop nest:",
+                    *(f"  {line}" for line in str(dataflow.to_nest(plan)).split("\n")),
+                ]
         blocks.append(lines)
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
-
-
-def _facts(plan: Plan) -> str:
-    from sim.dataflow.row_stationary.mapping import glb_banks
-
-    hw = plan.hw
-    ifmap, psum = glb_banks(plan.layer, plan.mapping, plan.batch, hw)
-    text = (
-        f"{plan.passes:,} pass{'es' if plan.passes != 1 else ''}; {plan.active_pes} of {hw.pes} "
-        f"PEs active; GLB banks: {ifmap} ifmap + {psum} psum of {hw.glb.banks}"
-    )
-    placement = plan.placement
-    text += (
-        f"; PE sets of {placement.set_rows} x {placement.set_columns}: "
-        f"{placement.channel_sets} by channel, {placement.filter_sets} by filter"
-    )
-    if placement.segments > 1:
-        text += f", each folded into {placement.segments} segments (every second one in lower case)"
-    return text + "."
-
-
-def drawing(placement: Placement, width: int) -> list[str]:
-    """Return the array, a cell for each PE: letter of the filter set, digit of the channel set."""
-    cell = 3 if 6 + 3 * placement.array_columns <= width else 1
-    if 6 + cell * placement.array_columns > width:
-        return [f"  (an array of {placement.array_columns} columns is too wide to draw)"]
-    grid = [["."] * placement.array_columns for _ in range(placement.array_rows)]
-    for filter_set in range(placement.filter_sets):
-        letter = _LETTERS[filter_set % len(_LETTERS)]
-        for ofmap_row in range(placement.set_columns):
-            if placement.segments > 1:
-                odd = ofmap_row // placement.array_columns % 2
-                letter = letter.lower() if odd else letter.upper()
-            for site in placement.chain(filter_set, ofmap_row, placement.channel_sets):
-                digit = _DIGITS[site.channel_set % len(_DIGITS)] if cell > 1 else ""
-                grid[site.row][site.column] = letter + digit
-    lines = []
-    if cell > 1:
-        numbers = range(placement.array_columns)
-        lines.append(" " * 6 + "".join(f"{column:>{cell}}" for column in numbers))
-    for row, line in enumerate(grid):
-        label = f"  {row:>4}" if cell > 1 else f"  {row:>3} "
-        lines.append(label + "".join(f"{mark:>{cell}}" for mark in line))
-    if placement.filter_sets > len(_LETTERS) or placement.channel_sets > len(_DIGITS):
-        lines.append("  (marks repeat: there are more sets than letters or digits)")
-    return lines
-
-
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"

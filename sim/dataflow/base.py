@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
+    from sim.dataflow.nest import LoopNest
     from workloads.layer import Layer
 
 DEFAULT_DATAFLOW = "row_stationary"
@@ -149,6 +150,7 @@ class Plan(ABC):
     """A layer on a chip under a legal mapping: all that engine and closed form have in common.
 
     A subclass is a frozen dataclass with these attributes, and whatever else its dataflow needs.
+    Plans of equal `placement` (hashable) use the same PEs for the same parts of a pass.
     Shapes are typed as `Any` here: what is in one concerns its dataflow alone.
     """
 
@@ -157,6 +159,7 @@ class Plan(ABC):
     batch: int
     hw: Hardware
     mapping: Any
+    placement: Any
     mapping_source: str
 
     @property
@@ -268,6 +271,27 @@ class Dataflow(Protocol):
             MappingError: one fault for each rule that layer or mapping breaks.
 
         """
+
+    @property
+    def legend(self) -> str:
+        """What the factors and the marks of a drawing mean."""
+
+    def to_nest(self, plan: Any) -> LoopNest:
+        """Write the plan's mapping as a loop nest."""
+
+    def from_nest(self, nest: LoopNest, layer: Layer, batch: int, hw: Hardware) -> Mapping:
+        """Read a loop nest as a mapping of this dataflow.
+
+        Raises:
+            MappingError: one fault for each rule that the nest breaks.
+
+        """
+
+    def facts(self, plan: Any) -> str:
+        """Say in a few clauses how the plan uses the chip."""
+
+    def drawing(self, placement: Any, width: int) -> list[str]:
+        """Draw where the parts of a pass are on the array, in lines of at most `width`."""
 
 
 def dataflow_names() -> tuple[str, ...]:

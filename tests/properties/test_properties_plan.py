@@ -1,12 +1,14 @@
 """Plans of random layers: placement, blocks and words against docs/machine.md sections 1 to 4."""
 
 from collections import Counter
+from math import prod
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_cases import Case, cases, chips, layers
 
 from hw_models.spec import Hardware
+from sim.dataflow.base import find_dataflow
 from sim.dataflow.row_stationary.mapping import Mapping, checked_mapping, mapping_violations
 from sim.errors import MappingError
 from sim.plan.make import make_plan
@@ -51,6 +53,18 @@ def test_no_two_pes_of_a_placement_are_the_same_and_all_are_on_the_array(case: C
             for fewer in range(1, mapping.r):
                 assert placement.chain(filter_set, ofmap_row, fewer) == chain[: layer.R * fewer]
     assert len(seen) == case.plan.active_pes
+
+
+@given(cases())
+@settings(max_examples=200, deadline=None)
+def test_a_mapping_comes_back_from_its_loop_nest(case: Case) -> None:
+    plan = case.plan
+    dataflow = find_dataflow(plan.dataflow)
+    nest = dataflow.to_nest(plan)
+    assert dataflow.from_nest(nest, plan.layer, plan.batch, plan.hw) == plan.mapping
+    # The loops outside the array are the passes, unless their last blocks are short.
+    outside = prod(loop.bound for loop in nest.loops if loop.level in ("DRAM", "GLB"))
+    assert plan.passes <= outside
 
 
 @given(cases())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim.dataflow.base import Dataflow, Violation
+from sim.dataflow.row_stationary.drawing import LEGEND, drawing, facts
 from sim.dataflow.row_stationary.mapping import (
     FACTORS,
     LARGEST_FACTOR,
@@ -16,11 +17,13 @@ from sim.dataflow.row_stationary.mapping import (
     parse_mapping,
     with_largest_m,
 )
+from sim.dataflow.row_stationary.nest import from_nest, to_nest
 from sim.dataflow.row_stationary.passes import Plan
 from sim.dataflow.row_stationary.placement import Placement
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
+    from sim.dataflow.nest import LoopNest
     from workloads.layer import Layer
 
 
@@ -35,6 +38,7 @@ class RowStationary:
     largest_factor: int = LARGEST_FACTOR
     for_fewer_passes: str = "raise m, n, e, p, q, r or t"
     for_smaller_passes: str = "lower n, e, r, t or q"
+    legend: str = LEGEND
 
     def parse_mapping(self, text: str) -> Mapping:
         """Read `m=64,n=4,e=13,p=16,q=3,r=2,t=2`.
@@ -82,6 +86,27 @@ class RowStationary:
             filter_sets=fitted.t,
         )
         return Plan(layer, batch, hw, fitted, placement, source)
+
+    def to_nest(self, plan: Plan) -> LoopNest:
+        """Write the plan's mapping as a loop nest."""
+        return to_nest(plan)
+
+    def from_nest(self, nest: LoopNest, layer: Layer, batch: int, hw: Hardware) -> Mapping:
+        """Read a loop nest as a mapping.
+
+        Raises:
+            MappingError: one fault for each rule that the nest breaks.
+
+        """
+        return from_nest(nest, layer, batch, hw)
+
+    def facts(self, plan: Plan) -> str:
+        """Say how a plan uses the chip."""
+        return facts(plan)
+
+    def drawing(self, placement: Placement, width: int) -> list[str]:
+        """Draw the PE sets on the array, a cell for each PE."""
+        return drawing(placement, width)
 
 
 DATAFLOW: Dataflow = RowStationary()

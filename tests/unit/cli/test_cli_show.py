@@ -9,7 +9,7 @@ import pytest
 from hw_models.energy import shipped_energy_tables
 from hw_models.load import load_hardware, shipped_hardware
 from sim.cli import main
-from sim.cli.show import drawing
+from sim.dataflow.row_stationary.drawing import drawing
 from sim.dataflow.row_stationary.placement import Placement
 from workloads.network import shipped_networks
 
@@ -92,6 +92,18 @@ def test_show_mapping_draws_the_sets(capsys: pytest.CaptureFixture[str]) -> None
     assert sum(mark != "." for row in grid for mark in row) == 156
     assert "CONV5: m=64 n=4 e=13 p=16 q=3 r=2 t=2 (published)\n" in text
     assert "  Placed as CONV4." in text
+
+
+def test_show_mapping_writes_the_loop_nest(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "mapping", "alexnet", "--layer", "CONV1", "--nest")
+    lines = text[text.index("  Loop nest:") :].splitlines()
+    # One image at a time, 8 strips of at most 7 ofmap rows, its 3 channels one by one.
+    assert lines[1:4] == [
+        "  DRAM   for N in 4",
+        "           for E in 8 blocks of 7",
+        "  GLB        for C in 3",
+    ]
+    assert "Loop nest" not in output(capsys, "mapping", "alexnet", "--layer", "CONV1")
 
 
 def test_show_mapping_says_where_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
