@@ -225,7 +225,7 @@ def prepare(
     """Load what is named and lay out its layers; arguments and errors as in `run`."""
     network, batch, hw = resolve(network, layers, batch, hw)
     plans, refused, notes = make_plans(network, batch, hw, mapping)
-    return Prepared(network.name, batch, hw, tuple(plans), tuple(refused), tuple(notes))
+    return Prepared(network.name, batch, hw, tuple(plans), tuple(refused), (*network.notes, *notes))
 
 
 def run(

@@ -14,7 +14,13 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from workloads.inputs.document import Document, names_file, parse_document, read_document
+from workloads.inputs.document import (
+    Document,
+    names_file,
+    parse_document,
+    plain_document,
+    read_document,
+)
 from workloads.inputs.faults import MAX_FAULTS, Fault, InputError, in_order
 from workloads.inputs.models import validate
 from workloads.inputs.words import DocumentPath, Line, shown, unknown_name
@@ -25,6 +31,7 @@ from workloads.layer import (
     ShapeError,
     ZeroFractionSource,
 )
+from workloads.onnx_model import Model, read_onnx
 
 __all__ = [
     "Network",
@@ -50,6 +57,7 @@ class Network:
         layers: At least one; names differ by more than case.
         source: Where the shapes come from; empty where the user's file does not say.
         left_out: Names of further layers, which `only` has not chosen.
+        notes: What a user should know of it, such as operators of a model that are no layers.
     """
 
     name: str
@@ -57,6 +65,7 @@ class Network:
     layers: tuple[Layer, ...]
     source: str = ""
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def layer(self, name: str) -> Layer:
         """Return the layer called `name`, in any case; raise `InputError` with the nearest."""
@@ -110,19 +119,27 @@ def shipped_networks() -> tuple[str, ...]:
 
 
 def load_network(name_or_path: str) -> Network:
-    """Load a shipped network by name (in any case), or the network in a user's YAML file.
+    """Load a shipped network by name (in any case), or one from a user's YAML file or ONNX model.
 
-    A shipped name comes first; what has a path separator, ends in `.yaml` or `.yml`, or is an
-    existing file is a path. Raises `InputError` for an unknown name and for every fault of a file.
+    A shipped name comes first; what has a path separator, ends in `.yaml`, `.yml` or `.onnx`, or is
+    an existing file is a path. Raises `InputError` for an unknown name and every fault of a file.
     """
     shipped = shipped_networks()
     if name_or_path.casefold() in shipped:
         file = f"{name_or_path.casefold()}.yaml"
         text = (resources.files("workloads") / "data" / file).read_text(encoding="utf-8")
         return network_from_document(parse_document(text, file))
+    if name_or_path.casefold().endswith(".onnx"):
+        return network_from_model(read_onnx(name_or_path), name_or_path)
     if names_file(name_or_path):
         return network_from_document(read_document(name_or_path))
     raise InputError(Fault("", None, "", unknown_name("network", name_or_path, shipped)))
+
+
+def network_from_model(model: Model, file: str) -> Network:
+    """Return the network of an ONNX model. Raises `InputError` with all of its faults."""
+    network = network_from_document(plain_document(model.data, file))
+    return replace(network, notes=tuple(model.notes()))
 
 
 def _numbers(*lengths: int) -> BeforeValidator:

@@ -25,17 +25,18 @@ from sim.cli.lazy import LazyGroup
 
 COMMANDS = {
     "run": ("sim.cli.run", "Simulate layers of a network event by event."),
-    "estimate": ("sim.cli.estimate", "Tell the same in closed form, at once."),
-    "check": ("sim.cli.check", "Hold the simulation against the closed form."),
+    "estimate": ("sim.cli.estimate", "Estimate the same figures analytically."),
+    "check": ("sim.cli.check", "Compare the simulation with the analytical model."),
     "validate": (
         "sim.cli.validate",
-        "Hold the simulation against the published tables of the chip.",
+        "Compare the simulation with the published tables of the chip.",
     ),
-    "audit": ("sim.cli.audit", "Say where the first-order estimator counts otherwise, and why."),
+    "audit": ("sim.cli.audit", "Explain where the first-order estimator counts otherwise."),
     "calibrate": ("sim.cli.calibrate", "Fit an energy table to the chip's measured power."),
-    "report": ("sim.cli.report", "Make a page to look at out of result files and traces."),
-    "trace": ("sim.cli.trace", "Replay, compare and export what --trace has recorded."),
+    "report": ("sim.cli.report", "Write result files and traces as a page."),
+    "trace": ("sim.cli.trace", "Replay, compare and export recorded runs."),
     "model": ("sim.cli.model", "Run models of other tools, on their own files or on networks."),
+    "import": ("sim.cli.import_", "Write an ONNX model as a network file."),
     "show": ("sim.cli.show", "Print what a network, chip, energy table or mapping holds."),
 }
 """Name -> module with an attribute of that name, and the line in the list of commands."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -12,8 +13,8 @@ import click
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports the one that is used.
 
-    `known` is name -> module with an attribute of that name (`_` for `-`), and the line in the list
-    of commands.
+    `known` is name -> module with an attribute of that name (`_` for `-`, and behind a keyword of
+    Python), and the line in the list of commands.
     """
 
     def __init__(self, *args: Any, known: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
@@ -29,7 +30,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self._known:
             return None
         module = import_module(self._known[cmd_name][0])
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -53,7 +53,7 @@ _CONSTANTS: Mapping[str, bool | None] = {
 class _Mark:
     """Where a value stands: its line, and the marks of what it contains."""
 
-    line: int
+    line: int | None
     children: dict[str | int, _Mark] = field(default_factory=dict)
 
 
@@ -140,6 +140,11 @@ def read_text(path: Path | str, kind: str) -> tuple[str, str]:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError(Fault(name, line, "", "is not UTF-8 text")) from None
     return text, name
+
+
+def plain_document(data: object, file: str) -> Document:
+    """Return plain data as a document without lines; `file` is the name that faults carry."""
+    return Document(file, data, _Mark(None))
 
 
 def parse_document(text: str, file: str) -> Document:
