@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sim.dataflow.row_stationary.passes import Plan
+    from sim.dataflow.base import Plan
     from sim.plan.dram_traffic import Standstill
 
 BYTES_PER_PUBLISHED_WORD = 2  # JSSC 2017 counts 16-bit words

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.dataflow.row_stationary.passes import PassShape, Plan
+    from hw_models.spec import Hardware
+    from sim.dataflow.base import PassShape, Plan
 
 LayerProgress = Callable[[str, int, int, int], None]
 
@@ -32,7 +33,8 @@ class Estimate:
         self._shapes = {plan.layer.name: len(plan.classes) for plan in plans}
         self._work = {
             plan.layer.name: sum(
-                _work(shape) * (times if every_pass else 1) for shape, times in plan.classes.items()
+                _work(shape, plan.hw) * (times if every_pass else 1)
+                for shape, times in plan.classes.items()
             )
             for plan in plans
         }
@@ -56,10 +58,10 @@ def seconds_left(elapsed: float, share: float) -> float | None:
     return elapsed / share * (1 - share) if share > 0.01 else None
 
 
-def _work(shape: PassShape) -> int:
-    # An event is a window, a psum beat or an ifmap multicast.
-    pes = shape.strip_rows * shape.filter_rows * len(shape.channels) * len(shape.filters)
-    return shape.windows * pes + shape.psum_words // 4 + shape.ifmap_words
+def _work(shape: PassShape, hw: Hardware) -> int:
+    # An event is a burst, a psum beat or an ifmap multicast.
+    size = shape.size(hw)
+    return size.bursts * size.pes + shape.psum_words // 4 + shape.ifmap_words
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from sim.engine.passes import pass_machine
 from sim.errors import SimulationError
 from sim.plan.dram_traffic import Coding, Standstill, Traffic
 from sim.plan.limits import MOST_KEPT
-from sim.plan.order import Order, fold
+from sim.plan.order import Order, PassClass, fold
 from traces.events import CAUSES
 
 if TYPE_CHECKING:
@@ -97,12 +97,9 @@ class PassMemory:
 
 
 @dataclass(frozen=True)
-class KindActivity:
-    """Passes that are equal to the cycle: what one of them is, how long, and how many."""
+class SimulatedClass(PassClass):
+    """Equal passes, and where the time of one of them goes; None where real words moved."""
 
-    shape: Any
-    cycles: int
-    passes: int
     profile: PassProfile | None
 
 
@@ -113,8 +110,8 @@ class LayerActivity:
     `counts` are words or actions by dotted name; `bus_cycles` the cycles in which each bus sends,
     by network; `multicast` ifmap words by PEs reached; `macs` (rows, columns); `stalls` (causes,
     rows, columns) in cycles, by `causes`; `pass_cycles` the length of each pass in order; `events`
-    the bursts, beats and multicasts of all passes; `kinds` the kinds of pass, by whose place
-    `order` tells which follows which.
+    the bursts, beats and multicasts of all passes; `kinds` the classes of equal passes, by whose
+    place `order` tells which follows which.
     """
 
     cycles: int
@@ -128,7 +125,7 @@ class LayerActivity:
     events: int
     standstill: Standstill
     coding: dict[str, Coding]
-    kinds: tuple[KindActivity, ...]
+    kinds: tuple[SimulatedClass, ...]
     order: Order
     causes: tuple[str, ...] = CAUSES
 
@@ -167,7 +164,7 @@ def simulate_layer(
     return layer.activity()
 
 
-class _Kind:
+class _RunClass:
     """Passes of one shape that start in one state: the outcome, and what it means for the tiles.
 
     `begun_ticks` is the link time that its filters took before it starts, `missing_ticks` what
@@ -196,14 +193,14 @@ class _Kind:
         beat_ticks = outcome.prefetch.beat_ticks
         self.begun_ticks = start.begun_ticks(beat_ticks)
         self.missing_ticks = beats * beat_ticks - self.begun_ticks
-        self.followers: dict[int, _Kind] = {}
+        self.followers: dict[int, _RunClass] = {}
         self.times = 0
 
 
 class _Booked(NamedTuple):
-    """A pass that has run: its kind, and its tiles."""
+    """A pass that has run: its class, and its tiles."""
 
-    kind: _Kind
+    pass_class: _RunClass
     ifmap_load_words: int
     ofmap_final_words: int
     ends_m_block: bool
@@ -222,9 +219,9 @@ class _LayerRun:
         self.simulated = 0
         self.gated_macs = 0
         self.data: LayerData | None = None
-        self._kinds: dict[PassKey, _Kind] = {}
-        self._first: dict[int, _Kind] = {}
-        self._last: _Kind | None = None
+        self._classes: dict[PassKey, _RunClass] = {}
+        self._first: dict[int, _RunClass] = {}
+        self._last: _RunClass | None = None
         # Equal ones are one object: millions of them cost no memory, and Python's garbage collector
         # has nothing to walk through.
         self._booked: list[_Booked] = []
@@ -232,75 +229,81 @@ class _LayerRun:
 
     def add(self, step: Pass, *, anew: bool) -> None:
         """Run a pass; `anew` also where an equal one has been simulated."""
-        kind, known = self._kind(step.shape)
+        pass_class, known = self._class_of(step.shape)
         if known and anew:
-            self._same(step, kind, pass_machine(kind.shape, self.plan.hw, kind.start).run())
+            self._same(
+                step,
+                pass_class,
+                pass_machine(pass_class.shape, self.plan.hw, pass_class.start).run(),
+            )
             self.simulated += 1
-        self._book(step, kind, kind.outcome)
+        self._book(step, pass_class, pass_class.outcome)
 
     def add_with_values(self, step: Pass, data: LayerData) -> None:
         """Run a pass on real words."""
-        kind, known = self._kind(step.shape)
+        pass_class, known = self._class_of(step.shape)
         words = data.words_of(step)
-        machine = pass_machine(kind.shape, self.plan.hw, kind.start, words)
+        machine = pass_machine(pass_class.shape, self.plan.hw, pass_class.start, words)
         outcome = machine.run()
         if self.probe is not None:
             self.probe.ran(machine, outcome)
-        self._same(step, kind, outcome)
+        self._same(step, pass_class, outcome)
         self.simulated += known
         self.gated_macs += outcome.gated_macs
         if outcome.psums is not None:
             data.store(step, outcome.psums)
         data.note_tiles(step, words.ifmap)
         self.data = data
-        self._book(step, kind, outcome)
+        self._book(step, pass_class, outcome)
 
-    def _book(self, step: Pass, kind: _Kind, outcome: PassOutcome) -> None:
-        kind.times += 1
+    def _book(self, step: Pass, pass_class: _RunClass, outcome: PassOutcome) -> None:
+        pass_class.times += 1
         if self.probe is not None:
             hw = self.plan.hw
-            fetched = kind.start.beats * hw.link_beat_words
+            fetched = pass_class.start.beats * hw.link_beat_words
             self.probe.passed(
                 step,
                 outcome,
-                kind.cycles,
-                min(fetched, kind.shape.filter_words),
-                (kind.shape, kind.start),
-                lambda: pass_machine(kind.shape, hw, kind.start),
+                pass_class.cycles,
+                min(fetched, pass_class.shape.filter_words),
+                (pass_class.shape, pass_class.start),
+                lambda: pass_machine(pass_class.shape, hw, pass_class.start),
             )
-        booked = _Booked(kind, step.ifmap_load_words, step.ofmap_final_words, step.ends_m_block)
+        booked = _Booked(
+            pass_class, step.ifmap_load_words, step.ofmap_final_words, step.ends_m_block
+        )
         self._booked.append(self._distinct.setdefault(booked, booked))
-        self._last = kind
+        self._last = pass_class
 
-    def _kind(self, shape: PassShape) -> tuple[_Kind, bool]:
-        """The kind of the pass that comes next, and whether one of it has been simulated."""
+    def _class_of(self, shape: PassShape) -> tuple[_RunClass, bool]:
+        """The class of the pass that comes next, and whether one of it has been simulated."""
         # Equal shapes of a plan are one object, which it keeps: identity is enough, and quick.
         followers = self._first if self._last is None else self._last.followers
-        kind = followers.get(id(shape))
-        if kind is not None:
-            return kind, True
+        pass_class = followers.get(id(shape))
+        if pass_class is not None:
+            return pass_class, True
         beats = self.plan.filter_beats(shape)
         start = PrefetchState()
         if self._last is not None:
             start = self._last.outcome.prefetch.state(self._last.cycles, beats)
         key = (shape, start)
-        kind = self._kinds.get(key)
-        known = kind is not None
-        if kind is None:
+        pass_class = self._classes.get(key)
+        known = pass_class is not None
+        if pass_class is None:
             outcome = self.memory.outcome(shape, start)
             self.simulated += 1
             cycles = outcome.cycles
             charged = self.plan.charged_as(shape)
             if charged != shape:
                 cycles = max(cycles, self.memory.outcome(charged, start).cycles)
-            kind = self._kinds[key] = _Kind(shape, start, outcome, cycles, beats)
-        followers[id(shape)] = kind
-        return kind, known
+            pass_class = self._classes[key] = _RunClass(shape, start, outcome, cycles, beats)
+        followers[id(shape)] = pass_class
+        return pass_class, known
 
     @staticmethod
-    def _same(step: Pass, kind: _Kind, outcome: PassOutcome) -> None:
+    def _same(step: Pass, pass_class: _RunClass, outcome: PassOutcome) -> None:
         """Hold a pass that was simulated anew against the one whose outcome would be reused."""
-        known = kind.outcome
+        known = pass_class.outcome
         if not (
             outcome.cycles == known.cycles
             and outcome.events == known.events
@@ -326,8 +329,8 @@ class _LayerRun:
         stalls = np.zeros((len(CAUSES), array.rows, array.columns), np.int64)
         idle, gated = CAUSES.index("idle"), CAUSES.index("clock_gated")
         events = 0
-        for kind in self._kinds.values():
-            outcome, many = kind.outcome, kind.times
+        for pass_class in self._classes.values():
+            outcome, many = pass_class.outcome, pass_class.times
             for name, count in outcome.counts.items():
                 counts[name] += many * count
             for network, cycles in outcome.bus_cycles.items():
@@ -338,7 +341,7 @@ class _LayerRun:
             stalls += many * outcome.stalls
             events += many * outcome.events
             # Cycles charged beyond the pass, for a strip that is not full.
-            extra = many * (kind.cycles - outcome.cycles)
+            extra = many * (pass_class.cycles - outcome.cycles)
             used = outcome.stalls[gated] == 0
             stalls[idle][used] += extra
             stalls[gated][~used] += extra
@@ -350,27 +353,34 @@ class _LayerRun:
         counts["glb.ofmap.write"] = 0
         standstill, coding = self._standstill()
         return LayerActivity(
-            cycles=sum(kind.times * kind.cycles for kind in self._kinds.values()),
+            cycles=sum(
+                pass_class.times * pass_class.cycles for pass_class in self._classes.values()
+            ),
             counts=dict(counts),
             bus_cycles=dict(bus_cycles),
             multicast=dict(sorted(multicast.items())),
             macs=macs,
             stalls=stalls,
-            pass_cycles=np.array([booked.kind.cycles for booked in self._booked], np.int64),
+            pass_cycles=np.array([booked.pass_class.cycles for booked in self._booked], np.int64),
             passes_simulated=self.simulated,
             events=events,
             standstill=standstill,
             coding=coding,
             kinds=tuple(
-                KindActivity(kind.shape, kind.cycles, kind.times, kind.outcome.profile)
-                for kind in self._kinds.values()
+                SimulatedClass(
+                    pass_class.shape,
+                    pass_class.cycles,
+                    pass_class.times,
+                    pass_class.outcome.profile,
+                )
+                for pass_class in self._classes.values()
             ),
             order=self._order(),
         )
 
     def _order(self) -> Order:
-        places = {id(kind): place for place, kind in enumerate(self._kinds.values())}
-        return fold((places[id(booked.kind)], booked.ends_m_block) for booked in self._booked)
+        places = {id(pass_class): place for place, pass_class in enumerate(self._classes.values())}
+        return fold((places[id(booked.pass_class)], booked.ends_m_block) for booked in self._booked)
 
     def _standstill(self) -> tuple[Standstill, dict[str, Coding]]:
         """What the array waits for, and how ifmap and ofmap cross the link."""
@@ -407,12 +417,12 @@ class _LayerRun:
 
     def _timed(self) -> list[TimedPass]:
         """The passes as tiles see them: filters cross the link during the pass before."""
-        begun = [booked.kind.begun_ticks for booked in self._booked[1:]] + [0]
+        begun = [booked.pass_class.begun_ticks for booked in self._booked[1:]] + [0]
         distinct: dict[TimedPass, TimedPass] = {}
         timed = (
             TimedPass(
-                booked.kind.cycles,
-                booked.kind.missing_ticks + ahead,
+                booked.pass_class.cycles,
+                booked.pass_class.missing_ticks + ahead,
                 booked.ifmap_load_words,
                 booked.ofmap_final_words,
                 booked.ends_m_block,

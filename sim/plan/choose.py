@@ -13,18 +13,12 @@ from functools import lru_cache
 from importlib import resources
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from hw_models.load import load_hardware
-from sim.dataflow.row_stationary.mapping import (
-    LARGEST_FACTOR,
-    Mapping,
-    mapping_violations,
-    parse_mapping,
-    with_largest_m,
-)
+from sim.dataflow.base import Mapping, find_dataflow
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.mapper import auto_mapping
 from workloads.inputs.document import parse_document, read_document
@@ -56,16 +50,23 @@ ROOM = (
 """Fields of the hardware that decide which mapping is good: what the blocks of one have to fill."""
 
 
-class _Factors(BaseModel):
+DATAFLOW = find_dataflow()
+"""Mappings are those of the chip's dataflow: a file names no other."""
+
+
+class _FactorsBase(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    m: int | None = Field(default=None, ge=1, le=LARGEST_FACTOR)
-    n: int = Field(ge=1, le=LARGEST_FACTOR)
-    e: int = Field(ge=1, le=LARGEST_FACTOR)
-    p: int = Field(ge=1, le=LARGEST_FACTOR)
-    q: int = Field(ge=1, le=LARGEST_FACTOR)
-    r: int = Field(ge=1, le=LARGEST_FACTOR)
-    t: int = Field(ge=1, le=LARGEST_FACTOR)
+
+def _factor(name: str) -> tuple[Any, Any]:
+    """Return the type of a factor in a mapping file, and what it may be."""
+    if name in DATAFLOW.optional_factors:
+        return int | None, Field(default=None, ge=1, le=DATAFLOW.largest_factor)
+    return int, Field(ge=1, le=DATAFLOW.largest_factor)
+
+
+_FACTORS: dict[str, Any] = {name: _factor(name) for name in DATAFLOW.factors}
+_Factors: Any = create_model("_Factors", __base__=_FactorsBase, **_FACTORS)
 
 
 class _MappingFile(BaseModel):
@@ -105,7 +106,7 @@ class MappingBook:
     def find(
         self, layer: Layer, batch: int, hw: Hardware, *, alternative: bool = False
     ) -> Mapping | None:
-        """The layer's mapping, completed where the file leaves `m` to the buffer's size."""
+        """Return the layer's mapping, with the factors that the file leaves out."""
         section = "layers"
         factors = self.content.layers.get(layer.name)
         if alternative and layer.name in self.content.alternatives:
@@ -113,17 +114,9 @@ class MappingBook:
         if factors is None:
             return None
         given = factors.model_dump(exclude_none=True)
-        if "m" in given:
-            return Mapping(**given)
-        completed = with_largest_m(layer, given, batch, hw)
-        if completed is None:
-            raise MappingError(
-                self.document.fault(
-                    (section, layer.name),
-                    "no m is small enough: the psums of one block of p*t filters do not fit the "
-                    f"GLB of {hw.name}; lower n, e, p or t",
-                )
-            )
+        completed = DATAFLOW.complete(layer, given, batch, hw)
+        if isinstance(completed, str):
+            raise MappingError(self.document.fault((section, layer.name), completed))
         return completed
 
 
@@ -171,7 +164,7 @@ def choose_mappings(
     if spec == "auto":
         return [_auto(layer, batch, hw) for layer in layers]
     if "=" in spec and not _exists(Path(spec)):
-        given = parse_mapping(spec)
+        given = DATAFLOW.parse_mapping(spec)
         return [Choice(given, "given")] * len(layers)
     if spec in KEYWORDS:
         book = shipped_mappings(network)
@@ -249,7 +242,7 @@ def _with_room_ahead(
 def _fits(choice: Choice | MappingError, layer: Layer, batch: int, hw: Hardware) -> bool:
     if isinstance(choice, MappingError):
         return False
-    return not mapping_violations(layer, choice.mapping.fitted(layer, batch, hw), hw, batch)
+    return not DATAFLOW.mapping_violations(layer, choice.mapping, batch, hw)
 
 
 def _forced(book: MappingBook | None, hw: Hardware) -> str:

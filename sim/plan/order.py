@@ -1,18 +1,41 @@
-"""The order of a layer's passes, written short: a mapping's loops repeat a few kinds of pass."""
+"""Classes of equal passes, and the order of a layer's passes, written short.
+
+A mapping's loops repeat a few classes of pass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PassClass:
+    """Passes that are equal to the cycle: their `PassShape`, the cycles of one, and how many.
+
+    Engine and closed form each add what they know of one.
+    """
+
+    shape: Any
+    cycles: int
+    passes: int
+
+    @property
+    def all_cycles(self) -> int:
+        """Cycles of all its passes."""
+        return self.cycles * self.passes
+
 
 Runs = tuple[tuple[int, int], ...]
-"""(kind of pass, how many of it in a row)."""
+"""(class of pass, by its place in a list, and how many of it in a row)."""
 
 Order = tuple[tuple[int, Runs], ...]
 """(how often it is repeated, the passes of one m-block)."""
 
 
 def fold(passes: Iterable[tuple[int, bool]]) -> Order:
-    """The order of passes given one by one as (kind, whether it ends an m-block).
+    """The order of passes given one by one as (class, whether it ends an m-block).
 
     Unfolding gives every pass back in its place.
     """
@@ -31,7 +54,7 @@ def fold_blocks(blocks: Iterable[Runs]) -> Order:
 
 
 def runs_of(kinds: Iterable[int]) -> Runs:
-    """Kinds of pass one after the other, as runs of equal ones."""
+    """Classes of pass one after the other, as runs of equal ones."""
     runs: list[tuple[int, int]] = []
     for kind in kinds:
         if runs and runs[-1][0] == kind:

@@ -335,9 +335,9 @@ def _wrong_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = engine_layer._LayerRun._timed
 
     def broken(self: Any) -> Any:
-        begun = [0, *(booked.kind.begun_ticks for booked in self._booked[:-1])]
+        begun = [0, *(booked.pass_class.begun_ticks for booked in self._booked[:-1])]
         return [
-            step._replace(filter_ticks=booked.kind.missing_ticks + before)
+            step._replace(filter_ticks=booked.pass_class.missing_ticks + before)
             for step, booked, before in zip(whole(self), self._booked, begun, strict=True)
         ]
 
@@ -360,7 +360,9 @@ def _filters_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def broken(self: Any) -> Any:
         return [
-            step._replace(filter_ticks=booked.kind.missing_ticks + booked.kind.begun_ticks)
+            step._replace(
+                filter_ticks=booked.pass_class.missing_ticks + booked.pass_class.begun_ticks
+            )
             for step, booked in zip(whole(self), self._booked, strict=True)
         ]
 
