@@ -1,4 +1,7 @@
-"""Writes a run into a trace file: the observer between the engine, the ledger and `traces`."""
+"""Writes a run into a trace file: the observer between the engine, the ledger and `traces`.
+
+`record_machine` writes one pass of any dataflow, for who has a program and no plan.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from traces.events import ACTION, CAUSES, GROUPS, KIND, Template
+from sim.account.ledger import ENTRIES, gated_macs
+from sim.engine.record import record_pass
+from traces.events import ACTION, CAUSES, GROUPS, KIND
+from traces.template import Template
 from traces.writer import TraceWriter
 from workloads.layer import layer_to_dict
 
@@ -20,8 +26,10 @@ if TYPE_CHECKING:
     from hw_models.spec import Hardware
     from sim.account.result import LayerResult, Pricing
     from sim.dataflow.base import Plan
+    from sim.engine.machine import Machine, PassOutcome
     from sim.engine.probe import PassSeen, TileSeen
     from sim.run import Prepared, Values
+    from workloads.layer import Layer
 
 PASSES_AT_ONCE = 256
 
@@ -69,9 +77,11 @@ class TraceRecorder:
             restricted["window"] = list(window)
         if blocks:
             restricted["blocks"] = [group for group in GROUPS if group in blocks]
-        self._writer = TraceWriter(
-            path, _description(prepared, values, restricted), blocks=blocks or None
-        )
+        description = _description(
+            prepared.network, prepared.batch, prepared.hw, restricted,
+            values=values is not None, seed=None if values is None else values.drawn_from,
+        )  # fmt: skip
+        self._writer = TraceWriter(path, description, blocks=blocks or None)
 
     def __enter__(self) -> TraceRecorder:
         return self
@@ -95,6 +105,7 @@ class TraceRecorder:
     def layer_begins(self, plan: Plan) -> None:
         """A layer starts."""
         name = plan.layer.name
+        self._plan = plan
         self._recording = not self._chosen or name.casefold() in self._chosen
         if self._recording:
             self._writer.begin_layer(
@@ -129,11 +140,7 @@ class TraceRecorder:
                 seen.start,
                 seen.cycles,
                 seen.prefetched_words,
-                step.group,
-                step.image_base,
-                step.row_base,
-                step.filter_base,
-                step.channel_base,
+                *self._plan.bases(step),
             )
         )
         if len(self._passes) >= PASSES_AT_ONCE:
@@ -169,22 +176,77 @@ class TraceRecorder:
             self._passes.clear()
 
 
-def _description(
-    prepared: Prepared, values: Values | None, restricted: dict[str, Any]
+def record_machine(
+    path: Path | str, machine: Machine, outcome: PassOutcome, layer: Layer, *, batch: int,
+    ofmap: NDArray[np.int64] | None = None,
+) -> None:  # fmt: skip
+    """Write a trace of one pass that ran on a machine, whatever its dataflow.
+
+    The pass begins where the layer does. Words between GLB and DRAM other than those of the loads
+    are no part of a pass, so their counts are 0. `ofmap` is what the layer should give where real
+    words moved, (batch, M, E, F); replay compares it with the words that left.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    """
+    hw, values = machine.hw, machine.words is not None
+    description = _description(layer.name, batch, hw, {}, values=values, seed=None)
+    writer = TraceWriter(path, description)
+    try:
+        writer.begin_layer(
+            {"name": layer.name, "shape": layer_to_dict(layer), "batch": batch, "passes": 1}
+        )
+        writer.add_template(record_pass(machine))
+        writer.add_passes([(0, 0, 0, outcome.cycles, 0, 0, 0, 0, 0, 0)])
+        writer.end_layer([], _pass_result(machine, outcome, layer, ofmap))
+        writer.close()
+    except BaseException:
+        writer.abort()
+        raise
+
+
+def _pass_result(
+    machine: Machine, outcome: PassOutcome, layer: Layer, ofmap: NDArray[np.int64] | None
 ) -> dict[str, Any]:
-    hw = prepared.hw
+    """The figures of a layer that is one pass, for replay to compare."""
+    counts, total = dict.fromkeys(ENTRIES, 0) | outcome.counts, outcome.counts["mac.total"]
+    gated = outcome.gated_macs
+    if machine.words is None:
+        gated = gated_macs(total, layer.ifmap_zero_fraction)
+    counts |= {"mac.active": total - gated, "mac.gated": gated}
+    counts["spad.filter.read"] -= gated  # a gated MAC does not read its filter word
+    bits = counts["dram.filter.read"] * machine.hw.word_bits.filter
+    figures: dict[str, Any] = {
+        "entries": {name: counts[name] for name in ENTRIES},
+        "multicast": {str(reached): words for reached, words in outcome.multicast.items()},
+        "processing_cycles": outcome.cycles,
+        "standstill_cycles": {"ifmap_load": 0, "ofmap_dump": 0},
+        "dram_bytes": {"filter": -(-bits // 8), "ifmap": 0, "ofmap": 0},
+        "pe_macs": outcome.macs.tolist(),
+        "pe_cycles": dict(zip(CAUSES, outcome.stalls.tolist(), strict=True)),
+    }
+    if ofmap is not None:
+        figures["ofmap"] = {"shape": list(ofmap.shape), "blake2b": ofmap_digest(ofmap)}
+    return figures
+
+
+def _description(
+    network: str, batch: int, hw: Hardware, restricted: dict[str, Any], *, values: bool,
+    seed: int | None,
+) -> dict[str, Any]:  # fmt: skip
     try:
         program = version("eyeriss-sim")
     except PackageNotFoundError:  # run from a checkout that is not installed
         program = "unknown"
     return {
         "program": f"eyeriss-sim {program}",
-        "network": prepared.network,
-        "batch": prepared.batch,
+        "network": network,
+        "batch": batch,
         "hardware": hw.to_dict(),
         "machine": _machine(hw),
-        "values": values is not None,
-        "seed": None if values is None else values.drawn_from,
+        "values": values,
+        "seed": seed,
         "restricted": restricted,
     }
 

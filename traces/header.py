@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from traces.events import VERSION
+from traces.events import READABLE, VERSION
 from workloads.inputs.words import printable
 
 SIZE = 512
@@ -61,12 +61,12 @@ def digest(stream: IO[bytes]) -> str:
     return found.hexdigest()
 
 
-def seal(path: Path, state: str) -> None:
+def seal(path: Path, state: str, version: int = VERSION) -> None:
     """Write the header that says that the file is whole."""
     with path.open("r+b") as stream:
         stream.seek(SIZE)
         found = digest(stream)
-        header = Header(state, stream.tell(), found)
+        header = Header(state, stream.tell(), found, version)
         stream.seek(0)
         stream.write(header.encode())
 
@@ -103,12 +103,13 @@ def _parse(path: Path, raw: bytes) -> Header:
     )
     if header.encode() != raw:
         raise TraceError(path, "is damaged: its header does not match its own digest")
-    if header.version != VERSION:
+    if header.version not in READABLE:
+        known = " and ".join(map(str, READABLE))
         raise TraceError(
-            path, f"has format version {header.version}, and this program reads {VERSION}"
+            path, f"has format version {header.version}, and this program reads {known}"
         )
     if header.state not in STATES:
-        raise TraceError(path, f"is in a state that version {VERSION} does not have")
+        raise TraceError(path, f"is in a state that version {header.version} does not have")
     return header
 
 

@@ -15,33 +15,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.events import (
-    ACTION,
-    ACTIONS,
-    KIND,
-    KINDS,
-    SHAPE_FIELDS,
-    Layout,
-    Template,
-)
+from traces import version_1
+from traces.events import ACTION, ACTIONS, KIND, KINDS, Layout
 from traces.header import Header, TraceError, checked_header
 from traces.schema import (
-    CONTENT,
-    LARGEST_RATIO,
     MOST_BYTES,
     MOST_SET_BYTES,
     MOST_TEMPLATE_BYTES,
-    PARTS,
     TABLE_FACTOR,
-    TABLES,
-    digest_of_pieces,
     template_memory,
 )
 from traces.stalls import NEEDED, PassSpans, ReplayError, Spans
+from traces.tables import CHECKED_ROWS, SCHEMAS, Tables
+from traces.template import NO_PATTERN, Template, ofmap_pattern_fault
 from workloads.inputs.json_text import json_memory, read_json
 from workloads.inputs.words import unknown_name
 
@@ -50,7 +39,6 @@ Rows = NDArray[Any]
 LARGEST_ARRAY = 65_536  # PEs: as many as a hardware file may describe
 LARGEST_TIME = 1 << 48  # cycles: two weeks at 200 MHz
 CACHED_ROWS = 1 << 21
-CHECKED_ROWS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -239,7 +227,8 @@ class Trace:
 
     def template_shape(self, number: int) -> dict[str, int]:
         """The shape of a template, without reading its events."""
-        return {name: int(self._templates[name][number]) for name in SHAPE_FIELDS}
+        row = self._templates[number]
+        return {name: int(row[name]) for name in self._tables.schema.shape}
 
     def event_count(self, layer: LayerTrace) -> int:
         """Events of a layer's passes, each pass in full; its tiles are none of them."""
@@ -273,7 +262,7 @@ class Trace:
         if not 0 <= number < len(self._templates):
             raise self._damaged(f"there is no template {number}")
         places = {}
-        for name in PARTS:
+        for name in self._tables.schema.parts:
             ends = self._templates[f"{name}_end"]
             first = int(ends[number - 1]) if number else 0
             last = int(ends[number])
@@ -288,7 +277,13 @@ class Trace:
                 f"{MOST_TEMPLATE_BYTES >> 20}",
             )
         parts = {name: self._tables.read(name, *place) for name, place in places.items()}
-        template = Template(shape=self.template_shape(number), **parts)
+        shape = self.template_shape(number)
+        if self._tables.schema.version == 1:
+            try:
+                shape, parts = version_1.upgraded(shape, parts)
+            except ValueError as error:
+                raise self._damaged(f"template {number}: {error}") from None
+        template = Template(shape=shape, **parts)
         fault = _template_fault(template, self.layout)
         if fault:
             raise self._damaged(f"template {number}: {fault}")
@@ -482,7 +477,8 @@ class Trace:
         """Refuse what would not fit in memory, before any of it is read."""
         tables = self._tables
         held = ("templates", "passes", "tiles", "layer_ends", "result_ends")
-        rows = sum(tables.length(name) * CONTENT[name].dtype.itemsize for name in held)
+        content = tables.schema.content
+        rows = sum(tables.length(name) * content[name].dtype.itemsize for name in held)
         texts = tables.length("description") + tables.length("layer_text")
         self._room = MOST_BYTES - int(TABLE_FACTOR * rows)
         if self._room < texts:
@@ -577,15 +573,10 @@ class Trace:
                 result = functools.partial(self._result, begin, result_ends[number])
             low, high = np.searchsorted(passes["layer"], [number, number + 1])
             tile_low, tile_high = np.searchsorted(tiles["layer"], [number, number + 1])
-            layers.append(
-                LayerTrace(
-                    number,
-                    description,
-                    result,
-                    passes[low:high],
-                    tiles[tile_low:tile_high],
-                )
-            )
+            own = passes[low:high]
+            if tables.schema.version == 1:
+                own = version_1.passes(own, description)
+            layers.append(LayerTrace(number, description, result, own, tiles[tile_low:tile_high]))
         return layers
 
     def _check_passes(self, passes: Rows, tiles: Rows, layers: int) -> None:
@@ -645,11 +636,11 @@ def _matching(events: Events, query: Query) -> Events:
 
 def _template_fault(template: Template, layout: Layout) -> str:
     """What is wrong with a template's tables, or an empty string."""
-    shape, streams, pes = template.shape, template.streams, template.pes
+    shape, streams = template.shape, template.streams
     if any(not 0 <= value < LARGEST_TIME for value in shape.values()):
         return "a figure is out of range"
-    if shape["line_words"] < 1 or shape["cycles"] < 1 or shape["ofmap_columns"] < 1:
-        return "its shape is none"
+    if shape["cycles"] < 1:
+        return "it has no cycles"
     for name in ("set", "pattern"):
         ends = getattr(template, f"{name}_ends").astype(np.int64)
         size = len(getattr(template, f"{name}_{'members' if name == 'set' else 'values'}"))
@@ -692,10 +683,11 @@ def _template_fault(template: Template, layout: Layout) -> str:
             return "its events lie outside of it"
         if np.any(template.steps[~firsts] < 0):
             return "its events are out of order"
-    return _pe_fault(pes, layout)
+    return _pe_fault(template, layout)
 
 
-def _pe_fault(pes: Rows, layout: Layout) -> str:
+def _pe_fault(template: Template, layout: Layout) -> str:
+    pes = template.pes
     if not len(pes):
         return ""
     if (
@@ -708,96 +700,25 @@ def _pe_fault(pes: Rows, layout: Layout) -> str:
     places = pes["row"].astype(np.int64) * layout.columns + pes["column"]
     if len(np.unique(places)) != len(places):
         return "two PEs in one place"
-    for name in pes.dtype.names or ():
-        least = 1 if name in ("p", "q", "s") else 0
+    for name, least in (("operands", 1), ("outputs", 1), ("bubble", 0)):
         if pes[name].min() < least or pes[name].max() > 1 << 20:
             return f"a PE's {name} is out of range"
+    patterns = len(template.pattern_ends)
+    for name in ("uses", "needs", "frees", "ofmap"):
+        least = NO_PATTERN if name == "ofmap" else 0
+        if pes[name].min() < least or pes[name].max() >= patterns:
+            return f"a PE's {name} name a pattern that is not there"
+    for number in np.unique(pes["ofmap"]).tolist():
+        if number != NO_PATTERN and ofmap_pattern_fault(template.patterns[number].tolist()):
+            return "a PE's part of the ofmap is none"
+    try:
+        legends = template.legends
+    except ValueError:
+        return "its legend is no text with numbers"
+    for name, numbers in legends.items():
+        if len(numbers) != len(pes) or not name.replace(" ", "").isalnum():
+            return "its legend and its PEs do not agree"
     return ""
-
-
-# --- the HDF5 side --------------------------------------------------------------------------------
-
-
-class Tables:
-    """The datasets of a file, each held against the schema before it is read."""
-
-    def __init__(self, path: Path, shown: Path | None = None) -> None:
-        self.path = path if shown is None else shown  # what errors name
-        self._size = path.stat().st_size
-        self._lengths: dict[str, int] = {}
-        self._sets: dict[str, Any] = {}
-        self._file = self._guard(lambda: h5py.File(path, "r"))
-        try:
-            self._guard(self._check)
-        except BaseException:
-            self.close()
-            raise
-
-    def _guard(self, act: Callable[[], Any]) -> Any:
-        """Turn whatever the HDF5 library says into a `TraceError`."""
-        try:
-            return act()
-        except TraceError:
-            raise
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise TraceError(self.path, f"is damaged: {first}") from None
-
-    def _check(self) -> None:
-        names = set(self._file)
-        if names != set(TABLES):
-            odd = min(names ^ set(TABLES))
-            which = "without the" if odd in TABLES else "with a foreign"
-            raise TraceError(self.path, f"is no valid trace: {which} dataset {odd!r}")
-        for name, table in TABLES.items():
-            link = self._file.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise TraceError(self.path, f"is no valid trace: {name} is a link to elsewhere")
-            found = self._file.get(name)
-            fault = self._dataset_fault(found, table.dtype, table.chunk, table.most, self._size)
-            if fault:
-                raise TraceError(self.path, f"is no valid trace: {name} {fault}")
-            self._sets[name] = found
-            self._lengths[name] = int(found.shape[0])
-
-    @staticmethod
-    def _dataset_fault(found: Any, dtype: Any, chunk: int, most: int, size: int) -> str:
-        if not isinstance(found, h5py.Dataset):
-            return "is no dataset"
-        if found.is_virtual or found.external:
-            return "has its data in another file"
-        if found.dtype != dtype:
-            return f"has type {str(found.dtype)[:60]}"
-        if found.ndim != 1 or found.chunks != (chunk,):
-            return "has another shape or other chunks"
-        plist = found.id.get_create_plist()
-        filters = [plist.get_filter(place)[0] for place in range(plist.get_nfilters())]
-        if filters != [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]:
-            return "has filters other than shuffle and gzip"
-        length = int(found.shape[0])
-        if length > most:
-            return f"has {length} rows, more than {most}"
-        stored = int(found.id.get_storage_size())
-        if stored > size or max(0, length - chunk) * dtype.itemsize > stored * LARGEST_RATIO:
-            return f"has {length} rows in {stored} bytes, which cannot be"
-        return ""
-
-    def length(self, name: str) -> int:
-        """Rows of a dataset."""
-        return self._lengths[name]
-
-    def read(self, name: str, first: int, last: int) -> Rows:
-        """Rows of a dataset."""
-
-        def rows() -> Rows:
-            found: Rows = self._sets[name][first:last]
-            return found
-
-        return np.asarray(self._guard(rows))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def open_trace(path: Path | str) -> Trace:
@@ -810,7 +731,7 @@ def open_trace(path: Path | str) -> Trace:
     """
     path = Path(path)
     header = checked_header(path)
-    tables = Tables(path)
+    tables = Tables(path, SCHEMAS[header.version])
     try:
         return Trace(path, header, tables)
     except BaseException:
@@ -818,50 +739,14 @@ def open_trace(path: Path | str) -> Trace:
         raise
 
 
-def whole_groups(tables: Tables) -> dict[str, int]:
-    """How much of each dataset lies in groups whose digest is right."""
-    kept = dict.fromkeys(CONTENT, 0)
-    for place in range(tables.length("groups")):
-        row = tables.read("groups", place, place + 1)[0]
-        ends = {name: int(row[name]) for name in CONTENT}
-        if any(not kept[name] <= ends[name] <= tables.length(name) for name in CONTENT):
-            break
-        try:
-            found = pieces_digest(tables, kept, ends)
-        except TraceError:
-            break
-        if found != row["digest"].tobytes():
-            break
-        kept = ends
-    return kept
-
-
-def pieces_digest(tables: Tables, first: Mapping[str, int], last: Mapping[str, int]) -> bytes:
-    """The digest of a group by where it begins and ends in each dataset; read piece by piece."""
-    return digest_of_pieces(
-        (name, last[name] - first[name], read_pieces(tables, name, first[name], last[name]))
-        for name in CONTENT
-    )
-
-
-def read_pieces(tables: Tables, name: str, first: int, last: int) -> Iterator[Rows]:
-    """Rows of a dataset, piece by piece."""
-    for place in range(first, last, CHECKED_ROWS):
-        yield tables.read(name, place, min(last, place + CHECKED_ROWS))
-
-
 __all__ = [
     "COLUMNS",
     "Events",
     "LayerTrace",
     "Query",
-    "Tables",
     "Trace",
     "TraceError",
     "join_events",
     "matching_rows",
     "open_trace",
-    "pieces_digest",
-    "read_pieces",
-    "whole_groups",
 ]

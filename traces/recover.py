@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from traces.header import SIZE, TraceError, read_header, seal
-from traces.reader import Tables, open_trace, pieces_digest, read_pieces, whole_groups
-from traces.schema import CONTENT, GROUP_DTYPE
+from traces.reader import open_trace
+from traces.tables import SCHEMAS, Tables, pieces_digest, read_pieces, whole_groups
 from traces.writer import create_file, let_go, partial_path, writing
 
 
@@ -55,7 +55,7 @@ def recover(partial: Path | str, path: Path | str) -> Recovered:
     try:
         with writing(path):
             _copy_closed(partial, copy)
-        return _recover(Tables(copy, shown=partial), partial, path)
+        return _recover(Tables(copy, SCHEMAS[header.version], shown=partial), partial, path)
     finally:
         copy.unlink(missing_ok=True)
 
@@ -65,7 +65,7 @@ def _recover(tables: Tables, partial: Path, path: Path) -> Recovered:
         kept = whole_groups(tables)
         if not kept["passes"]:
             raise TraceError(partial, "has nothing that is whole: the run ended too early")
-        lost = sum(tables.length(name) - kept[name] for name in CONTENT)
+        lost = sum(tables.length(name) - kept[name] for name in kept)
         made = partial_path(path)
         try:
             with writing(path):
@@ -139,7 +139,8 @@ def _rotated(word: int, bits: int) -> int:
 
 
 def _write(made: Path, tables: Tables, kept: dict[str, int]) -> None:
-    file, datasets = create_file(made)
+    schema = tables.schema
+    file, datasets = create_file(made, schema)
     try:
         for name, rows in kept.items():
             datasets[name].resize((rows,))
@@ -147,10 +148,10 @@ def _write(made: Path, tables: Tables, kept: dict[str, int]) -> None:
             for piece in read_pieces(tables, name, 0, rows):
                 datasets[name][place : place + len(piece)] = piece
                 place += len(piece)
-        row = np.zeros(1, GROUP_DTYPE)
+        row = np.zeros(1, schema.group_dtype)
         for name, rows in kept.items():
             row[name] = rows
-        found = pieces_digest(tables, dict.fromkeys(CONTENT, 0), kept)
+        found = pieces_digest(tables, dict.fromkeys(kept, 0), kept)
         row["digest"] = np.frombuffer(found, np.uint8)
         datasets["groups"].resize((1,))
         datasets["groups"][:] = row
@@ -158,4 +159,4 @@ def _write(made: Path, tables: Tables, kept: dict[str, int]) -> None:
     except BaseException:
         let_go(file)
         raise
-    seal(made, "recovered")
+    seal(made, "recovered", schema.version)

@@ -27,12 +27,13 @@ from traces.events import (
     GLB,
     GON,
     KINDS,
+    OFMAP_AXES,
     Layout,
-    Template,
 )
 from traces.header import TraceError
 from traces.reader import LayerTrace, Trace
 from traces.stalls import PassSpans, ReplayError, streams_of
+from traces.template import OfmapBlock, PEWork, Template
 from workloads.layer import layer_from_dict
 
 Ints = NDArray[np.int64]
@@ -184,24 +185,22 @@ class PassReplay:
         counts = figures.counts
         macs = new = psum_moves = fills = 0
         spans = PassSpans(template, self.layout, self.streams)
-        for pe in template.pes:
-            at = int(pe["row"]), int(pe["column"])
+        for at, work in template.work.items():
             block = self.layout.pe(*at)
             causes = spans.of(*at).cycles()
-            windows = spans.only(block, "mac", "none")
-            assert windows is not None  # there are no spans without
-            count = len(windows.start)
-            p, q, s = int(pe["p"]), int(pe["q"]), int(pe["s"])
-            products = int(windows.words.sum())
+            bursts = spans.only(block, "mac", "none")
+            assert bursts is not None  # there are no spans without
+            count = len(bursts.start)
+            products = int(bursts.words.sum())
             fill = self.streams.get((block, "fill", "ifmap"), ())
             fills += sum(int(stream.words.sum()) for stream in fill)
             stalls[(slice(None), *at)] = causes
             figures.macs[at] = products
             macs += products
-            new += count * q * s
-            psum_moves += count * p * (q * s - 1)
+            new += count * work.operands
+            psum_moves += count * work.outputs * (work.operands - 1)
             if self.template.data.size:
-                figures.gated += self._gated(block, pe, count)
+                figures.gated += self._gated(block, work, count)
         counts["mac.total"] = counts["spad.ifmap.read"] = macs
         counts["spad.filter.read"] = macs
         counts["spad.ifmap.read_new"] = new
@@ -225,42 +224,37 @@ class PassReplay:
             found[member] = stream.data[np.isin(stream.destination, numbers)]
         return found
 
-    def _gated(self, block: int, pe: Any, windows: int) -> int:
-        """Products whose ifmap word is zero: those of each window, once for each filter."""
+    def _gated(self, block: int, work: PEWork, bursts: int) -> int:
+        """Products whose ifmap word is zero: those of each burst, once for each output."""
         words = self._ifmap_words.get(block)
-        shape = self.template.shape
-        q, s, columns = int(pe["q"]), int(pe["s"]), shape["ofmap_columns"]
-        step = q * shape["column_step"]
-        image = (columns - 1) * step + q * s
-        if words is None or windows % columns or len(words) != windows // columns * image:
-            raise ReplayError(f"{self.layout.name(block)} gets words that no window needs")
+        frees = np.resize(work.frees, bursts)
+        first = np.cumsum(frees) - frees  # a burst takes the oldest words that are left
+        needed = np.cumsum(np.resize(work.needs, bursts))
+        if (
+            words is None
+            or len(words) != needed[-1]
+            or len(words) != frees.sum()
+            or np.any(first + work.operands > needed)
+        ):
+            raise ReplayError(f"{self.layout.name(block)} gets words that no burst needs")
         zeros = np.concatenate([[0], np.cumsum(words == 0)])
-        first = (
-            np.arange(windows // columns)[:, None] * image + np.arange(columns)[None, :] * step
-        ).reshape(-1)
-        return int(pe["p"]) * int((zeros[first + q * s] - zeros[first]).sum())
+        return work.outputs * int((zeros[first + work.operands] - zeros[first]).sum())
 
-    def psums(self) -> Iterator[tuple[int, int, Ints]]:
-        """(first filter of the pass, row of the strip, words) of each chain that reaches the GLB.
-
-        Words are (images, columns, filters of the chain).
-        """
-        tops = {self.layout.pe(int(pe["row"]), int(pe["column"])): pe for pe in self.template.pes}
-        shape = self.template.shape
+    def psums(self) -> Iterator[tuple[OfmapBlock, Ints]]:
+        """Return the words that each PE sends to the GLB, and where in the ofmap they belong."""
+        work = {self.layout.pe(*at): work for at, work in self.template.work.items()}
         for stream in self.streams.get((GON, "send", "psum"), ()):
             if stream.data is None:
                 raise ReplayError("the psums that leave have no words")
             owner = np.repeat(stream.source, stream.words)
             for number in np.unique(stream.source).tolist():
                 members = self._blocks_of_sets[number]
-                if len(members) != 1 or members[0] not in tops:
+                if len(members) != 1 or members[0] not in work:
                     raise ReplayError("psums leave from what is no PE")
-                pe = tops[members[0]]
-                words = stream.data[owner == number]
-                size = shape["images"], shape["ofmap_columns"], int(pe["p"])
-                if words.size != size[0] * size[1] * size[2]:
+                block, words = work[members[0]].ofmap, stream.data[owner == number]
+                if block is None or words.size != block.psums:
                     raise ReplayError(f"{self.layout.name(members[0])} sends psums that are none")
-                yield int(pe["filter_base"]), int(pe["ofmap_row"]), words.reshape(size)
+                yield block, words
 
 
 def _by_set(sets: Ints, words: Ints) -> Iterator[tuple[int, int]]:
@@ -403,25 +397,18 @@ class _Ofmap:
         except (ValueError, TypeError) as error:
             raise ReplayError(str(error)) from None
         size = batch, known.M, known.E, known.F
-        self.group_filters = known.Mg
         if batch < 1 or math.prod(size) > MOST_OFMAP:
             raise ReplayError("the layer is beyond all size")
         self.words = np.zeros(size, np.int64)
 
     def store(self, row: Any, found: PassReplay) -> None:
         """Write what a pass sent to the GLB over what was there."""
-        images, columns = found.template.shape["images"], found.template.shape["ofmap_columns"]
-        first = int(row["group"]) * self.group_filters + int(row["filter_base"])
-        image = int(row["image_base"])
-        for base, strip_row, words in found.psums():
-            filters = slice(first + base, first + base + words.shape[2])
-            line = int(row["row_base"]) + strip_row
-            if line >= self.words.shape[2]:
+        base = [int(row[f"{axis}_base"]) for axis in OFMAP_AXES]
+        for block, words in found.psums():
+            last = zip(base, block.last(), self.words.shape, strict=True)
+            if any(first + within >= size for first, within, size in last):
                 raise ReplayError("psums beyond the ofmap")
-            place = self.words[image : image + images, filters, line, :]
-            if place.shape != (images, words.shape[2], columns):
-                raise ReplayError("psums beyond the ofmap")
-            place[...] = words.transpose(0, 2, 1)
+            self.words[block.index(base)] = words.reshape([count for _, count, _ in block.loops])
 
 
 def _filter_word_bits(trace: Trace) -> int:

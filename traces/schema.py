@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.events import PASS_DTYPE, PE_DTYPE, SHAPE_FIELDS, STREAM_DTYPE, TILE_DTYPE
+from traces.events import (
+    PASS_DTYPE,
+    PE_DTYPE,
+    SHAPE_FIELDS,
+    STREAM_DTYPE,
+    TILE_DTYPE,
+    VERSION,
+)
 
 GZIP_LEVEL = 1
 """Higher levels save a few percent of a small file and cost more than the pass itself."""
@@ -35,34 +43,70 @@ PARTS = (
     "streams",
     "steps",
     "data",
+    "legend",
 )
 """What a template is made of; each is a dataset that holds those of all templates."""
-TEMPLATE_DTYPE = np.dtype(
-    [(name, "<i8") for name in SHAPE_FIELDS] + [(f"{name}_end", "<i8") for name in PARTS]
-)
-
 _MOST = 1 << 33
-CONTENT: Mapping[str, Table] = {
-    "description": Table(_BYTE, 4096, 1 << 24),
-    "layer_ends": Table(_INT64, 256, 1 << 16),
-    "layer_text": Table(_BYTE, 4096, 1 << 26),
-    "result_ends": Table(_INT64, 256, 1 << 16),
-    "result_text": Table(_BYTE, 1 << 15, 1 << 30),
-    "templates": Table(TEMPLATE_DTYPE, 256, 1 << 24),
-    "pes": Table(PE_DTYPE, 2048, _MOST),
-    "set_ends": Table(_INT32, 4096, _MOST),
-    "set_members": Table(_INT32, 1 << 14, _MOST),
-    "pattern_ends": Table(_INT32, 4096, _MOST),
-    "pattern_values": Table(_INT32, 1 << 14, _MOST),
-    "streams": Table(STREAM_DTYPE, 4096, _MOST),
-    "steps": Table(_INT32, 1 << 16, 1 << 40),
-    "data": Table(_INT64, 1 << 15, 1 << 40),
-    "passes": Table(PASS_DTYPE, 1 << 14, 20_000_000),
-    "tiles": Table(TILE_DTYPE, 4096, 80_000_000),
-}
-GROUP_DTYPE = np.dtype([*((name, "<i8") for name in CONTENT), ("digest", "u1", (32,))])
-GROUPS_TABLE = Table(GROUP_DTYPE, 64, 1 << 20)
-TABLES: Mapping[str, Table] = {**CONTENT, "groups": GROUPS_TABLE}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The datasets of one version of the format, in the order of their digests.
+
+    A template has the figures `shape` and the `parts`; `pes` and `passes` are the types of these.
+    """
+
+    version: int
+    shape: tuple[str, ...]
+    parts: tuple[str, ...]
+    pes: np.dtype[Any]
+    passes: np.dtype[Any]
+
+    @cached_property
+    def template_dtype(self) -> np.dtype[Any]:
+        """A row of `templates`: its figures, and where each of its parts ends."""
+        ends = [f"{name}_end" for name in self.parts]
+        return np.dtype([(name, "<i8") for name in (*self.shape, *ends)])
+
+    @cached_property
+    def content(self) -> Mapping[str, Table]:
+        """The datasets that hold the trace."""
+        parts = {
+            "pes": Table(self.pes, 2048, _MOST),
+            "set_ends": Table(_INT32, 4096, _MOST),
+            "set_members": Table(_INT32, 1 << 14, _MOST),
+            "pattern_ends": Table(_INT32, 4096, _MOST),
+            "pattern_values": Table(_INT32, 1 << 14, _MOST),
+            "streams": Table(STREAM_DTYPE, 4096, _MOST),
+            "steps": Table(_INT32, 1 << 16, 1 << 40),
+            "data": Table(_INT64, 1 << 15, 1 << 40),
+            "legend": Table(_BYTE, 4096, _MOST),
+        }
+        return {
+            "description": Table(_BYTE, 4096, 1 << 24),
+            "layer_ends": Table(_INT64, 256, 1 << 16),
+            "layer_text": Table(_BYTE, 4096, 1 << 26),
+            "result_ends": Table(_INT64, 256, 1 << 16),
+            "result_text": Table(_BYTE, 1 << 15, 1 << 30),
+            "templates": Table(self.template_dtype, 256, 1 << 24),
+            **{name: parts[name] for name in self.parts},
+            "passes": Table(self.passes, 1 << 14, 20_000_000),
+            "tiles": Table(TILE_DTYPE, 4096, 80_000_000),
+        }
+
+    @cached_property
+    def group_dtype(self) -> np.dtype[Any]:
+        """A row of `groups`: how long each dataset is behind the group, and the digest."""
+        return np.dtype([*((name, "<i8") for name in self.content), ("digest", "u1", (32,))])
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """All datasets of a file."""
+        return {**self.content, "groups": Table(self.group_dtype, 64, 1 << 20)}
+
+
+CURRENT = Schema(VERSION, SHAPE_FIELDS, PARTS, PE_DTYPE, PASS_DTYPE)
+CONTENT, TABLES = CURRENT.content, CURRENT.tables
 
 MOST_BYTES = 160 << 20
 """Memory of passes, tiles, templates and texts, which a reader holds as long as a trace is open."""
@@ -73,7 +117,7 @@ MOST_SET_BYTES = 64 << 20
 TABLE_FACTOR = 1.5
 """A table in memory over its rows: it is read, held against the rows before, and cut by layer."""
 _TEMPLATE_BYTES: Mapping[str, int] = {
-    "pes": 120,
+    "pes": 900,
     "set_ends": 400,
     "set_members": 24,
     "pattern_ends": 200,
@@ -81,6 +125,7 @@ _TEMPLATE_BYTES: Mapping[str, int] = {
     "streams": 1200,
     "steps": 150,
     "data": 48,
+    "legend": 80,
 }
 LARGEST_RATIO = 1100
 """No gzip stream holds more than 1032 times its own size."""
@@ -88,11 +133,11 @@ LARGEST_RATIO = 1100
 
 def template_memory(rows: Mapping[str, int]) -> int:
     """Bytes that a template takes by the rows of its parts, from above."""
-    return sum(rows[name] * size for name, size in _TEMPLATE_BYTES.items())
+    return sum(rows.get(name, 0) * size for name, size in _TEMPLATE_BYTES.items())
 
 
 def group_digest(parts: Iterable[tuple[str, NDArray[Any]]]) -> bytes:
-    """The digest of what a group added to each dataset, in the order of `CONTENT`."""
+    """The digest of what a group added to each dataset, in the order of `Schema.content`."""
     return digest_of_pieces((name, len(values), [values]) for name, values in parts)
 
 

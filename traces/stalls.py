@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.events import ACTIONS, CAUSES, GIN_FILTER, GIN_PSUM, KINDS, Layout, Stream, Template
+from traces.events import ACTIONS, CAUSES, GIN_FILTER, GIN_PSUM, KINDS, Layout
+from traces.template import PEWork, Stream, Template
 
 Ints = NDArray[np.int64]
 Streams = defaultdict[tuple[int, str, str], list[Stream]]
@@ -32,11 +33,11 @@ class ReplayError(Exception):
 
 def streams_of(template: Template) -> Streams:
     """Return the streams of a template by block, action and data type."""
-    found: Streams = defaultdict(list)
-    for place in range(len(template.streams)):
-        stream = template.stream(place)
-        found[stream.block, ACTIONS[stream.action], KINDS[stream.kind]].append(stream)
-    return found
+    streams: Streams = defaultdict(list)
+    for number in range(len(template.streams)):
+        stream = template.stream(number)
+        streams[stream.block, ACTIONS[stream.action], KINDS[stream.kind]].append(stream)
+    return streams
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,13 @@ class PassSpans:
         self.template = template
         self.layout = layout
         self._streams = streams_of(template) if streams is None else streams
-        self._pes = {(int(pe["row"]), int(pe["column"])): pe for pe in template.pes}
 
     def of(self, row: int, column: int) -> Spans:
         """Return what a PE does in the pass."""
-        pe = self._pes.get((row, column))
-        if pe is None:
+        work = self.template.work.get((row, column))
+        if work is None:
             return _spans([CLOCK_GATED], [self.template.cycles])
-        return self._work((row, column), pe)
+        return self._of(work)
 
     def everywhere(self) -> dict[tuple[int, int], Spans]:
         """Return the spans of each PE of the array by its (row, column)."""
@@ -119,17 +119,17 @@ class PassSpans:
 
     def only(self, block: int, action: str, kind: str) -> Stream | None:
         """Return the one stream of its kind; None where there is none, or several."""
-        found = self._streams.get((block, action, kind), [])
-        return found[0] if len(found) == 1 else None
+        streams = self._streams.get((block, action, kind), [])
+        return streams[0] if len(streams) == 1 else None
 
-    def _work(self, at: tuple[int, int], pe: Any) -> Spans:
-        block = self.layout.pe(*at)
-        windows = self.only(block, "mac", "none")
+    def _of(self, work: PEWork) -> Spans:
+        block = self.layout.pe(work.row, work.column)
+        bursts = self.only(block, "mac", "none")
         takes = self.only(block, "accumulate", "psum")
-        if windows is None or takes is None or len(takes.start) % len(windows.start):
-            raise ReplayError(f"{self.layout.name(block)} has windows without psums")
-        count = len(windows.start)
-        done = windows.start + windows.duration + int(pe["bubble"])
+        if bursts is None or takes is None or len(takes.start) % len(bursts.start):
+            raise ReplayError(f"{self.layout.name(block)} has bursts without psums")
+        count = len(bursts.start)
+        done = bursts.start + bursts.duration + work.bubble
         begin = takes.start.reshape(count, -1)
         end = begin + takes.duration.reshape(count, -1)
         before = np.concatenate([done[:, None], end[:, :-1]], axis=1)
@@ -140,26 +140,26 @@ class PassSpans:
             if ready.size != gap.size:
                 raise ReplayError(f"{self.layout.name(block)} does not take in every psum")
             waited = np.maximum(ready.reshape(gap.shape) - before, 0)
-        free = np.concatenate([[self._filters_there(pe)], end[:-1, -1]])
-        late = windows.start - free
+        free = np.concatenate([[self._loaded(work)], end[:-1, -1]])
+        late = bursts.start - free
         if gap.min() < 0 or (gap - waited).min() < 0 or late.min() < 0:
             raise ReplayError(f"{self.layout.name(block)} does two things at once")
         idle = self.template.cycles - int(end[-1, -1])
         if idle < 0:
             raise ReplayError(f"{self.layout.name(block)} works beyond the end of the pass")
         beats = np.stack([waited, gap - waited, end - begin], axis=2).reshape(count, -1)
-        durations = np.concatenate([late[:, None], (done - windows.start)[:, None], beats], axis=1)
+        durations = np.concatenate([late[:, None], (done - bursts.start)[:, None], beats], axis=1)
         of_a_beat = (WAITING_PSUM_IN, WAITING_PSUM_OUT, ACCUMULATING)
-        of_a_window = (WAITING_IFMAP, COMPUTING, *of_a_beat * gap.shape[1])
+        of_a_burst = (WAITING_IFMAP, COMPUTING, *of_a_beat * gap.shape[1])
         return _spans(
-            np.concatenate([[WAITING_FILTER], np.tile(of_a_window, count), [IDLE]]),
+            np.concatenate([[WAITING_FILTER], np.tile(of_a_burst, count), [IDLE]]),
             np.concatenate([free[:1], durations.reshape(-1), [idle]]),
         )
 
     @cached_property
     def _arrivals(self) -> dict[int, Ints]:
         """By PE block, the cycle from which each incoming psum beat can be read."""
-        found: dict[int, Ints] = {}
+        arrivals: dict[int, Ints] = {}
         first = self.layout.blocks - self.layout.pes
         for (block, action, _), streams in self._streams.items():
             if action == "send" and (block >= first or block == GIN_PSUM):
@@ -168,23 +168,31 @@ class PassSpans:
                         mine = stream.destination == number
                         ready = (stream.start + stream.duration)[mine]
                         for member in self.template.sets[number]:
-                            found[member] = ready
-        return found
+                            arrivals[member] = ready
+        return arrivals
 
-    def _filters_there(self, pe: Any) -> int:
-        """The cycle from which no window of a PE waits for a filter word."""
-        streams = self._streams.get((GIN_FILTER, "send", "filter"), [])
-        if streams and not self.template.shape["streamed"]:
-            return max(int(stream.start[-1] + stream.duration[-1]) for stream in streams)
-        block = self.layout.pe(int(pe["row"]), int(pe["column"]))
-        p, q, s = int(pe["p"]), int(pe["q"]), int(pe["s"])
-        for stream in streams:
+    @cached_property
+    def _loads(self) -> list[Stream]:
+        """What brings the words that PEs keep."""
+        return [
+            stream
+            for (block, action, _), streams in self._streams.items()
+            if block == GIN_FILTER and action == "send"
+            for stream in streams
+        ]
+
+    def _loaded(self, work: PEWork) -> int:
+        """The cycle from which no burst of a PE waits for a word that the PE keeps."""
+        loads = self._loads
+        if loads and not self.template.shape["streamed"]:
+            return max(int(stream.start[-1] + stream.duration[-1]) for stream in loads)
+        block = self.layout.pe(work.row, work.column)
+        for stream in loads:
             if block not in self.template.sets[int(stream.destination[0])]:
                 continue
             there = np.repeat(stream.start + stream.duration, stream.words)
-            if len(there) != p * q * s:
+            if len(there) != len(work.uses):
                 break
-            f, c, x = np.meshgrid(np.arange(p), np.arange(q), np.arange(s), indexing="ij")
-            used = (x * q + c) * p + f
-            return max(0, int((there.reshape(p, q, s) - used).max()))
+            # A burst may start as soon as each word is there when its first product needs it.
+            return max(0, int((there - work.uses).max()))
         raise ReplayError(f"the filters of {self.layout.name(block)} do not fit it")

@@ -31,11 +31,10 @@ from traces.events import (
     KIND,
     KINDS,
     Layout,
-    Stream,
-    Template,
 )
 from traces.reader import Events, LayerTrace, Trace
 from traces.stalls import Spans
+from traces.template import PEWork, Stream, Template
 from workloads.inputs.words import shown
 
 Ints = NDArray[np.int64]
@@ -63,7 +62,6 @@ class PassView:
         self.template = template
         self.layout = layout
         self._levels: dict[str, Level] = {}
-        self._pes = {(int(pe["row"]), int(pe["column"])): pe for pe in template.pes}
 
     @cached_property
     def _streams(self) -> dict[tuple[int, int, int], list[Stream]]:
@@ -79,7 +77,7 @@ class PassView:
     @property
     def pes(self) -> list[tuple[int, int]]:
         """(row, column) of the PEs that the pass uses."""
-        return sorted(self._pes)
+        return sorted(self.template.work)
 
     def names(self) -> Iterator[str]:
         """Everything that has a level."""
@@ -162,9 +160,9 @@ class PassView:
         if plain not in PE_LEVELS or found is None:
             raise ValueError(f"nothing called {name!r} holds words")
         at = int(found[1]), int(found[2])
-        pe = self._pes.get(at)
-        if pe is not None:
-            yield from self._pe_moves(plain, self.layout.pe(*at), self.layout.link(*at), pe)
+        work = self.template.work.get(at)
+        if work is not None:
+            yield from self._pe_moves(plain, self.layout.pe(*at), self.layout.link(*at), work)
 
     def _line_moves(self, name: str) -> Iterator[Level]:
         if name == "glb.filter_banks":
@@ -191,7 +189,7 @@ class PassView:
             for stream in self._all(*way):
                 yield stream.start + stream.duration, sign * stream.words
 
-    def _pe_moves(self, name: str, block: int, link: int, pe: Any) -> Iterator[Level]:
+    def _pe_moves(self, name: str, block: int, link: int, work: PEWork) -> Iterator[Level]:
         if name in ("fifo.ifmap", "spad.filter"):
             bus, kind = (GIN_IFMAP, "ifmap") if name == "fifo.ifmap" else (GIN_FILTER, "filter")
             yield from self._reaching(self._all(bus, "send", kind), block)
@@ -200,11 +198,12 @@ class PassView:
             for stream in self._all(block, "fill", "ifmap"):
                 yield stream.start + 1, sign * stream.words
         if name == "spad.ifmap":
-            yield from self._releases(block, pe)
+            yield from self._releases(block, work)
         if name == "fifo.psum_in":
             links = [s for s in self._links if s.block != link]
-            yield from self._reaching([*self._all(GIN_PSUM, "send", "psum"), *links], block)
-            if self.template.shape["from_glb"] or int(pe["place"]):
+            incoming = list(self._reaching([*self._all(GIN_PSUM, "send", "psum"), *links], block))
+            yield from incoming
+            if incoming:  # else its sums begin here
                 for stream in self._all(block, "accumulate", "psum"):
                     yield stream.start + 1, -stream.words
         if name == "fifo.psum_out":
@@ -228,21 +227,18 @@ class PassView:
             if mine.any():
                 yield (stream.start + stream.duration)[mine], stream.words[mine]
 
-    def _releases(self, block: int, pe: Any) -> Iterator[Level]:
-        """Words leave the ifmap spad when the MACs of a window are done, or when it shifts."""
-        shape = self.template.shape
-        windows = self._all(block, "mac", "none")
-        if not windows:
+    def _releases(self, block: int, work: PEWork) -> Iterator[Level]:
+        """Words leave the ifmap spad when the MACs of a burst are done, or when it shifts."""
+        bursts = self._all(block, "mac", "none")
+        if not bursts:
             return
-        starts, durations = windows[0].start, windows[0].duration
+        starts, durations = bursts[0].start, bursts[0].duration
         done = starts + durations
         takes = self._all(block, "accumulate", "psum")
-        if shape["shift_spad"] and takes and len(takes[0].start) % len(starts) == 0:
+        if self.template.shape["shift_spad"] and takes and len(takes[0].start) % len(starts) == 0:
             end = takes[0].start + takes[0].duration
             done = end.reshape(len(starts), -1)[:, -1]
-        whole, step = int(pe["q"]) * int(pe["s"]), int(pe["q"]) * shape["column_step"]
-        last = np.arange(len(starts)) % shape["ofmap_columns"] == shape["ofmap_columns"] - 1
-        yield done, -np.where(last, whole, step)
+        yield done, -np.resize(work.frees, len(starts))
 
 
 def _summed(moves: list[Level]) -> Level:
@@ -305,11 +301,11 @@ def amounts(trace: Trace, events: Events, entry: str, template: Template) -> Int
         return _where(events, events.action == ACTION["fill"])
     macs = _where(events, events.action == ACTION["mac"])
     if way in ("read_new",) or kind == "psum":
-        filters = np.ones(layout.blocks, np.int64)
-        for pe in template.pes:
-            filters[layout.pe(int(pe["row"]), int(pe["column"]))] = int(pe["p"])
-        p = filters[events.block]
-        return macs // p if way == "read_new" else np.where(macs > 0, macs - p, 0)
+        outputs = np.ones(layout.blocks, np.int64)
+        for at, work in template.work.items():
+            outputs[layout.pe(*at)] = work.outputs
+        each = outputs[events.block]
+        return macs // each if way == "read_new" else np.where(macs > 0, macs - each, 0)
     return macs
 
 

@@ -165,7 +165,8 @@ class Stepper:
         view = self.view
         if (row, column) not in view.pes:
             return f"PE ({row},{column}) is not used in this pass"
-        lines = []
+        part = view.template.part(row, column)
+        lines = [f"PE ({row},{column}): {part}"] if part else []
         spans = self.spans
         if spans is not None:
             cause, since = spans[row, column].at(self.cycle)

@@ -21,17 +21,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.events import PASS_DTYPE, SHAPE_FIELDS, TILE_DTYPE, Layout, Template, without_blocks
+from traces.events import PASS_DTYPE, SHAPE_FIELDS, TILE_DTYPE, Layout
 from traces.header import SIZE, Header, seal
-from traces.schema import (
-    CONTENT,
-    GROUP_DTYPE,
-    GZIP_LEVEL,
-    PARTS,
-    TABLES,
-    TEMPLATE_DTYPE,
-    group_digest,
-)
+from traces.schema import CONTENT, CURRENT, GZIP_LEVEL, PARTS, Schema, group_digest
+from traces.template import Template, without_blocks
 
 Rows = NDArray[Any]
 GROUP_ROWS = 1 << 20
@@ -76,7 +69,7 @@ def let_go(file: Any) -> None:
         file.close()
 
 
-def create_file(path: Path) -> tuple[Any, dict[str, Any]]:
+def create_file(path: Path, schema: Schema = CURRENT) -> tuple[Any, dict[str, Any]]:
     """A new file with every dataset, empty; it says of itself that it is being written.
 
     Raises:
@@ -93,12 +86,12 @@ def create_file(path: Path) -> tuple[Any, dict[str, Any]]:
                 name, (0,), table.dtype, maxshape=(None,), chunks=(table.chunk,),
                 compression="gzip", compression_opts=GZIP_LEVEL, shuffle=True,
             )
-            for name, table in TABLES.items()
+            for name, table in schema.tables.items()
         }  # fmt: skip
         # From here on whatever is on disk can be opened, also after a kill.
         file.swmr_mode = True
         with path.open("r+b") as stream:
-            stream.write(Header("writing", 0, "0" * 64).encode())
+            stream.write(Header("writing", 0, "0" * 64, schema.version).encode())
     except BaseException:
         if file is not None:
             let_go(file)
@@ -173,7 +166,7 @@ class TraceWriter:
             self._ends[name] += len(values)
             row.append(self._ends[name])
             self._put(name, values)
-        self._put("templates", np.array([tuple(row)], TEMPLATE_DTYPE))
+        self._put("templates", np.array([tuple(row)], CURRENT.template_dtype))
         self._pending_rows += template.rows + len(template.data)
         self._templates += 1
         return self._templates - 1
@@ -266,7 +259,7 @@ class TraceWriter:
             parts.append((name, values))
             pieces.clear()
         self._file.flush()
-        row = np.zeros(1, GROUP_DTYPE)
+        row = np.zeros(1, CURRENT.group_dtype)
         for name in CONTENT:
             row[name] = self._written[name]
         row["digest"] = np.frombuffer(group_digest(parts), np.uint8)

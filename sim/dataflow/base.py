@@ -191,6 +191,13 @@ class Plan(ABC):
         """Each distinct `PassShape` with the number of passes that have it."""
 
     @abstractmethod
+    def bases(self, step: Any) -> tuple[int, int, int, int, int]:
+        """Return where the blocks of a pass begin: image, filter, ofmap row and column, channel.
+
+        Filters and channels are counted over all groups.
+        """
+
+    @abstractmethod
     def charged_as(self, shape: Any) -> Any:
         """Return the shape whose cycles a pass is charged: its own, or a full block's.
 

@@ -107,14 +107,30 @@ class Burst(NamedTuple):
     frees: int
 
 
+class OfmapBlock(NamedTuple):
+    """Where in the ofmap the partial sums of a PE belong, in the order in which they leave.
+
+    `first` are image, filter, row and column of the first one, counted from where the pass begins.
+    `loops` are (axis, count, step) with the outermost first; the axis is the place in `first`.
+    """
+
+    first: tuple[int, int, int, int]
+    loops: tuple[tuple[int, int, int], ...]
+
+
+IMAGE, FILTER, ROW, COLUMN = range(4)
+"""The axes of an `OfmapBlock`."""
+
+
 @dataclass(frozen=True)
 class PEProgram:
     """What one PE does in a pass: `bursts`, `times` over.
 
     In each burst it multiplies `operands` words of its spad by `outputs` words each that it keeps,
     one product a cycle with the outputs innermost, and then takes in and passes on a partial sum
-    for each output, in `beats`. `legend` says what part the PE has in its dataflow, for whoever
-    reads a trace; the machine does not look at it.
+    for each output, in `beats`. `ofmap` says where its sums belong if they leave the array.
+    `legend` has the values of `Program.legend`: the part that the PE has in its dataflow, for
+    whoever reads a trace. The machine looks at neither.
     """
 
     row: int
@@ -124,6 +140,7 @@ class PEProgram:
     beats: tuple[int, ...]
     bursts: tuple[Burst, ...]
     times: int
+    ofmap: OfmapBlock | None = None
     legend: tuple[int, ...] = ()
 
     @property
@@ -153,8 +170,8 @@ class Program:
 
     `loads` come over `gin_filter` in their order, `feed` over `gin_ifmap`; `psums_in` is None where
     no PE continues from the GLB. In a pattern of partial sums the beats of a PE stand together.
-    `links` lead from one PE to another (below, above). `legend` says what a reader of a trace needs
-    to know of the dataflow.
+    `links` lead from one PE to another (below, above). `legend` names what the legends of the PEs
+    count, such as ("filter set", "filter row").
     """
 
     pes: tuple[PEProgram, ...]
@@ -163,7 +180,7 @@ class Program:
     feed: Stream
     psums_in: Stream | None
     psums_out: Stream
-    legend: tuple[tuple[str, int], ...] = ()
+    legend: tuple[str, ...] = ()
 
     @cached_property
     def load_stream(self) -> Stream:

@@ -305,8 +305,8 @@ FORGERIES: dict[str, tuple[Change, str]] = {
     "a tile": (_change("tiles", "kind", 0, 99), "a tile of an unknown action or data type"),
     "a late tile": (_change("tiles", "start", 0, 9999), "tiles out of order"),
     "an end": (_change("templates", "steps_end", 0, 1 << 40), "template 0 ends outside of steps"),
-    "a figure": (_change("templates", "images", 0, HUGE), "template 0: a figure is out of range"),
-    "a line": (_change("templates", "line_words", 0, 0), "template 0: its shape is none"),
+    "a figure": (_change("templates", "span", 0, HUGE), "template 0: a figure is out of range"),
+    "no cycles": (_change("templates", "cycles", 0, 0), "template 0: it has no cycles"),
     "a set's end": (_number("set_ends", 0, 0), "template 0: its sets do not fit together"),
     "a set": (
         _number("set_members", 0, 9999), "template 0: a set has a block that is not there"
@@ -344,7 +344,23 @@ FORGERIES: dict[str, tuple[Change, str]] = {
         lambda f: _set(f, "pes", "row", 0, int(f["pes"]["row"][1])),
         "template 0: two PEs in one place",
     ),
-    "a PE without filters": (_change("pes", "p", 0, 0), "template 0: a PE's p is out of range"),
+    "a PE without outputs": (
+        _change("pes", "outputs", 0, 0), "template 0: a PE's outputs is out of range"
+    ),
+    "bursts that are not there": (
+        _change("pes", "needs", 0, 9999),
+        "template 0: a PE's needs name a pattern that is not there",
+    ),
+    "an ofmap without axes": (
+        lambda f: _set(f, "pes", "ofmap", 0, int(f["pes"]["uses"][0])),
+        "template 0: a PE's part of the ofmap is none",
+    ),
+    "a legend of letters": (
+        _number("legend", 12, ord("x")), "template 0: its legend is no text with numbers"
+    ),
+    "a legend with an escape": (
+        _number("legend", 0, 27), "template 0: its legend and its PEs do not agree"
+    ),
 }  # fmt: skip
 
 
@@ -410,7 +426,7 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
     ),
     "a PE without psums": (
         _of_stream(TOP_ACCUMULATE, "action", ACTION["wait"]),
-        r"pe\(0,0\) has windows without psums",
+        r"pe\(0,0\) has bursts without psums",
     ),
     "psums to several PEs": (
         _taken(BOTTOM_LINK, "destinations", PSUMS, "sources"),
@@ -427,12 +443,15 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
         r"the filters of pe\(4,0\) do not fit it",
     ),
     "filters of another shape": (
-        _both(_change("templates", "streamed", 0, 1), _change("pes", "s", 0, 4)),
+        _both(
+            _change("templates", "streamed", 0, 1),
+            lambda f: _set(f, "pes", "uses", 0, int(f["pes"]["needs"][0])),
+        ),
         r"the filters of pe\(4,0\) do not fit it",
     ),
     "ifmap without words": (
         _words_moved(IFMAP, IFMAP_READ),
-        r"pe\(4,0\) gets words that no window needs",
+        r"pe\(4,0\) gets words that no burst needs",
     ),
     "psums without words": (
         _words_moved(PSUMS, PSUM_WRITE), "the psums that leave have no words"
@@ -441,7 +460,7 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
         _taken(PSUMS, "sources", FILTERS, "destinations"), "psums leave from what is no PE"
     ),
     "psums of fewer filters": (
-        _change("pes", "p", 4, 7), r"pe\(0,0\) sends psums that are none"
+        _change("pes", "ofmap", 4, -1), r"pe\(0,0\) sends psums that are none"
     ),
     "no shape": (_layer_text(shape=None), "the layer has no shape"),
     "half a shape": (_layer_text(shape={"name": "C3"}), "layer 'C3': missing"),
@@ -501,15 +520,15 @@ def test_an_unknown_state(sound: Path, tmp_path: Path) -> None:
     data = sound.read_bytes()
     header = Header("unfinished", len(data), "0" * 64)
     (tmp_path / "t").write_bytes(header.encode() + data[SIZE:])
-    with pytest.raises(TraceError, match="is in a state that version 1 does not have"):
+    with pytest.raises(TraceError, match="is in a state that version 2 does not have"):
         traces.open(tmp_path / "t")
 
 
 def test_another_version(sound: Path, tmp_path: Path) -> None:
     data = sound.read_bytes()
-    header = Header("complete", len(data), "0" * 64, version=2)
+    header = Header("complete", len(data), "0" * 64, version=3)
     (tmp_path / "t").write_bytes(header.encode() + data[SIZE:])
-    with pytest.raises(TraceError, match="has format version 2, and this program reads 1"):
+    with pytest.raises(TraceError, match="has format version 3, and this program reads 1 and 2"):
         traces.open(tmp_path / "t")
 
 

@@ -236,6 +236,12 @@ class Plan(base.Plan):
             first_channels=first_channels,
         )
 
+    def bases(self, step: Pass) -> tuple[int, int, int, int, int]:
+        """Return where the blocks of a pass begin: image, filter, row, column, channel."""
+        filters = step.group * self.layer.Mg + step.filter_base
+        channels = step.group * self.layer.C + step.channel_base
+        return step.image_base, filters, step.row_base, 0, channels
+
     def charged_as(self, shape: PassShape) -> PassShape:
         """Return the shape whose cycles a pass is charged: that of a full strip, where it says so.
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from sim.dataflow.program import Beat, Burst, Load, PEProgram, Program, Stream, beat_sizes
+from sim.dataflow.program import (
+    COLUMN,
+    FILTER,
+    IMAGE,
+    Beat,
+    Burst,
+    Load,
+    OfmapBlock,
+    PEProgram,
+    Program,
+    Stream,
+    beat_sizes,
+)
 from sim.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -58,12 +70,7 @@ class _Builder:
             feed=self._feed(),
             psums_in=None if shape.first_channels else self._psums("gin_psum", 0),
             psums_out=self._psums("gon_psum", length - 1),
-            legend=(
-                ("images", shape.images),
-                ("ofmap_columns", shape.ofmap_columns),
-                ("column_step", shape.column_step),
-                ("strip_rows", shape.strip_rows),
-            ),
+            legend=("filter set", "channel set", "filter row", "ofmap row"),
         )
         for what, there, needed in (
             ("products", program.products, shape.macs),
@@ -79,7 +86,7 @@ class _Builder:
         return program
 
     def _pes(self) -> tuple[PEProgram, ...]:
-        shape = self.shape
+        shape, top = self.shape, self.length - 1
         # A window is one ofmap column of one image. Its last one clears the spad for the next.
         bursts = []
         for channels in shape.channels:
@@ -95,20 +102,22 @@ class _Builder:
                 beats=self.psum_beats[k],
                 bursts=bursts[site.channel_set],
                 times=shape.images,
-                legend=(
-                    number // self.length,
-                    number % self.length,
-                    k,
-                    site.channel_set,
-                    site.filter_row,
-                    ofmap_row,
-                    self.filter_bases[k],
-                    shape.filters[k],
-                    shape.channels[site.channel_set],
-                    shape.filter_columns,
-                ),
+                ofmap=self._ofmap(k, ofmap_row) if number % self.length == top else None,
+                legend=(k, site.channel_set, site.filter_row, ofmap_row),
             )
             for number, (k, ofmap_row, site) in enumerate(self.parts)
+        )
+
+    def _ofmap(self, k: int, ofmap_row: int) -> OfmapBlock:
+        """Where the psums of a chain belong: they leave by window, with the filter innermost."""
+        shape = self.shape
+        return OfmapBlock(
+            (0, self.filter_bases[k], ofmap_row, 0),
+            (
+                (IMAGE, shape.images, 1),
+                (COLUMN, shape.ofmap_columns, 1),
+                (FILTER, shape.filters[k], 1),
+            ),
         )
 
     def _loads(self) -> tuple[Load, ...]:

@@ -226,13 +226,12 @@ def test_causes_need_the_events_that_tell_them(tmp_path: Path) -> None:
 
 
 def test_a_pe_shows_the_words_that_it_multiplies(trace: Trace) -> None:
-    """Spads hold window and filters; their product is what the psum FIFO holds afterwards."""
+    """Spads hold ifmap and filters; their product is what the psum FIFO holds afterwards."""
     layer = trace.layer("C3")
     template = trace.template(int(layer.passes[0]["template"]))
-    assert not template.shape["from_glb"]
-    for pe in template.pes[template.pes["place"] == 0][:3]:
-        row, column = int(pe["row"]), int(pe["column"])
-        p, q, s = (int(pe[name]) for name in "pqs")
+    bottoms = [at for at, work in template.work.items() if work.legend[1:3] == (0, 4)]
+    for row, column in bottoms[:3]:
+        work = template.work[row, column]
         stepper = Stepper(trace, layer, trace.query(pe=(row, column), action="mac"))
         assert stepper.move(1)
         view, cycle = stepper.view, stepper.cycle
@@ -241,13 +240,16 @@ def test_a_pe_shows_the_words_that_it_multiplies(trace: Trace) -> None:
         assert ifmap is not None
         assert filters is not None
         text = stepper.pe_text(row, column)
-        assert text.startswith(f"computing({row},{column}) 1: since cycle ")
+        assert text.startswith(
+            f"PE ({row},{column}): filter set 0, channel set 0, filter row 4, ofmap row {column}\n"
+            f"computing({row},{column}) 1: since cycle "
+        )
         assert f"spad.ifmap({row},{column}) {len(ifmap)}: {' '.join(map(str, ifmap))}" in text
-        window = np.array(ifmap[: q * s]).reshape(s, q)
-        products = np.einsum("fcx,xc->f", np.array(filters).reshape(p, q, s), window)
+        by_use = np.array(filters)[np.argsort(work.uses)].reshape(work.operands, work.outputs)
+        products = np.array(ifmap[: work.operands]) @ by_use
         takes = trace.events(layer="C3", passes=(0, 1), pe=(row, column), action="accumulate")
         there: list[int] = []
-        for beat in range(-(-p // int(takes.words[0]))):
+        for beat in range(-(-work.outputs // int(takes.words[0]))):
             end = int(takes.start[beat] + takes.duration[beat])
             held = view.contents(f"fifo.psum_out({row},{column})", end)
             assert held is not None
@@ -261,7 +263,7 @@ def test_words_that_were_not_recorded(counts: Trace) -> None:
     assert stepper.go(2000)
     assert stepper.view.contents("spad.filter(0,0)", stepper.cycle) is None
     assert "spad.filter(0,0) " in stepper.pe_text(0, 0)
-    assert ":" not in stepper.pe_text(0, 0).partition("\n")[2]
+    assert ":" not in stepper.pe_text(0, 0).split("\n", 2)[2]
 
 
 def test_events_are_counted_alike(counts: Trace) -> None:
@@ -292,12 +294,12 @@ def test_a_shift_spad_holds_a_window(tmp_path: Path) -> None:
     hw = load_hardware("eyeriss_v1", ["pe.ifmap_spad=shift"])
     with recorded(tmp_path, prepare("lenet5", layers=["C3"], batch=1, hw=hw)) as found:
         template = found.template(0)
-        (pe,) = template.pes[(template.pes["row"] == 0) & (template.pes["column"] == 0)]
+        work = template.work[0, 0]
         cycles, levels = PassView(template, found.layout).series("spad.ifmap(0,0)")
-        assert levels.max() == pe["q"] * pe["s"]
+        assert levels.max() == work.operands
         assert levels[-1] == 0
         mine = found.events(passes=(0, 1), pe=(0, 0), action="accumulate")
-        windows = template.shape["ofmap_columns"]
+        windows = len(found.events(passes=(0, 1), pe=(0, 0), action="mac"))
         last = (mine.start + mine.duration).reshape(windows, -1)[:, -1]
         drops = cycles[1:][np.diff(levels) < 0]
         assert drops.tolist() == last.tolist()

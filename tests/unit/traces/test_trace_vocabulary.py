@@ -11,9 +11,8 @@ from traces.events import (
     GLB,
     GON,
     Layout,
-    TemplateBuilder,
-    without_blocks,
 )
+from traces.template import TemplateBuilder, without_blocks
 
 LAYOUT = Layout(12, 14)
 
@@ -59,7 +58,7 @@ def built() -> TemplateBuilder:
 
 
 def test_streams_come_back_as_they_were_added() -> None:
-    template = built().build({"cycles": 20}, [])
+    template = built().build({"cycles": 20})
     assert template.shape == {"cycles": 20, "span": 13}
     assert template.rows == 6
     read, send = template.stream(0), template.stream(1)
@@ -75,7 +74,7 @@ def test_streams_come_back_as_they_were_added() -> None:
 
 
 def test_blocks_are_left_out_with_their_words() -> None:
-    template = built().build({"cycles": 20}, [])
+    template = built().build({"cycles": 20})
     noc = without_blocks(template, LAYOUT, ["noc"])
     assert noc.stream(0).start.tolist() == [4, 9, 9, 12]
     assert noc.data.tolist() == list(range(6))
@@ -85,7 +84,7 @@ def test_blocks_are_left_out_with_their_words() -> None:
 
 
 def test_a_pass_without_events() -> None:
-    template = TemplateBuilder().build({"cycles": 1}, [])
+    template = TemplateBuilder().build({"cycles": 1})
     assert template.rows == 0
     assert template.starts.size == 0
     assert template.shape["span"] == 0

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import traces
-from traces.events import SHAPE_FIELDS, TemplateBuilder
+from traces.events import SHAPE_FIELDS
 from traces.header import SIZE, Header, TraceError, read_header
+from traces.template import TemplateBuilder
 from traces.writer import TraceWriter
 
 DESCRIPTION = {
@@ -35,7 +36,7 @@ def test_a_pass_without_events(tmp_path: Path) -> None:
     writer = TraceWriter(tmp_path / "t", DESCRIPTION)
     writer.begin_layer({"name": "A"})
     shape = dict.fromkeys(SHAPE_FIELDS, 1)
-    template = writer.add_template(TemplateBuilder().build(shape, []))
+    template = writer.add_template(TemplateBuilder().build(shape))
     writer.add_passes([(0, template, 0, 7, 0, 0, 0, 0, 0, 0)])
     writer.end_layer([], {})
     writer.close()
@@ -58,7 +59,7 @@ def test_while_it_is_written_it_says_so(tmp_path: Path) -> None:
 def test_steps_out_of_turn(tmp_path: Path) -> None:
     writer = TraceWriter(tmp_path / "t", DESCRIPTION)
     with pytest.raises(ValueError, match="a template outside a layer"):
-        writer.add_template(TemplateBuilder().build({"cycles": 1}, []))
+        writer.add_template(TemplateBuilder().build({"cycles": 1}))
     with pytest.raises(ValueError, match="a layer ends that has not begun"):
         writer.end_layer([], {})
     writer.begin_layer({"name": "A"})
