@@ -31,7 +31,8 @@ from workloads.layer import (
     ShapeError,
     ZeroFractionSource,
 )
-from workloads.onnx_model import Model, read_onnx
+from workloads.onnx_file import read_onnx
+from workloads.onnx_model import Model
 
 __all__ = [
     "Network",

@@ -1,6 +1,6 @@
 """The graph of an ONNX model: its layers, and what every other operator moves.
 
-Imports onnx, which is an extra: import it through `workloads.onnx_model` alone.
+Imports onnx, which is an extra: import it through `workloads.onnx_file` alone.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def import_(
       eyeriss-sim import quantised.onnx -o net.yaml --precision bits.yaml
     """
     from workloads.network import network_from_model
-    from workloads.onnx_model import read_onnx
+    from workloads.onnx_file import read_onnx
 
     keep_apart({"-o": output, "--precision": precision_file}, (model,))
     targets = {name: Target(name) for name in (output, precision_file) if name is not None}

@@ -19,8 +19,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sim.dataflow.base import ceil_div
-
 if TYPE_CHECKING:
     from workloads.layer import Layer
 
@@ -109,7 +107,7 @@ class LoopNest:
             for loop in self.loops:
                 if loop.dimension != dimension:
                     continue
-                needed = ceil_div(outer, loop.step)
+                needed = -(-outer // loop.step)  # rounded up
                 if loop.bound != needed:
                     faults.append(
                         f"{dimension} at {loop.level}: {loop.bound} blocks of {loop.step} for "

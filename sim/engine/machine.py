@@ -447,5 +447,16 @@ class Machine:
             events=events,
             psums=self.psums(),
             gated_macs=sum(pe.gated_macs for pe in self.pes),
-            profile=pass_profile(self, cycles) if self.words is None else None,
+            profile=self._profile(cycles) if self.words is None else None,
+        )
+
+    def _profile(self, cycles: int) -> PassProfile:
+        return pass_profile(
+            cycles,
+            pes=self.pes,
+            loads=self.loads,
+            feed=self.feed_bus.log,
+            feed_words_per_cycle=self.hw.noc.gin_ifmap_words_per_cycle,
+            psums_in=self.psum_in_bus.log if self.psum_in_bus else (),
+            psums_out=self.psum_out_bus.log,
         )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sim.engine.machine import Machine
+    from sim.engine.pe import PE, PELoad
 
 SLICES = 48
 STATIONS = ("filter_bus", "ifmap_bus", "pes", "psum_in_bus", "psum_out_bus")
@@ -41,23 +41,33 @@ class PassProfile:
         return self.load_cycles, self.ramp_cycles, self.steady_cycles, self.drain_cycles
 
 
-def pass_profile(machine: Machine, cycles: int) -> PassProfile:
-    """The profile of a pass of `cycles` that the machine has run."""
-    starts = [np.array(pe.starts, np.int64) for pe in machine.pes]
+def pass_profile(
+    cycles: int,
+    *,
+    pes: Sequence[PE],
+    loads: Sequence[PELoad],
+    feed: Sequence[int],
+    feed_words_per_cycle: int,
+    psums_in: Sequence[int],
+    psums_out: Sequence[int],
+) -> PassProfile:
+    """Return the profile of a pass of `cycles` that has run.
+
+    `feed`, `psums_in` and `psums_out` are the logs of these buses.
+    """
+    starts = [np.array(pe.starts, np.int64) for pe in pes]
     begins = np.concatenate(starts)
-    ends = np.concatenate(
-        [begun + pe.mac_cycles for begun, pe in zip(starts, machine.pes, strict=True)]
-    )
+    ends = np.concatenate([begun + pe.mac_cycles for begun, pe in zip(starts, pes, strict=True)])
     first, last = int(begins.min()), int(ends.max())
-    leaves = min(max(machine.psum_out_bus.log[0] + 1, first), last)
+    leaves = min(max(psums_out[0] + 1, first), last)
     slices = min(SLICES, cycles)
     edges = np.linspace(0, cycles, slices + 1)
     work = {
-        "filter_bus": _beats((beat - 1 for load in machine.loads for beat in load.log), edges),
-        "ifmap_bus": _beats(machine.feed_bus.log, edges) / machine.hw.noc.gin_ifmap_words_per_cycle,
-        "pes": (_elapsed(begins, edges) - _elapsed(ends, edges)) / len(machine.pes),
-        "psum_in_bus": _beats(machine.psum_in_bus.log if machine.psum_in_bus else (), edges),
-        "psum_out_bus": _beats(machine.psum_out_bus.log, edges),
+        "filter_bus": _beats((beat - 1 for load in loads for beat in load.log), edges),
+        "ifmap_bus": _beats(feed, edges) / feed_words_per_cycle,
+        "pes": (_elapsed(begins, edges) - _elapsed(ends, edges)) / len(pes),
+        "psum_in_bus": _beats(psums_in, edges),
+        "psum_out_bus": _beats(psums_out, edges),
     }
     width = np.diff(edges)
     return PassProfile(

@@ -14,7 +14,7 @@ from onnx.backend import test as onnx_tests
 from sim.cli import main
 from workloads.inputs.faults import InputError
 from workloads.network import Network, load_network
-from workloads.onnx_model import read_onnx
+from workloads.onnx_file import read_onnx
 
 LIGHT = Path(onnx_tests.__file__).parent / "data" / "light"
 FLOAT = TensorProto.FLOAT
