@@ -215,8 +215,9 @@ def test_refusals(tmp_path: Path) -> None:
     )
     assert told({"netfile": "nothing.json", "layers": ["a"]}) == "DIR/nothing.json: no such file"
     assert told({"netfile": "resnet", "layers": ["a"]}) == (
-        f"{here}:2: netfile: no network 'resnet'; did you mean 'resnet50'? known: alexnet, lenet5, "
-        "mobilenet_v1, resnet50, vgg16, or a .json or .yaml file"
+        f"{here}:2: netfile: no network 'resnet'; did you mean 'resnet50'? known: alexnet, "
+        "bert_base_layer, efficientnet_b0, lenet5, mobilenet_v1, mobilenet_v2, mobilenet_v3_large, "
+        "resnet18, resnet50, squeezenet, vgg16, vit_b16_block, or a .json or .yaml file"
     )
 
 

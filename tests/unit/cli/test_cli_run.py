@@ -178,8 +178,9 @@ def test_a_users_network_and_hardware(tmp_path: Path, capsys: pytest.CaptureFixt
     [
         (
             ["lenet6"],
-            "error: no network 'lenet6'; did you mean 'lenet5'? known: alexnet, lenet5, "
-            "mobilenet_v1, resnet50, vgg16\n",
+            "error: no network 'lenet6'; did you mean 'lenet5'? known: alexnet, "
+            "bert_base_layer, efficientnet_b0, lenet5, mobilenet_v1, mobilenet_v2, "
+            "mobilenet_v3_large, resnet18, resnet50, squeezenet, vgg16, vit_b16_block\n",
         ),
         (
             [

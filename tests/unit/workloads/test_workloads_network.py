@@ -1,6 +1,7 @@
 """Network files: the shipped ones against published counts, and every refusal of a user's."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -33,11 +34,17 @@ def refusal(text: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
+KNOWN = (
+    "alexnet", "bert_base_layer", "efficientnet_b0", "lenet5", "mobilenet_v1", "mobilenet_v2",
+    "mobilenet_v3_large", "resnet18", "resnet50", "squeezenet", "vgg16", "vit_b16_block",
+)  # fmt: skip
+
+
 # --- the shipped networks ---------------------------------------------------------------------
 
 
 def test_the_shipped_networks_have_names_sources_and_layers() -> None:
-    assert shipped_networks() == ("alexnet", "lenet5", "mobilenet_v1", "resnet50", "vgg16")
+    assert shipped_networks() == KNOWN
     for name in shipped_networks():
         network = load_network(name)
         assert network.name == name
@@ -124,8 +131,55 @@ def test_each_layer_takes_what_an_earlier_one_makes(name: str) -> None:
         makers = layers[max(0, index - 4) : index]
         assert any(
             maker.M == layer.G * layer.C and maker.E >= layer.H and maker.F >= layer.W
-            for maker in makers
+            for maker in (*makers, *concatenated(makers))
         ), layer.name
+
+
+def concatenated(makers: Sequence[Layer]) -> list[Layer]:
+    """Ofmaps side by side: those of the two expand layers of a fire module."""
+    return [
+        replace(b, M=a.M + b.M)
+        for a, b in pairwise(makers)
+        if (a.C, a.H) == (b.C, b.H) and a.kind == b.kind == "conv"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("network", "macs", "parameters", "of_norm"),
+    [
+        # (published MACs, parameters with biases and the two of each normalised channel): the
+        # papers' and, to the last one, those that torchvision prints for its models
+        ("mobilenet_v2", 300e6, 3_504_872, 2),
+        ("mobilenet_v3_large", 219e6, 5_483_032, 2),
+        ("efficientnet_b0", 0.39e9, 5_288_548, 2),
+        ("resnet18", 1.8e9, 11_689_512, 2),
+        ("squeezenet", 0.82e9, 1_248_424, 1),
+    ],
+)
+def test_networks_of_today_have_the_published_sizes(
+    network: str, macs: float, parameters: int, of_norm: int
+) -> None:
+    layers = load_network(network).layers
+    assert sum(layer.macs_per_image for layer in layers) == pytest.approx(macs, rel=0.015)
+    offsets = sum(layer.M * (1 if layer.kind == "fc" else of_norm) for layer in layers)
+    assert sum(layer.filter_words for layer in layers) + offsets == parameters
+
+
+@pytest.mark.parametrize(
+    ("network", "tokens", "macs"),
+    [
+        # 17.56 x 10^9 of ViT-B/16 without its patches, by block
+        ("vit_b16_block", 197, (17.56e9 - 0.116e9) / 12),
+        # 7.1 million weights, and attention over 128 others, twice, a token
+        ("bert_base_layer", 128, 128 * (7_077_888 + 2 * 128 * 768)),
+    ],
+)
+def test_a_block_of_a_transformer(network: str, tokens: int, macs: float) -> None:
+    layers = load_network(network).layers
+    assert sum(layer.macs_per_image for layer in layers) == pytest.approx(macs, rel=0.005)
+    stored = [layer for layer in layers if layer.name not in ("SCORES", "CONTEXT")]
+    assert sum(layer.filter_words for layer in stored) == 12 * 768 * 768
+    assert {layer.E * layer.F for layer in layers} == {tokens}
 
 
 def test_resnet50_has_the_strides_of_the_paper() -> None:
@@ -179,17 +233,19 @@ def test_a_users_file_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [
         (
             "alexnt",
-            "no network 'alexnt'; did you mean 'alexnet'? "
-            "known: alexnet, lenet5, mobilenet_v1, resnet50, vgg16",
+            "no network 'alexnt'; did you mean 'alexnet'? known: " + ", ".join(KNOWN),
         ),
-        ("", "no network ''; known: alexnet, lenet5, mobilenet_v1, resnet50, vgg16"),
+        (
+            "",
+            "no network ''; known: " + ", ".join(KNOWN),
+        ),
         (
             "\0",
-            r"no network '\x00'; known: alexnet, lenet5, mobilenet_v1, resnet50, vgg16",
+            r"no network '\x00'; known: " + ", ".join(KNOWN),
         ),
         (
             "x" * 5000,
-            f"no network '{'x' * 56}...; known: alexnet, lenet5, mobilenet_v1, resnet50, vgg16",
+            f"no network '{'x' * 56}...; known: {', '.join(KNOWN)}",
         ),
         ("missing.yaml", "missing.yaml: no such file"),
         ("no/such", "no/such: no such file"),
