@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from sim.analytic.cycles import ARRAY, BOUNDS, IFMAP_BUS, PSUM_BUS
+from sim.analytic.cycles import ARRAY, IFMAP_BUS, PSUM_BUS, STATIONS
 from sim.analytic.estimate import total_cycles
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workloads.layer import Layer
 
 FILTER_BUS, DRAM_LINK = "filter bus", "DRAM link"
-RESOURCES = (*BOUNDS, FILTER_BUS, DRAM_LINK)
+RESOURCES = (*STATIONS, FILTER_BUS, DRAM_LINK)
 UNNAMED = frozenset({ARRAY, PSUM_BUS})  # no field of the hardware says how fast they are
 WIDTHS: dict[str, tuple[Word, str, tuple[str, ...]]] = {
     PSUM_BUS: ("psum", "psum_words_per_cycle", ("psum_in_fifo_words", "psum_out_fifo_words")),

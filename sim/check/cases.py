@@ -183,6 +183,19 @@ def random_cases(seed: int) -> Iterator[Case]:
                 continue
 
 
+def shallow_cases(seed: int) -> Iterator[Case]:
+    """Return an endless stream of legal triples with FIFOs down to a word, or a beat, deep."""
+    depths = random.Random(f"depths of {seed}")
+    for case in random_cases(seed):
+        changes = [f"pe.ifmap_fifo_words={depths.randint(1, 16)}"]
+        changes += [
+            f"pe.{fifo}={depths.choice([4, 5, 6, 8, 8, 12, 16, 20, 32])}"
+            for fifo in ("psum_in_fifo_words", "psum_out_fifo_words")
+        ]
+        changes.append(f"noc.bus_fifo_entries={depths.choice([1, 2, 2, 3])}")
+        yield replace(case, overrides=(*case.overrides, *changes))
+
+
 def _of_other_widths(case: Case, generator: random.Random) -> Case:
     """Return the case with words of other widths, where the chip can hold it with them."""
     changes = [f"word_bits.{word}={generator.choice([4, 8, 16, 32])}" for word in WORDS]

@@ -13,7 +13,6 @@ from sim.account.result import Result
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
 from sim.analytic.cycles import PassArrays, pass_cycles
 from sim.analytic.estimate import CAUSES, LayerEstimate, estimate_layer, outside_proven_range
-from sim.check.cases import Case
 from sim.check.compare import check_layer
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
@@ -96,7 +95,7 @@ def bound(each: Plan) -> set[str]:
 
 def test_the_station_that_bounds_a_pass() -> None:
     # Sixteen filters and a full window: each word is used often, and the PEs are the bound.
-    assert bound(plan("m=16,n=1,e=7,p=16,q=3,r=1,t=1", M=16, C=3, H=9, W=30, R=3, S=3)) == {"array"}
+    assert bound(plan("m=16,n=1,e=7,p=16,q=3,r=1,t=1", M=16, C=3, H=9, W=30, R=3, S=3)) == {"adder"}
     # Windows of one word: nothing to compute between two psums.
     busy = plan("m=48,n=1,e=14,p=24,q=1,r=1,t=2", M=48, C=1, H=14, W=30, R=1, S=1)
     assert bound(busy) == {"psum bus"}
@@ -208,14 +207,34 @@ def test_shipped_chips_are_inside_the_proven_range(name: str) -> None:
     assert outside_proven_range(load_hardware(name)) == ""
 
 
-def test_outside_the_proven_range_cycles_are_far_off() -> None:
-    """Else the range would be wider: a register of one line carries a line every other cycle."""
-    case = Case(
-        Layer(name="L", M=16, C=1, H=12, W=12, R=3, S=1), 1, "eyeriss_v1",
-        ("noc.bus_fifo_entries=1",), parse_mapping("m=16,n=1,e=10,p=16,q=1,r=1,t=1"),
-    )  # fmt: skip
-    assert not case.default_fifos
-    assert abs(check_layer(case.plan).worst_error) > 0.03
+WIDE = "m=16,n=1,e=8,p=16,q=2,r=1,t=1", {"M": 16, "C": 2, "H": 10, "W": 20, "R": 3, "S": 3}
+NARROW = "m=16,n=1,e=8,p=16,q=1,r=1,t=1", {"M": 16, "C": 1, "H": 14, "W": 20, "R": 7, "S": 1}
+FEW = "m=4,n=1,e=2,p=4,q=2,r=1,t=1", {"M": 4, "C": 2, "H": 8, "W": 20, "R": 7, "S": 1}
+
+
+@pytest.mark.parametrize(
+    ("loop", "layer", "settings"),
+    [
+        ("adder", WIDE, ()),
+        ("ifmap spad", WIDE, ("pe.ifmap_spad=shift",)),
+        ("psum FIFOs of a chain", NARROW, ("pe.psum_in_fifo_words=4", "noc.local_hop_cycles=60")),
+        (
+            "ifmap FIFOs",
+            FEW,
+            ("pe.ifmap_spad_words=2", "pe.ifmap_fifo_words=1", "noc.local_hop_cycles=8"),
+        ),
+        ("psum bus", WIDE, ("noc.psum_words_per_cycle=1",)),
+        ("psum FIFOs at the buses", WIDE, ("pe.psum_out_fifo_words=4",)),
+    ],
+)
+def test_the_loop_that_bounds_a_pass(
+    loop: str, layer: tuple[str, dict[str, int]], settings: tuple[str, ...]
+) -> None:
+    """Which loop is the slowest hangs on layer and chip, and the cycles are the engine's."""
+    mapping, shape = layer
+    here = plan(mapping, *settings, **shape)
+    assert bound(here) == {loop}
+    assert abs(check_layer(here).worst_error) < 0.005
 
 
 @pytest.mark.parametrize("load", ["exposed", "streamed"])
