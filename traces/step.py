@@ -14,13 +14,6 @@ from traces.reader import Events, LayerTrace, Query, Trace, matching_rows
 from traces.stalls import Spans
 from traces.state import Condition, PassView, event_text, first_hold, state_text
 
-HELP = """n [COUNT]   the next event
-p [COUNT]   the event before
-g CYCLE     the first event of the layer at or after this cycle
-b EXPR      go on to where EXPR holds next, such as waiting_psum_in(3,4) > 10
-s           the state once more
-f ROW,COL   what a PE does and holds, with its words where the trace has them
-q           the end"""
 SHOWN_WORDS = 64  # of a FIFO or spad
 
 

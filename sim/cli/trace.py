@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from traces.reader import LayerTrace, Query, Trace
     from traces.replay import LayerReplay
     from traces.state import Condition
-    from traces.step import Stepper
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -342,6 +340,7 @@ def _walk(
     found: Trace, query: Query, layer: str | None, condition: Condition | None, *,
     interactive: bool,
 ) -> None:  # fmt: skip
+    from sim.cli.trace_step import StepPrompt
     from traces.state import longest
     from traces.step import Stepper
 
@@ -351,9 +350,10 @@ def _walk(
     if not len(walked.passes):
         _nothing(found)
     stepper = Stepper(found, walked, query)
+    prompt = StepPrompt(stepper)
     there = stepper.move(1) if condition is None else _asked(stepper.find, condition)
     if there:
-        _show(stepper)
+        prompt.show()
     elif condition is not None:
         most = longest(found, walked, condition)
         note = "" if most is None else f"; the longest without a break is {most} cycles"
@@ -364,66 +364,11 @@ def _walk(
     else:
         raise _MistakeError("no events match")
     if interactive:
-        _converse(stepper)
+        prompt.talk()
 
 
 def _nothing(found: Trace) -> LayerTrace:
     raise _MistakeError(f"{found.path} has no passes")
-
-
-def _show(stepper: Stepper) -> None:
-    for line in stepper.here():
-        click.echo(line)
-
-
-def _converse(stepper: Stepper) -> None:
-    """Commands from stdin, one a line, until q or its end."""
-    from traces.step import HELP
-
-    prompting = sys.stdin is not None and sys.stdin.isatty()
-    while True:
-        if prompting:
-            click.echo("(trace) ", nl=False)
-        line = sys.stdin.readline() if sys.stdin is not None else ""
-        if not line:
-            return
-        word, _, rest = line.strip().partition(" ")
-        if word == "q":
-            return
-        if word in ("", "n", "p", "g", "b", "s", "f"):
-            _obey(stepper, word or "n", rest.strip())
-        else:
-            click.echo(HELP)
-
-
-def _obey(stepper: Stepper, word: str, rest: str) -> None:
-    from traces.state import parse_condition
-    from workloads.inputs.words import shown
-
-    if word == "f":
-        found = re.fullmatch(r"\(?(\d{1,5})\s*,\s*(\d{1,5})\)?", rest)
-        click.echo(stepper.pe_text(int(found[1]), int(found[2])) if found else "f ROW,COLUMN")
-        return
-    moved = True
-    if word in ("n", "p"):
-        if rest and not re.fullmatch(r"[1-9]\d{0,6}", rest):
-            click.echo(f"{word} [COUNT]: {shown(rest)} is no count")
-            return
-        moved = stepper.move(int(rest or 1) * (1 if word == "n" else -1))
-    elif word == "g":
-        if not re.fullmatch(r"\d{1,14}", rest):
-            click.echo(f"g CYCLE: {shown(rest)} is no cycle")
-            return
-        moved = stepper.go(int(rest))
-    elif word == "b":
-        try:
-            moved = stepper.find(parse_condition(rest))
-        except ValueError as error:
-            click.echo(str(error))
-            return
-    if not moved:
-        click.echo("there is none")
-    _show(stepper)
 
 
 # --- diff -----------------------------------------------------------------------------------------

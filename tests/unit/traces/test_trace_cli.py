@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import traces
 from sim.cli import main
+from sim.cli.trace_step import StepPrompt
+from traces.step import Stepper
 
 COMMAND = [sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())"]
 
@@ -71,6 +74,23 @@ def test_step_obeys_piped_commands(path: Path) -> None:
     assert "is no count" in found.stdout
     assert "is no cycle" in found.stdout
     assert "g CYCLE " in found.stdout
+
+
+def test_step_completes_names_and_explains_one_command(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with traces.open(path) as found:
+        stepper = Stepper(found, found.layers[0], found.query())
+        prompt = StepPrompt(stepper)
+        assert prompt.complete_b("glb.psum", "b glb.psum", 2, 10) == [
+            "glb.psum.read",
+            "glb.psum.write",
+        ]
+        assert prompt.onecmd("help f") is None
+        assert capsys.readouterr().out.startswith("f ROW,COL ")
+        assert prompt.onecmd("") is False
+        assert capsys.readouterr().out.startswith("C1 pass 0, event 1 of ")
+        assert prompt.onecmd("EOF") is True
 
 
 def test_break_stops_where_it_holds(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
