@@ -10,6 +10,8 @@ the text means, so that sums of energies can be exact.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
@@ -181,11 +183,13 @@ class EnergyTable(Section):
     dram: DramPrices = Field(default=DramPrices(), description="prices of the off-chip memory")
     static: StaticPrices = Field(default=StaticPrices(), description="prices of a cycle")
 
-    def glb_price(self, kind: Literal["ifmap", "filter", "psum", "ofmap"], way: str) -> Price:
-        """Return the price of a read or write (`way`) of that kind of data in the GLB."""
-        own: float | None = getattr(getattr(self.glb, kind), way)
-        common: float | None = getattr(self.glb, way)
-        return common if own is None else own
+    def price(self, fields: Iterable[str]) -> float | None:
+        """Return the price in the first of these fields, by dotted name, that has one."""
+        for field in fields:
+            price: float | None = attrgetter(field)(self)
+            if price is not None:
+                return price
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Return every field as plain JSON-able data."""

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from hw_models.spec import Hardware
-from sim.analytic.bound import DRAM_LINK, FILTER_BUS, Bound, doubled_fields, layer_bound
-from sim.analytic.cycles import ARRAY, IFMAP_BUS, PSUM_BUS
+from sim.analytic.bound import Bound, doubled_fields, layer_bound
 from sim.analytic.estimate import total_cycles
 from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
 from sim.dataflow.row_stationary.mapping import with_largest_m
@@ -26,6 +25,7 @@ from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import InputError
 from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping, thinned, useful_sizes
+from vocabulary import Resource
 from workloads.network import MAX_BATCH
 
 if TYPE_CHECKING:
@@ -224,13 +224,13 @@ def _others(plan: Plan, bound: Bound, least: int) -> Iterator[Change]:
     """
     hw, layer, batch = plan.hw, plan.layer, plan.batch
     for resource, what in (
-        (DRAM_LINK, "Take a DRAM link twice as fast"),
-        (PSUM_BUS, "Take psum buses of twice the width"),
-        (IFMAP_BUS, "Take an ifmap bus of twice the width"),
-        (FILTER_BUS, "Take a filter bus of twice the width"),
+        (Resource.DRAM_LINK, "Take a DRAM link twice as fast"),
+        (Resource.PSUM_BUS, "Take psum buses of twice the width"),
+        (Resource.IFMAP_BUS, "Take an ifmap bus of twice the width"),
+        (Resource.FILTER_BUS, "Take a filter bus of twice the width"),
     ):
         widths = list(_on_chip(plan, what, doubled_fields(hw, resource), bound, None))
-        if resource == PSUM_BUS and PSUM_BUS in bound.by:
+        if resource == Resource.PSUM_BUS and resource in bound.by:
             # A wider bus wants more filters in a PE.
             widths += _on_chip(plan, what, doubled_fields(hw, resource), bound, least)
         yield from _simplest(widths)
@@ -245,13 +245,13 @@ def _others(plan: Plan, bound: Bound, least: int) -> Iterator[Change]:
             overlaps += _on_chip(plan, what, fields, bound, None)
             overlaps += _on_chip(plan, what, fields, bound, least)
         yield from _simplest(overlaps)
-    if ARRAY in bound.by:
+    if Resource.ARRAY in bound.by:
         sides = {"array.rows": 2 * hw.array.rows, "array.columns": 2 * hw.array.columns}
         yield from _on_chip(plan, "Take an array of twice the sides", sides, bound, least)
         spads = ("pe.ifmap_spad_words", "pe.filter_spad_words", "pe.psum_spad_words")
         larger = {name: 2 * getattr(hw.pe, name.partition(".")[2]) for name in spads}
         yield from _on_chip(plan, "Take spads of twice the size", larger, bound, least)
-    if DRAM_LINK in bound.by and 2 * batch <= MAX_BATCH:
+    if Resource.DRAM_LINK in bound.by and 2 * batch <= MAX_BATCH:
         other = _automatic(layer, 2 * batch, hw)
         if other is not None:
             after = total_cycles(other)

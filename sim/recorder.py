@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.account.ledger import ENTRIES, gated_macs
+from sim.account.ledger import gated_macs
 from sim.engine.record import record_pass
-from traces.events import ACTION, CAUSES, GROUPS, KIND
+from traces.events import ACTION, KIND
 from traces.template import Template
 from traces.writer import TraceWriter
+from vocabulary import BLOCK_GROUPS, CAUSES, ENTRIES
 from workloads.layer import layer_to_dict
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class TraceRecorder:
             simulate(prepared, observers=[recorder])
 
     `layers` are the layers to record, `window` the cycles [first, last) of each layer (processing
-    latency; passes that touch it are recorded whole), `blocks` the groups of `GROUPS`.
+    latency; passes that touch it are recorded whole), `blocks` the groups of `BLOCK_GROUPS`.
 
     Raises:
         OSError: the file cannot be written.
@@ -76,7 +77,7 @@ class TraceRecorder:
         if window is not None:
             restricted["window"] = list(window)
         if blocks:
-            restricted["blocks"] = [group for group in GROUPS if group in blocks]
+            restricted["blocks"] = [group for group in BLOCK_GROUPS if group in blocks]
         description = _description(
             prepared.network, prepared.batch, prepared.hw, restricted,
             values=values is not None, seed=None if values is None else values.drawn_from,

@@ -21,7 +21,7 @@ from sim.account.result import (
     ValuesCheck,
     layer_result,
 )
-from sim.account.timeline import PHASES, PassKind, Timeline
+from sim.account.timeline import PassKind, Timeline
 from sim.analytic.bound import layer_bound
 from sim.analytic.eyexam import eyexam
 from sim.dataflow.row_stationary.passes import Plan
@@ -39,6 +39,7 @@ from sim.plan.limits import (
 from sim.plan.make import make_plan
 from sim.plan.mapper import thinned
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
+from vocabulary import Phase
 from workloads.inputs.json_text import json_memory
 from workloads.network import MAX_BATCH, load_network
 
@@ -450,11 +451,12 @@ def _simulate_one(
 def _timeline(activity: LayerActivity) -> Timeline:
     kinds = []
     for kind in activity.kinds:
-        phases, busy = dict.fromkeys(PHASES, 0), {}
+        phases: dict[str, int] = dict.fromkeys(Phase, 0)
+        busy: dict[str, Sequence[float]] = {}
         if kind.profile is not None:
-            phases = dict(zip(PHASES, kind.profile.phases, strict=True))
+            phases = dict(zip(Phase, kind.profile.phases, strict=True))
             busy = kind.profile.busy
-        phases["drain"] += kind.cycles - sum(phases.values())  # charged beyond the pass
+        phases[Phase.DRAIN] += kind.cycles - sum(phases.values())  # charged beyond the pass
         kinds.append(_pass_kind(kind.shape, kind.cycles, kind.passes, phases, busy))
     return Timeline.of(kinds, activity.order)
 
@@ -463,7 +465,11 @@ def _estimated_timeline(plan: Plan, found: LayerEstimate) -> Timeline:
     kinds = []
     for kind in found.kinds:
         load = min(kind.load_cycles, kind.cycles)
-        phases = {**dict.fromkeys(PHASES, 0), "load": load, "steady": kind.cycles - load}
+        phases: dict[str, int] = {
+            **dict.fromkeys(Phase, 0),
+            Phase.LOAD: load,
+            Phase.STEADY: kind.cycles - load,
+        }
         kinds.append(_pass_kind(kind.shape, kind.cycles, kind.passes, phases, {}))
     order = found.order
     if order is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vocabulary import BUSES, OPERANDS, Level
 from workloads.inputs.words import unknown_name
 
 VERSION = 2
@@ -28,26 +29,13 @@ ACTIONS = (
     "dump",
     "wait",
 )
-KINDS = ("none", "filter", "ifmap", "psum", "ofmap")
+KINDS: tuple[str, ...] = ("none", *OPERANDS)
 ACTION = {name: number for number, name in enumerate(ACTIONS)}
 KIND = {name: number for number, name in enumerate(KINDS)}
 
-BLOCKS = ("dram", "glb", "gin_filter", "gin_ifmap", "gin_psum", "gon_psum")
+BLOCKS: tuple[str, ...] = (Level.DRAM, Level.GLB, *BUSES)
 DRAM, GLB, GIN_FILTER, GIN_IFMAP, GIN_PSUM, GON = range(len(BLOCKS))
 FIRST_PE = 16
-GROUPS = ("dram", "glb", "noc", "pe")
-"""What `--trace-blocks` chooses from; `noc` is the three GINs, the GON and the local links."""
-
-CAUSES = (
-    "computing",
-    "accumulating",
-    "waiting_filter",
-    "waiting_ifmap",
-    "waiting_psum_in",
-    "waiting_psum_out",
-    "idle",
-    "clock_gated",
-)
 
 PE_DTYPE = np.dtype(
     [
@@ -151,7 +139,7 @@ class Layout:
         return f"{what}({place[0]},{place[1]})"
 
     def group(self, block: int) -> str:
-        """The group of `GROUPS` that the block belongs to."""
+        """The group of `BLOCK_GROUPS` that the block belongs to."""
         if block in (DRAM, GLB):
             return BLOCKS[block]
         return "pe" if FIRST_PE <= block < FIRST_PE + self.pes else "noc"
@@ -180,5 +168,5 @@ class Layout:
             raise ValueError(
                 f"no block {name}: rows are 0 to {self.rows - 1}, columns 0 to {self.columns - 1}"
             )
-        known = (*BLOCKS, "noc", "pe", "pe(R,C)", "link", "link(R,C)")
+        known = (*BLOCKS, Level.NOC, "pe", "pe(R,C)", "link", "link(R,C)")
         raise ValueError(unknown_name("block", name, known))

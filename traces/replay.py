@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 
 from traces.events import (
     ACTIONS,
-    CAUSES,
+    BLOCKS,
     DRAM,
-    GIN_FILTER,
     GIN_IFMAP,
-    GIN_PSUM,
     GLB,
     GON,
     KINDS,
@@ -34,26 +32,12 @@ from traces.header import TraceError
 from traces.reader import LayerTrace, Trace
 from traces.stalls import PassSpans, ReplayError, streams_of
 from traces.template import OfmapBlock, PEWork, Template
+from vocabulary import CAUSES, ENTRIES, GINS, Cause, DataType, Network, Wait
 from workloads.layer import layer_from_dict
 
 Ints = NDArray[np.int64]
 ZERO_SCALE = 10**9
 MOST_OFMAP = 1 << 25  # words; a layer's ofmap is held whole
-
-ENTRIES = (
-    *("dram.filter.read", "dram.ifmap.read", "dram.ofmap.write"),
-    *("glb.filter.read", "glb.filter.write", "glb.ifmap.read", "glb.ifmap.write"),
-    *("glb.psum.read", "glb.psum.write", "glb.ofmap.read", "glb.ofmap.write"),
-    *(
-        f"noc.{network}.{what}"
-        for network in ("gin_filter", "gin_ifmap", "gin_psum")
-        for what in ("words", "deliveries", "y_bus", "x_bus")
-    ),
-    *("noc.gon_psum.words", "noc.gon_psum.deliveries", "noc.local_psum.words"),
-    *("spad.ifmap.read", "spad.ifmap.read_new", "spad.ifmap.write"),
-    *("spad.filter.read", "spad.filter.write", "spad.psum.read", "spad.psum.write"),
-    *("mac.active", "mac.gated"),
-)
 
 
 @dataclass
@@ -93,9 +77,9 @@ class Figures:
         self.stalls += times * other.stalls
         self.cycles += times * other.cycles + extra_cycles
         self.gated += times * other.gated
-        used = other.stalls[CAUSES.index("clock_gated")] == 0
-        self.stalls[CAUSES.index("idle")][used] += extra_cycles
-        self.stalls[CAUSES.index("clock_gated")][~used] += extra_cycles
+        used = other.stalls[CAUSES.index(Cause.CLOCK_GATED)] == 0
+        self.stalls[CAUSES.index(Cause.IDLE)][used] += extra_cycles
+        self.stalls[CAUSES.index(Cause.CLOCK_GATED)][~used] += extra_cycles
 
 
 class PassReplay:
@@ -125,45 +109,41 @@ class PassReplay:
         counts = self.figures.counts
         counts["dram.filter.read"] = self._words(DRAM, "read", "filter")
         counts["glb.filter.write"] = counts["dram.filter.read"]
-        for kind in ("filter", "ifmap", "psum"):
+        for kind in (DataType.FILTER, DataType.IFMAP, DataType.PSUM):
             counts[f"glb.{kind}.read"] = self._words(GLB, "read", kind)
         counts["glb.psum.write"] = self._words(GLB, "write", "psum")
-        for block, network, kind in (
-            (GIN_FILTER, "gin_filter", "filter"),
-            (GIN_IFMAP, "gin_ifmap", "ifmap"),
-            (GIN_PSUM, "gin_psum", "psum"),
-        ):
-            self._multicasts(block, network, kind)
-        counts["spad.filter.write"] = counts["noc.gin_filter.deliveries"]
-        counts["noc.gon_psum.words"] = self._words(GON, "send", "psum")
-        counts["noc.gon_psum.deliveries"] = counts["noc.gon_psum.words"]
-        for stream in self.streams.get((GON, "send", "psum"), ()):
+        for network in GINS:
+            self._multicasts(network)
+        counts["spad.filter.write"] = counts[Network.GIN_FILTER.deliveries]
+        gon = Network.GON_PSUM
+        counts[gon.words] = counts[gon.deliveries] = self._words(GON, "send", gon.data)
+        for stream in self.streams.get((GON, "send", gon.data), ()):
             for number, words in _by_set(stream.source, stream.words):
-                self.figures.hops["gon_psum"] += words * self._hops(number)
+                self.figures.hops[gon] += words * self._hops(number)
         first = self.layout.blocks - self.layout.pes
-        counts["noc.local_psum.words"] = sum(
+        counts[Network.LOCAL_PSUM.words] = sum(
             int(stream.words.sum())
             for (block, action, _), streams in self.streams.items()
             if block >= first and action == "send"
             for stream in streams
         )
 
-    def _multicasts(self, block: int, network: str, kind: str) -> None:
+    def _multicasts(self, network: Network) -> None:
         counts, hops = self.figures.counts, self.figures.hops
-        names = [f"noc.{network}.{what}" for what in ("words", "deliveries", "y_bus", "x_bus")]
-        for name in names:
+        for name in (network.words, network.deliveries, network.y_bus, network.x_bus):
             counts[name] = 0
         hops[network] = 0
-        for stream in self.streams.get((block, "send", kind), ()):
+        block = BLOCKS.index(network)
+        for stream in self.streams.get((block, "send", network.data), ()):
             for number, words in _by_set(stream.destination, stream.words):
                 members = self._blocks_of_sets[number]
                 rows = {self._place(member)[0] for member in members}
-                counts[names[0]] += words
-                counts[names[1]] += words * len(members)
-                counts[names[2]] += words
-                counts[names[3]] += words * len(rows)
+                counts[network.words] += words
+                counts[network.deliveries] += words * len(members)
+                counts[network.y_bus] += words
+                counts[network.x_bus] += words * len(rows)
                 hops[network] += words * self._hops(number)
-                if network == "gin_ifmap":
+                if network is Network.GIN_IFMAP:
                     self.figures.multicast[len(members)] += words
 
     def _place(self, block: int) -> tuple[int, int]:
@@ -181,7 +161,7 @@ class PassReplay:
     def _pes(self) -> None:
         figures, template = self.figures, self.template
         stalls = figures.stalls
-        stalls[CAUSES.index("clock_gated")] = template.cycles
+        stalls[CAUSES.index(Cause.CLOCK_GATED)] = template.cycles
         counts = figures.counts
         macs = new = psum_moves = fills = 0
         spans = PassSpans(template, self.layout, self.streams)
@@ -348,13 +328,13 @@ def _replay_layer(trace: Trace, layer: LayerTrace, done: dict[int, Figures]) -> 
         pe_cycles={cause: total.stalls[place] for place, cause in enumerate(CAUSES)},
         processing_cycles=total.cycles,
         standstill_cycles={
-            "ifmap_load": moved["wait", "ifmap"]["cycles"],
-            "ofmap_dump": moved["wait", "ofmap"]["cycles"],
+            Wait.IFMAP_LOAD: moved["wait", "ifmap"]["cycles"],
+            Wait.OFMAP_DUMP: moved["wait", "ofmap"]["cycles"],
         },
         dram_bits={
-            "filter": counts["dram.filter.read"] * _filter_word_bits(trace),
-            "ifmap": loads["bits"],
-            "ofmap": dumps["bits"],
+            DataType.FILTER: counts["dram.filter.read"] * _filter_word_bits(trace),
+            DataType.IFMAP: loads["bits"],
+            DataType.OFMAP: dumps["bits"],
         },
         hops={f"noc.{network}.hops": words for network, words in total.hops.items()},
         events=trace.event_count(layer),

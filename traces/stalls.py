@@ -13,17 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.events import ACTIONS, CAUSES, GIN_FILTER, GIN_PSUM, KINDS, Layout
+from traces.events import ACTIONS, GIN_FILTER, GIN_PSUM, KINDS, Layout
 from traces.template import PEWork, Stream, Template
+from vocabulary import CAUSES, Cause, Level
 
 Ints = NDArray[np.int64]
 Streams = defaultdict[tuple[int, str, str], list[Stream]]
-NEEDED = ("noc", "pe")
+NEEDED = (Level.NOC, "pe")
 """Groups of blocks without which no cause can be told."""
-(
-    COMPUTING, ACCUMULATING, WAITING_FILTER, WAITING_IFMAP, WAITING_PSUM_IN, WAITING_PSUM_OUT, IDLE,
-    CLOCK_GATED,
-) = range(len(CAUSES))  # fmt: skip
+COMPUTING = CAUSES.index(Cause.COMPUTING)
+ACCUMULATING = CAUSES.index(Cause.ACCUMULATING)
+WAITING_FILTER = CAUSES.index(Cause.WAITING_FILTER)
+WAITING_IFMAP = CAUSES.index(Cause.WAITING_IFMAP)
+WAITING_PSUM_IN = CAUSES.index(Cause.WAITING_PSUM_IN)
+WAITING_PSUM_OUT = CAUSES.index(Cause.WAITING_PSUM_OUT)
+IDLE = CAUSES.index(Cause.IDLE)
+CLOCK_GATED = CAUSES.index(Cause.CLOCK_GATED)
 WORKING = (COMPUTING, ACCUMULATING)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from traces.events import (
     ACTION,
     ACTIONS,
-    CAUSES,
+    BLOCKS,
     DRAM,
     FIRST_PE,
     GIN_FILTER,
@@ -35,6 +35,7 @@ from traces.events import (
 from traces.reader import Events, LayerTrace, Trace
 from traces.stalls import Spans
 from traces.template import PEWork, Stream, Template
+from vocabulary import CAUSES, ENTRIES, Network
 from workloads.inputs.words import shown
 
 Ints = NDArray[np.int64]
@@ -255,20 +256,15 @@ def _summed(moves: list[Level]) -> Level:
 # --- counting by the event ------------------------------------------------------------------------
 
 
+_NO_EVENTS = frozenset({
+    *("dram.ifmap.read", "dram.ofmap.write", "glb.ifmap.write", "glb.ofmap.read"),  # tiles
+    *("glb.ofmap.write", "spad.filter.read", "mac.active", "mac.gated"),  # derived, or always 0
+})  # fmt: skip
+
+
 def countable() -> tuple[str, ...]:
     """The ledger's entries that can be counted event by event."""
-    return (
-        *("dram.filter.read", "glb.filter.write", "glb.filter.read", "glb.ifmap.read"),
-        *("glb.psum.read", "glb.psum.write"),
-        *(
-            f"noc.{network}.{what}"
-            for network in ("gin_filter", "gin_ifmap", "gin_psum")
-            for what in ("words", "deliveries", "y_bus", "x_bus")
-        ),
-        *("noc.gon_psum.words", "noc.gon_psum.deliveries", "noc.local_psum.words"),
-        *("spad.ifmap.read", "spad.ifmap.read_new", "spad.ifmap.write", "spad.filter.write"),
-        *("spad.psum.read", "spad.psum.write", "mac.total"),
-    )
+    return (*(entry for entry in ENTRIES if entry not in _NO_EVENTS), "mac.total")
 
 
 def amounts(trace: Trace, events: Events, entry: str, template: Template) -> Ints:
@@ -284,15 +280,13 @@ def amounts(trace: Trace, events: Events, entry: str, template: Template) -> Int
             (events.block == GLB) & (events.action == ACTION[way]) & (events.kind == KIND[kind]),
         )
     if entry == "spad.filter.write":
-        kind, way = "gin_filter", "deliveries"
-        level = "noc"
+        level, kind, way = Network.GIN_FILTER.deliveries.split(".")
     if level == "noc":
-        if kind == "local_psum":
+        if kind == Network.LOCAL_PSUM:
             return _where(events, events.block >= FIRST_PE + layout.pes)
-        if kind == "gon_psum":
+        if kind == Network.GON_PSUM:
             return _where(events, events.block == GON)
-        block = {"gin_filter": GIN_FILTER, "gin_ifmap": GIN_IFMAP, "gin_psum": GIN_PSUM}[kind]
-        words = _where(events, events.block == block)
+        words = _where(events, events.block == BLOCKS.index(kind))
         if way in ("words", "y_bus"):
             return words
         factors = np.array([_reached(layout, members, way) for members in trace.sets], np.int64)

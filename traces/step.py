@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from traces.events import ACTION, ACTIONS, BLOCKS, CAUSES, DRAM, FIRST_PE, GLB, KINDS
+from traces.events import ACTION, ACTIONS, BLOCKS, DRAM, FIRST_PE, GLB, KINDS
 from traces.reader import Events, LayerTrace, Query, Trace, matching_rows
 from traces.stalls import Spans
 from traces.state import Condition, PassView, event_text, first_hold, state_text
+from vocabulary import CAUSES
 
 SHOWN_WORDS = 64  # of a FIFO or spad
 

@@ -20,20 +20,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hw_models.energy import PARTS_OF_A_PE, EnergyTable
 from hw_models.spec import WORDS, WordBits
-from sim.account.ledger import ENTRIES
+from vocabulary import ACTIONS, BUSES, DATA_TYPES, ENTRIES, DataType, Level, Network
 from workloads.inputs.words import exact
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import Plan
 
 __all__ = [
-    "DATA_TYPES",
     "FIGURE10_PARTS",
-    "LEVELS",
     "EnergyBreakdown",
     "data_type",
     "energy",
@@ -44,15 +42,8 @@ __all__ = [
     "noc_hops",
 ]
 
-Level: TypeAlias = Literal["mac", "spad", "noc", "glb", "dram", "static"]
-DataType: TypeAlias = Literal["ifmap", "filter", "psum", "mac", "static"]
-
-LEVELS: Final[tuple[Level, ...]] = get_args(Level)
-DATA_TYPES: Final[tuple[DataType, ...]] = get_args(DataType)
-
 _CHIP_WORDS: Final = WordBits(ifmap=16, filter=16, psum=16)
-_BIT_KINDS: Final = (*WORDS, "ofmap")
-_NETWORKS: Final = {"gin_ifmap": "ifmap", "gin_filter": "filter", "gin_psum": "psum"}
+_BIT_KINDS: Final = (*WORDS, DataType.OFMAP)
 _MEASURED_BITS: Final = 8  # the width of `mac.active_8bit`
 _MOST_BITS: Final = 64
 _PICO: Final = Fraction(1, 10**12)
@@ -88,11 +79,11 @@ class EnergyBreakdown:
 
     @property
     def by_level(self) -> dict[Level, Fraction]:
-        """Energy by level, all of `LEVELS`; sums to `total` exactly."""
-        found = dict.fromkeys(LEVELS, Fraction())
+        """Energy by level, all of them; sums to `total` exactly."""
+        by_level = dict.fromkeys(Level, Fraction())
         for action, value in self.by_action.items():
-            found[_level(action)] += value
-        return found
+            by_level[_level(action)] += value
+        return by_level
 
     @property
     def by_data_type(self) -> dict[DataType, Fraction]:
@@ -100,10 +91,10 @@ class EnergyBreakdown:
 
         Psums include the finished ofmap; MACs and static power belong to no data and stay apart.
         """
-        found = dict.fromkeys(DATA_TYPES, Fraction())
+        by_data_type = dict.fromkeys(DATA_TYPES, Fraction())
         for action, value in self.by_action.items():
-            found[data_type(action)] += value
-        return found
+            by_data_type[data_type(action)] += value
+        return by_data_type
 
     @property
     def per_mac(self) -> Fraction | None:
@@ -125,7 +116,7 @@ class EnergyBreakdown:
     @property
     def chip_power_w(self) -> Fraction | None:
         """Watts over `cycles` without DRAM, as the chip's published power is."""
-        return self._power(self.total - self.by_level["dram"])
+        return self._power(self.total - self.by_level[Level.DRAM])
 
     @property
     def energy_delay_product(self) -> Fraction | None:
@@ -172,7 +163,7 @@ def energy(
     """Price a ledger.
 
     Args:
-        entries: words or actions by dotted name, as `sim.account.ledger.ENTRIES`.
+        entries: words or actions by dotted name, as `vocabulary.ENTRIES`.
         table: the prices.
         word_bits: bits of the words that `entries` counts (`Hardware.word_bits`).
         bits: width of `ifmap`, `filter`, `psum` or `ofmap` where it differs from `word_bits`; of
@@ -199,7 +190,7 @@ def energy(
     for action, plain_count in counts.items():
         count = Fraction(plain_count)
         scale = _width_scale(action, widths, table)
-        if data_type(action) in ("filter", "mac"):
+        if data_type(action) in (DataType.FILTER, DataType.MAC):
             count *= kept
         if action in crossing:
             width = word_bits.filter if action == "dram.filter.read" else word_bits.ifmap
@@ -319,7 +310,7 @@ def noc_hops(plan: Plan) -> dict[str, int]:
     continued = len(plan.channel_blocks) - 1  # channel blocks whose psums come from the GLB
     image_blocks = len(plan.image_blocks)
     images = plan.batch * layer.G
-    found: Counter[str] = Counter()
+    hop_words: Counter[Network] = Counter()
     for k in range(f.t):
         for row in range(f.e):
             in_strips = sum(many for strip, many in strips.items() if strip > row)
@@ -327,13 +318,15 @@ def noc_hops(plan: Plan) -> dict[str, int]:
             hops = [site.row + site.column + 2 for site in chain]
             for site, far in zip(chain, hops, strict=True):
                 held = channels[site.channel_set] * in_strips * far
-                found["gin_filter"] += filters[k] * held * layer.S * image_blocks * layer.G
-                found["gin_ifmap"] += blocks[k] * held * layer.ifmap_columns * images
+                hop_words[Network.GIN_FILTER] += (
+                    filters[k] * held * layer.S * image_blocks * layer.G
+                )
+                hop_words[Network.GIN_IFMAP] += blocks[k] * held * layer.ifmap_columns * images
             psums = filters[k] * in_strips * layer.F * images
-            found["gin_psum"] += psums * continued * hops[0]
+            hop_words[Network.GIN_PSUM] += psums * continued * hops[0]
             for sets, many in tops.items():
-                found["gon_psum"] += psums * many * hops[layer.R * sets - 1]
-    return {f"noc.{network}.hops": found[network] for network in (*_NETWORKS, "gon_psum")}
+                hop_words[Network.GON_PSUM] += psums * many * hops[layer.R * sets - 1]
+    return {network.hops: hop_words[network] for network in BUSES}
 
 
 def _hop_counts(table: EnergyTable, hops: Mapping[str, int] | None) -> dict[str, int]:
@@ -355,8 +348,7 @@ def _action_counts(entries: Mapping[str, int]) -> dict[str, int]:
             raise ValueError(f"no ledger entry is called {name!r}")
         if count < 0:
             raise ValueError(f"{name} must be 0 or more, got {count}")
-    # A word leaves over the GON as it enters: `words` and `deliveries` are the same actions.
-    counts.pop("noc.gon_psum.deliveries", None)
+    counts.pop(Network.GON_PSUM.deliveries, None)  # the same actions as its words
     reads = counts.pop("spad.ifmap.read", 0)
     new = counts.get("spad.ifmap.read_new", 0)
     if new > reads:
@@ -383,48 +375,18 @@ def _dram_counts(dram_bits: Mapping[str, int] | None) -> dict[str, int]:
 
 
 def _level(action: str) -> Level:
-    return cast("Level", action.partition(".")[0])
+    return Level(action.partition(".")[0])
 
 
 def data_type(action: str) -> DataType:
-    """The data type that an action's dotted name speaks of; ofmaps count as psums."""
-    level, kind = action.split(".")[:2] if "." in action else (action, "")
-    if level in ("mac", "static"):
-        return cast("DataType", level)
-    if kind in ("ifmap", "gin_ifmap"):
-        return "ifmap"
-    return "filter" if kind in ("filter", "gin_filter") else "psum"
+    """Return what an action moves by its dotted name; ofmaps count as psums."""
+    return ACTIONS[action].data if action in ACTIONS else DataType.STATIC
 
 
 def _price(action: str, widths: Mapping[str, int], table: EnergyTable) -> float | None:
-    level, kind, *rest = action.split(".")
-    way = rest[0] if rest else ""
-    if level == "mac":
-        if kind == "active" and _measured(widths, table):
-            return table.mac.active_8bit
-        return table.mac.active if kind == "active" else table.mac.gated
-    if level == "spad":
-        if action == "spad.ifmap.read_new":
-            return table.spad.ifmap.read
-        if action == "spad.ifmap.read_repeated":
-            repeated = table.spad.ifmap.read_repeated
-            return table.spad.ifmap.read if repeated is None else repeated
-        own: float | None = getattr(getattr(table.spad, kind), way)
-        return own
-    if level == "glb":
-        return table.glb_price(cast("Literal['ifmap', 'filter', 'psum', 'ofmap']", kind), way)
-    if level == "dram":
-        dram: float | None = getattr(table.dram, way)
-        return dram
-    if way == "hops":
-        return table.noc.hop
-    if kind == "gon_psum":
-        return table.noc.gon_word
-    if kind == "local_psum":
-        return table.noc.local_word
-    field_of = {"words": "bus_word", "deliveries": "delivery", "y_bus": "y_bus", "x_bus": "x_bus"}
-    price: float | None = getattr(table.noc, field_of[way])
-    return price
+    if action == "mac.active" and _measured(widths, table):
+        return table.mac.active_8bit
+    return table.price(ACTIONS[action].prices)
 
 
 def _measured(widths: Mapping[str, int], table: EnergyTable) -> bool:
@@ -441,7 +403,7 @@ def _width_scale(action: str, widths: Mapping[str, int], table: EnergyTable) -> 
     if action.startswith("mac."):
         return Fraction(widths["ifmap"] * widths["filter"], table.word_bits**2)
     if kind == "ofmap":
-        kind = "dram_ofmap" if _level(action) == "dram" else "ofmap"
+        kind = "dram_ofmap" if _level(action) is Level.DRAM else "ofmap"
         return Fraction(widths[kind], table.word_bits)
     return Fraction(widths[data_type(action)], table.word_bits)
 
@@ -514,7 +476,7 @@ _FIGURE10_UNCOUNTED: Final = (
     "glb.psum.write",
     "glb.ofmap.read",
     "glb.ofmap.write",
-    "noc.gon_psum.words",
+    Network.GON_PSUM.words,
 )
 
 
@@ -530,12 +492,12 @@ def figure10_bars(breakdown: EnergyBreakdown, *, all_moves: bool = False) -> dic
 
     With `all_moves` the whole ledger counts, and the bars sum to the total without static energy.
     """
-    names: dict[Level, str] = {
-        "mac": "ALU",
-        "dram": "DRAM",
-        "glb": "Buffer",
-        "noc": "Array",
-        "spad": "RF",
+    names = {
+        Level.MAC: "ALU",
+        Level.DRAM: "DRAM",
+        Level.GLB: "Buffer",
+        Level.NOC: "Array",
+        Level.SPAD: "RF",
     }
     bars = dict.fromkeys(FIGURE10_PARTS, Fraction())
     for action, value in breakdown.by_action.items():

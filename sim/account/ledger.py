@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vocabulary import ENTRIES
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -16,47 +18,6 @@ if TYPE_CHECKING:
     from sim.plan.dram_traffic import Standstill
 
 BYTES_PER_PUBLISHED_WORD = 2  # JSSC 2017 counts 16-bit words
-
-ENTRIES = (
-    "dram.filter.read",
-    "dram.ifmap.read",
-    "dram.ofmap.write",
-    "glb.filter.read",
-    "glb.filter.write",
-    "glb.ifmap.read",
-    "glb.ifmap.write",
-    "glb.psum.read",
-    "glb.psum.write",
-    "glb.ofmap.read",
-    "glb.ofmap.write",
-    "noc.gin_filter.words",
-    "noc.gin_filter.deliveries",
-    "noc.gin_filter.y_bus",
-    "noc.gin_filter.x_bus",
-    "noc.gin_ifmap.words",
-    "noc.gin_ifmap.deliveries",
-    "noc.gin_ifmap.y_bus",
-    "noc.gin_ifmap.x_bus",
-    "noc.gin_psum.words",
-    "noc.gin_psum.deliveries",
-    "noc.gin_psum.y_bus",
-    "noc.gin_psum.x_bus",
-    "noc.gon_psum.words",
-    "noc.gon_psum.deliveries",
-    "noc.local_psum.words",
-    "spad.ifmap.read",
-    "spad.ifmap.read_new",
-    "spad.ifmap.write",
-    "spad.filter.read",
-    "spad.filter.write",
-    "spad.psum.read",
-    "spad.psum.write",
-    "mac.active",
-    "mac.gated",
-)
-
-BUSES = ("gin_filter", "gin_ifmap", "gin_psum", "gon_psum")
-"""Networks of which a result says how long they send."""
 
 
 class Activity(Protocol):

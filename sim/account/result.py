@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from hw_models.energy import EnergyTable
 from hw_models.spec import Hardware
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
-from sim.account.ledger import BUSES, Activity, ledger_entries, nested, published_glb_bytes
+from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
 from sim.dataflow.base import ceil_div
 from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError
 from sim.plan.dram_traffic import Coding, Traffic
+from vocabulary import BUSES, Cause, Wait
 from workloads.inputs.words import exact
 from workloads.layer import Layer, layer_to_dict
 
@@ -230,7 +231,7 @@ class LayerResult:
     @property
     def busy_cycles(self) -> NDArray[np.int64]:
         """Cycles in which each PE computes or accumulates (rows, columns)."""
-        return self.pe_cycles["computing"] + self.pe_cycles["accumulating"]
+        return self.pe_cycles[Cause.COMPUTING] + self.pe_cycles[Cause.ACCUMULATING]
 
 
 @dataclass(frozen=True)
@@ -466,7 +467,10 @@ def layer_result(
     entries = ledger_entries(plan, activity.counts, gated_known=values is not None)
     waited = activity.standstill
     coding = Traffic.of(plan.layer, plan.hw).coding if coding is None else coding
-    waiting = {"ifmap_load": waited.ifmap_cycles, "ofmap_dump": waited.ofmap_cycles}
+    waiting: dict[str, int] = {
+        Wait.IFMAP_LOAD: waited.ifmap_cycles,
+        Wait.OFMAP_DUMP: waited.ofmap_cycles,
+    }
     energy = None
     if pricing is not None:
         energy = layer_energy(

@@ -9,14 +9,12 @@ from typing import Any
 from sim.plan.limits import MOST_KINDS, MOST_RUNS
 from sim.plan.order import Order, Runs
 
-PHASES = ("load", "ramp", "steady", "drain")
-
 
 @dataclass(frozen=True)
 class PassKind:
     """Passes that are equal to the cycle: their block, length and number.
 
-    `phases` has the cycles of a pass by `PHASES`, which add up to `cycles`; the closed form knows
+    `phases` has the cycles of a pass by `Phase`, which add up to `cycles`; the closed form knows
     `load` and the rest, as `steady`. `busy` has the share of each equal slice of a pass in which a
     station works; it is empty where the pass was not simulated, and where another kind takes more
     of the layer's time.

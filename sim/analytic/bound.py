@@ -13,8 +13,8 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from sim.analytic.cycles import ARRAY, IFMAP_BUS, PSUM_BUS, STATIONS
 from sim.analytic.estimate import total_cycles
+from vocabulary import Network, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import Plan
     from workloads.layer import Layer
 
-FILTER_BUS, DRAM_LINK = "filter bus", "DRAM link"
-RESOURCES = (*STATIONS, FILTER_BUS, DRAM_LINK)
-UNNAMED = frozenset({ARRAY, PSUM_BUS})  # no field of the hardware says how fast they are
+UNNAMED = frozenset({Resource.ARRAY, Resource.PSUM_BUS})
+"""No field of the hardware says how fast they are."""
 WIDTHS: dict[str, tuple[Word, str, tuple[str, ...]]] = {
-    PSUM_BUS: ("psum", "psum_words_per_cycle", ("psum_in_fifo_words", "psum_out_fifo_words")),
-    IFMAP_BUS: ("ifmap", "gin_ifmap_words_per_cycle", ("ifmap_fifo_words",)),
-    FILTER_BUS: ("filter", "gin_filter_words_per_cycle", ("filter_fifo_words",)),
+    Resource.PSUM_BUS: (
+        "psum",
+        Network.GIN_PSUM.rate,
+        ("psum_in_fifo_words", "psum_out_fifo_words"),
+    ),
+    Resource.IFMAP_BUS: ("ifmap", Network.GIN_IFMAP.rate, ("ifmap_fifo_words",)),
+    Resource.FILTER_BUS: ("filter", Network.GIN_FILTER.rate, ("filter_fifo_words",)),
 }
 """The words of a bus, the field of its width, and the FIFOs that must hold what it sends."""
 
@@ -51,7 +54,7 @@ def bound_text(by: Sequence[str]) -> str:
 class Bound:
     """What bounds a layer, and what each resource would give.
 
-    `by` are the resources, in the order of `RESOURCES`: several of them are a tie, none means that
+    `by` are the resources, in the order of `Resource`: several of them are a tie, none means that
     no resource gains anything. `cycles` is the total latency in closed form, `doubled` that with
     each resource alone twice as fast, and `together` that with all of `by`.
     """
@@ -83,7 +86,7 @@ def doubled_fields(hw: Hardware, resource: str) -> dict[str, int | float]:
     they have to. Of the psum buses this is the width, which helps only where a PE has more filters
     than a beat has words: a beat holds psums of one PE's window alone. The array has no such field.
     """
-    if resource == DRAM_LINK:
+    if resource == Resource.DRAM_LINK:
         return {"clock.link_mhz": 2 * hw.clock.link_mhz}
     word, field, fifos = WIDTHS[resource]
     width = 2 * getattr(hw.noc, field)
@@ -143,13 +146,13 @@ def _bound(plan: Plan) -> Bound:
 
     usual = cycles(())
     level = TIE * usual
-    doubled = {resource: cycles((resource,)) for resource in RESOURCES}
+    doubled: dict[str, int] = {resource: cycles((resource,)) for resource in Resource}
     best = min(doubled.values())
-    behind = tuple(name for name in RESOURCES if doubled[name] >= usual - level)
+    behind = tuple(name for name in Resource if doubled[name] >= usual - level)
     if len(behind) > 1 and cycles(behind) < best - level:
         for many in range(2, len(behind) + 1):
             together, hidden = min((cycles(some), some) for some in combinations(behind, many))
             if together < best - level:
                 return Bound(hidden, usual, doubled, together)
-    by = tuple(name for name in RESOURCES if best + level >= doubled[name] < usual)
+    by = tuple(name for name in Resource if best + level >= doubled[name] < usual)
     return Bound(by, usual, doubled, cycles(by) if len(by) > 1 else best)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.dataflow.base import ceil_div
+from vocabulary import BUSES, Network
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import Plan
@@ -47,17 +48,19 @@ def bus_cycles(plan: Plan) -> dict[str, int]:
     """
     noc = plan.hw.noc
     psum, filters = noc.psum_words_per_cycle, noc.gin_filter_words_per_cycle
-    cycles = dict.fromkeys(("gin_filter", "gin_ifmap", "gin_psum", "gon_psum"), 0)
+    cycles: dict[str, int] = dict.fromkeys(BUSES, 0)
     for shape, times in plan.classes.items():
         psum_beats = (
             shape.windows * shape.strip_rows * sum(ceil_div(p, psum) for p in shape.filters)
         )
         loads = [p * q * shape.filter_columns for p in shape.filters for q in shape.channels]
         filter_beats = shape.filter_rows * sum(ceil_div(words, filters) for words in loads)
-        cycles["gin_filter"] += times * filter_beats
-        cycles["gin_ifmap"] += times * ceil_div(shape.ifmap_words, noc.gin_ifmap_words_per_cycle)
-        cycles["gin_psum"] += 0 if shape.first_channels else times * psum_beats
-        cycles["gon_psum"] += times * psum_beats
+        cycles[Network.GIN_FILTER] += times * filter_beats
+        cycles[Network.GIN_IFMAP] += times * ceil_div(
+            shape.ifmap_words, noc.gin_ifmap_words_per_cycle
+        )
+        cycles[Network.GIN_PSUM] += 0 if shape.first_channels else times * psum_beats
+        cycles[Network.GON_PSUM] += times * psum_beats
     return cycles
 
 
@@ -111,21 +114,21 @@ def layer_counts(plan: Plan) -> dict[str, int]:
         "glb.psum.write": psum_writes,
         "glb.ofmap.read": psums,
         "glb.ofmap.write": 0,
-        "noc.gin_filter.words": filter_reads,
-        "noc.gin_filter.deliveries": filter_deliveries,
-        "noc.gin_filter.y_bus": filter_reads,
-        "noc.gin_filter.x_bus": filters * image_blocks * segments,
-        "noc.gin_ifmap.words": ifmap_reads,
-        "noc.gin_ifmap.deliveries": ifmap_deliveries,
-        "noc.gin_ifmap.y_bus": ifmap_reads,
-        "noc.gin_ifmap.x_bus": x_bus,
-        "noc.gin_psum.words": psum_reads,
-        "noc.gin_psum.deliveries": psum_reads,
-        "noc.gin_psum.y_bus": psum_reads,
-        "noc.gin_psum.x_bus": psum_reads,
-        "noc.gon_psum.words": psum_writes,
-        "noc.gon_psum.deliveries": psum_writes,
-        "noc.local_psum.words": pe_psums - psum_writes,
+        Network.GIN_FILTER.words: filter_reads,
+        Network.GIN_FILTER.deliveries: filter_deliveries,
+        Network.GIN_FILTER.y_bus: filter_reads,
+        Network.GIN_FILTER.x_bus: filters * image_blocks * segments,
+        Network.GIN_IFMAP.words: ifmap_reads,
+        Network.GIN_IFMAP.deliveries: ifmap_deliveries,
+        Network.GIN_IFMAP.y_bus: ifmap_reads,
+        Network.GIN_IFMAP.x_bus: x_bus,
+        Network.GIN_PSUM.words: psum_reads,
+        Network.GIN_PSUM.deliveries: psum_reads,
+        Network.GIN_PSUM.y_bus: psum_reads,
+        Network.GIN_PSUM.x_bus: psum_reads,
+        Network.GON_PSUM.words: psum_writes,
+        Network.GON_PSUM.deliveries: psum_writes,
+        Network.LOCAL_PSUM.words: pe_psums - psum_writes,
         "spad.ifmap.write": ifmap_deliveries,
         "spad.ifmap.read": macs,
         # One read in p is a new address: each filter set reads a window's words anew.

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.dataflow.base import ceil_div
+from vocabulary import Resource
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -38,7 +39,7 @@ Ints = NDArray[np.int64]
 
 _Begin = Callable[[Ints], Ints]
 
-ARRAY, PSUM_BUS, IFMAP_BUS = STATIONS = ("array", "psum bus", "ifmap bus")
+ARRAY, PSUM_BUS, IFMAP_BUS = Resource.ARRAY, Resource.PSUM_BUS, Resource.IFMAP_BUS
 
 LOOPS = (
     ("adder", ARRAY),

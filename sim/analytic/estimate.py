@@ -13,10 +13,7 @@ import numpy as np
 
 from sim.analytic.counts import bus_cycles, ifmap_multicast, layer_counts, pe_work
 from sim.analytic.cycles import (
-    ARRAY,
-    IFMAP_BUS,
     LOOPS,
-    PSUM_BUS,
     FilterSupply,
     PassArrays,
     PassCycles,
@@ -24,6 +21,7 @@ from sim.analytic.cycles import (
 )
 from sim.analytic.dram_stall import PassTime, PassTimes, standstill, standstill_of_each
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
+from vocabulary import CAUSES, Cause, Resource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,17 +43,6 @@ PROVEN = (
 Below them loops through several FIFOs set the pace; in a few layers they hold each other up in ways
 that no single loop has.
 """
-
-CAUSES = (
-    "computing",
-    "accumulating",
-    "waiting_filter",
-    "waiting_ifmap",
-    "waiting_psum_in",
-    "waiting_psum_out",
-    "idle",
-    "clock_gated",
-)
 
 
 @dataclass(frozen=True)
@@ -474,15 +461,19 @@ def _pe_cycles(
     stalls = np.zeros((len(CAUSES), *macs.shape), np.int64)
     cycles = int(spent.sum())
     in_use = _in_use(plan, shapes)
-    stalls[CAUSES.index("computing")] = macs + bubbles
-    stalls[CAUSES.index("accumulating")] = psums
-    stalls[CAUSES.index("clock_gated")] = np.tensordot(spent, ~in_use, axes=1)
+    stalls[CAUSES.index(Cause.COMPUTING)] = macs + bubbles
+    stalls[CAUSES.index(Cause.ACCUMULATING)] = psums
+    stalls[CAUSES.index(Cause.CLOCK_GATED)] = np.tensordot(spent, ~in_use, axes=1)
     left = cycles - stalls.sum(axis=0)
     load = np.minimum(left, np.tensordot(loading, in_use, axes=1))
-    stalls[CAUSES.index("waiting_filter")] = load
+    stalls[CAUSES.index(Cause.WAITING_FILTER)] = load
     left = left - load
-    waits = {ARRAY: "idle", PSUM_BUS: "waiting_psum_in", IFMAP_BUS: "waiting_ifmap"}
-    shares = Counter[str]()
+    waits = {
+        Resource.ARRAY: Cause.IDLE,
+        Resource.PSUM_BUS: Cause.WAITING_PSUM_IN,
+        Resource.IFMAP_BUS: Cause.WAITING_IFMAP,
+    }
+    shares = Counter[Cause]()
     for cycles_spent, place in zip(spent.tolist(), bound.tolist(), strict=True):
         _, station = LOOPS[place]
         shares[waits[station]] += cycles_spent
@@ -490,7 +481,7 @@ def _pe_cycles(
         # In Python's integers: the product of two numbers of cycles may need more than 64 bit.
         part = [value * share // cycles for value in left.ravel().tolist()]
         stalls[CAUSES.index(cause)] += np.array(part, np.int64).reshape(left.shape)
-    stalls[CAUSES.index("idle")] += cycles - stalls.sum(axis=0)
+    stalls[CAUSES.index(Cause.IDLE)] += cycles - stalls.sum(axis=0)
     return macs, stalls
 
 

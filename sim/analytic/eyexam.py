@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim.dataflow.base import ceil_div
+from vocabulary import Resource
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import PassShape, Plan
@@ -27,8 +28,6 @@ STEPS = (
     "average bandwidth",
     "varying access",
 )
-
-PE_WORK = "array"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +57,9 @@ class _Work:
     @property
     def buses(self) -> dict[str, int]:
         return {
-            "psum bus": self.psum_bus,
-            "ifmap bus": self.ifmap_bus,
-            "filter bus": self.filter_bus,
+            Resource.PSUM_BUS: self.psum_bus,
+            Resource.IFMAP_BUS: self.ifmap_bus,
+            Resource.FILTER_BUS: self.filter_bus,
         }
 
 
@@ -131,11 +130,11 @@ def _average(plan: Plan, work: list[tuple[_Work, int]]) -> tuple[int, str]:
         total += times * longest
         if longest > need.pes:
             behind[station] = behind.get(station, 0) + times * (longest - need.pes)
-    limit = max(behind, key=lambda name: behind[name]) if behind else PE_WORK
+    limit = max(behind, key=lambda name: behind[name]) if behind else Resource.ARRAY
     hw = plan.hw
     beats = sum(times * plan.filter_beats(shape) for shape, times in plan.classes.items())
     link = int(beats * hw.link_beat_cycles)
-    return (link, "DRAM link") if link > total else (total, limit)
+    return (link, Resource.DRAM_LINK) if link > total else (total, limit)
 
 
 def _many(value: int, word: str) -> str:
@@ -205,10 +204,10 @@ def _storage_reason(plan: Plan) -> str:
 
 def _bandwidth_reason(plan: Plan, stored: int, cycles: int, limit: str) -> str:
     hw, f, layer = plan.hw, plan.mapping, plan.layer
-    if limit == PE_WORK:
+    if limit == Resource.ARRAY:
         return "On average every bus brings in time what the PEs need."
     slower = f"{cycles / stored:.2f} times as long as the PEs"
-    if limit == "psum bus":
+    if limit == Resource.PSUM_BUS:
         rate = hw.noc.psum_words_per_cycle
         shape = max(plan.classes, key=lambda s: _work(s, plan).psum_bus * plan.classes[s])
         words = sum(shape.filters) * shape.strip_rows
@@ -220,13 +219,13 @@ def _bandwidth_reason(plan: Plan, stored: int, cycles: int, limit: str) -> str:
             f"only {f.q * f.r * layer.R * layer.S} products between leaving and re-entering the "
             "GLB."
         )
-    if limit == "ifmap bus":
+    if limit == Resource.IFMAP_BUS:
         rate = hw.noc.gin_ifmap_words_per_cycle
         return (
             f"The ifmap bus carries {_many(rate, 'word')}/cycle and is needed {slower}: each word "
             f"it brings meets only the {_many(f.p * f.t, 'filter')} of a pass."
         )
-    if limit == "filter bus":
+    if limit == Resource.FILTER_BUS:
         rate = hw.noc.gin_filter_words_per_cycle
         return (
             f"The filter bus carries {_many(rate, 'word')}/cycle and is needed {slower}: a pass "

@@ -17,6 +17,7 @@ from sim.analytic.counts import layer_counts
 from sim.dataflow.row_stationary.passes import Plan
 from sim.models.first_order import FirstOrderLayer, estimate_layer
 from sim.plan.make import make_plan
+from vocabulary import Network
 
 if TYPE_CHECKING:
     from workloads.layer import Layer
@@ -156,17 +157,17 @@ class _Auditor:
         )
         yield self._line(
             "noc.weight",
-            ("noc.gin_filter.deliveries",),
+            (Network.GIN_FILTER.deliveries,),
             [self._groups(), self._weight_deliveries()],
             self._multicast("gin_filter"),
         )
         yield self._line(
             "noc.ifmap",
-            ("noc.gin_ifmap.deliveries",),
+            (Network.GIN_IFMAP.deliveries,),
             [self._untouched_columns(), self._ifmap_deliveries()],
             self._multicast("gin_ifmap"),
         )
-        yield self._line("noc.psum", ("noc.local_psum.words",), self._psum_hops())
+        yield self._line("noc.psum", (Network.LOCAL_PSUM.words,), self._psum_hops())
         yield self._line("rf.weight", ("spad.filter.read",), [self._groups()])
         ifmap_reads = self._factor(
             layer.S * layer.F,

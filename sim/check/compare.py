@@ -15,6 +15,7 @@ from sim.engine.layer_run import LayerActivity, PassMemory, simulate_layer
 from sim.engine.machine import PassOutcome
 from sim.plan.dram_traffic import Standstill
 from sim.plan.make import make_plan
+from vocabulary import Cause, Network
 
 if TYPE_CHECKING:
     from workloads.layer import Layer
@@ -128,7 +129,7 @@ def _figures(activity: LayerActivity | LayerEstimate) -> dict[str, int]:
     for reached, words in activity.multicast.items():
         figures[f"noc.gin_ifmap.multicast[{reached}]"] = words
     work = {"macs": activity.macs}
-    for cause in ("computing", "accumulating"):
+    for cause in (Cause.COMPUTING, Cause.ACCUMULATING):
         work[cause] = activity.stalls[activity.causes.index(cause)]
     for kind, per_pe in work.items():
         for (row, column), value in np.ndenumerate(per_pe):
@@ -150,10 +151,10 @@ def _locate(plan: Plan, memory: PassMemory) -> str:
         got = outcomes[step.shape].counts
         if not step.shape.first_channels:
             # Psums come in as many as go out.
-            for name in ("glb.psum.read", "noc.gin_psum.words", "noc.gin_psum.deliveries"):
+            for name in ("glb.psum.read", Network.GIN_PSUM.words, Network.GIN_PSUM.deliveries):
                 expected[name] = expected["glb.psum.write"]
-            expected["noc.gin_psum.y_bus"] = expected["glb.psum.write"]
-            expected["noc.gin_psum.x_bus"] = expected["glb.psum.write"]
+            expected[Network.GIN_PSUM.y_bus] = expected["glb.psum.write"]
+            expected[Network.GIN_PSUM.x_bus] = expected["glb.psum.write"]
         for name in sorted(got):
             if name.startswith((*_PASS_PREFIXES, "glb.psum")) and got[name] != expected[name]:
                 shape = step.shape

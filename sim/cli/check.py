@@ -543,10 +543,12 @@ def _described(case: Case) -> str:
 
 
 def _latency_dict(total: int, waits: Standstill) -> dict[str, int]:
+    from vocabulary import Wait
+
     return {
         "cycles": total,
-        "ifmap_load": waits.ifmap_cycles,
-        "ofmap_dump": waits.ofmap_cycles,
+        Wait.IFMAP_LOAD: waits.ifmap_cycles,
+        Wait.OFMAP_DUMP: waits.ofmap_cycles,
         "ifmap_bits": waits.ifmap_bits,
         "ofmap_bits": waits.ofmap_bits,
     }

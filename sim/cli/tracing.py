@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sim.run import Prepared, RunObserver, Values
 
 Command = TypeVar("Command", bound=Callable[..., object])
-BLOCK_GROUPS = ("dram", "glb", "noc", "pe")
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class Tracing:
             raise click.UsageError(f"{alone[0]} needs --trace: without it nothing is recorded")
         if file == "-":
             raise click.UsageError("--trace -: a trace is written to a file")
+        from vocabulary import BLOCK_GROUPS
         from workloads.inputs.words import unknown_name
 
         chosen = tuple(part.strip() for part in blocks.split(",")) if blocks is not None else ()

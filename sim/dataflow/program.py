@@ -19,6 +19,8 @@ from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
+from vocabulary import Network
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -40,7 +42,7 @@ class Stream:
     """The words that one port sends over one network, in order: `pattern`, `times` over."""
 
     operand: str
-    network: str
+    network: Network
     pattern: tuple[Beat, ...]
     times: int = 1
 
@@ -186,7 +188,7 @@ class Program:
     def load_stream(self) -> Stream:
         """The loads as what their network sends."""
         pattern = tuple(Beat(words, load.pes) for load in self.loads for words in load.beats)
-        return Stream("filter", "gin_filter", pattern)
+        return Stream("filter", Network.GIN_FILTER, pattern)
 
     @property
     def products(self) -> int:
@@ -220,19 +222,18 @@ class Program:
             "glb.psum.write": psum_out,
         }
         for stream in (load, feed):
-            name = f"noc.{stream.network}"
-            counts[f"{name}.words"] = stream.words
-            counts[f"{name}.deliveries"] = stream.deliveries
-            counts[f"{name}.y_bus"] = stream.words
-            counts[f"{name}.x_bus"] = stream.x_bus_words(rows)
+            network = stream.network
+            counts[network.words] = counts[network.y_bus] = stream.words
+            counts[network.deliveries] = stream.deliveries
+            counts[network.x_bus] = stream.x_bus_words(rows)
         return counts | {
-            "noc.gin_psum.words": psum_in,
-            "noc.gin_psum.deliveries": psum_in,
-            "noc.gin_psum.y_bus": psum_in,
-            "noc.gin_psum.x_bus": psum_in,
-            "noc.gon_psum.words": psum_out,
-            "noc.gon_psum.deliveries": psum_out,
-            "noc.local_psum.words": sum(pes[above].sums for _, above in self.links),
+            Network.GIN_PSUM.words: psum_in,
+            Network.GIN_PSUM.deliveries: psum_in,
+            Network.GIN_PSUM.y_bus: psum_in,
+            Network.GIN_PSUM.x_bus: psum_in,
+            Network.GON_PSUM.words: psum_out,
+            Network.GON_PSUM.deliveries: psum_out,
+            Network.LOCAL_PSUM.words: sum(pes[above].sums for _, above in self.links),
             "spad.ifmap.write": sum(self.fed),
             "spad.ifmap.read": products,
             "spad.ifmap.read_new": sum(pe.burst_count * pe.operands for pe in pes),

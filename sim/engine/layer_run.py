@@ -22,7 +22,7 @@ from sim.errors import SimulationError
 from sim.plan.dram_traffic import Coding, Standstill, Traffic
 from sim.plan.limits import MOST_KEPT
 from sim.plan.order import Order, PassClass, fold
-from traces.events import CAUSES
+from vocabulary import CAUSES, Cause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -327,7 +327,7 @@ class _LayerRun:
         multicast: Counter[int] = Counter()
         macs = np.zeros((array.rows, array.columns), np.int64)
         stalls = np.zeros((len(CAUSES), array.rows, array.columns), np.int64)
-        idle, gated = CAUSES.index("idle"), CAUSES.index("clock_gated")
+        idle, gated = CAUSES.index(Cause.IDLE), CAUSES.index(Cause.CLOCK_GATED)
         events = 0
         for pass_class in self._classes.values():
             outcome, many = pass_class.outcome, pass_class.times

@@ -25,7 +25,7 @@ from sim.engine.pe import PE, FeedPort, PELoad
 from sim.engine.profile import PassProfile, pass_profile
 from sim.errors import DeadlockError, SimulationError
 from sim.plan.limits import ARRIVAL_BYTES, OUTCOME_BYTES
-from traces.events import CAUSES
+from vocabulary import CAUSES, Cause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -395,7 +395,7 @@ class Machine:
     def _bus_cycles(self) -> dict[str, int]:
         """The cycles in which each bus sends, by network."""
         program = self.program
-        cycles = {
+        cycles: dict[str, int] = {
             program.load_stream.network: sum(len(load.log) for load in self.loads),
             program.feed.network: len(set(self.feed_bus.log)),  # several words may share a cycle
             program.psums_out.network: len(self.psum_out_bus.log),
@@ -408,7 +408,7 @@ class Machine:
         array, program = self.hw.array, self.program
         macs = np.zeros((array.rows, array.columns), np.int64)
         stalls = np.zeros((len(CAUSES), array.rows, array.columns), np.int64)
-        stalls[CAUSES.index("clock_gated")] = cycles
+        stalls[CAUSES.index(Cause.CLOCK_GATED)] = cycles
         for pe in self.pes:
             part = pe.program
             at = part.row, part.column

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vocabulary import Lane
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from sim.engine.pe import PE, PELoad
 
 SLICES = 48
-STATIONS = ("filter_bus", "ifmap_bus", "pes", "psum_in_bus", "psum_out_bus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,11 @@ def pass_profile(
     slices = min(SLICES, cycles)
     edges = np.linspace(0, cycles, slices + 1)
     work = {
-        "filter_bus": _beats((beat - 1 for load in loads for beat in load.log), edges),
-        "ifmap_bus": _beats(feed, edges) / feed_words_per_cycle,
-        "pes": (_elapsed(begins, edges) - _elapsed(ends, edges)) / len(pes),
-        "psum_in_bus": _beats(psums_in, edges),
-        "psum_out_bus": _beats(psums_out, edges),
+        Lane.FILTER_BUS: _beats((beat - 1 for load in loads for beat in load.log), edges),
+        Lane.IFMAP_BUS: _beats(feed, edges) / feed_words_per_cycle,
+        Lane.PES: (_elapsed(begins, edges) - _elapsed(ends, edges)) / len(pes),
+        Lane.PSUM_IN_BUS: _beats(psums_in, edges),
+        Lane.PSUM_OUT_BUS: _beats(psums_out, edges),
     }
     width = np.diff(edges)
     return PassProfile(
@@ -75,7 +76,7 @@ def pass_profile(
         ramp_cycles=leaves - first,
         steady_cycles=last - leaves,
         drain_cycles=cycles - last,
-        busy={name: array("d", np.round(np.diff(work[name]) / width, 4)) for name in STATIONS},
+        busy={name: array("d", np.round(np.diff(work[name]) / width, 4)) for name in Lane},
     )
 
 

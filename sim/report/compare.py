@@ -7,6 +7,7 @@ from typing import Any
 
 from sim.report.load import LayerPart, ResultFile
 from sim.report.views import energy_table, summed
+from vocabulary import Network
 
 METRICS: tuple[tuple[str, str, str], ...] = (
     ("total_ms", "total latency", "ms"),
@@ -17,16 +18,6 @@ METRICS: tuple[tuple[str, str, str], ...] = (
     ("dram_mb", "DRAM accesses", "MB"),
     ("energy", "energy", ""),
 )
-
-
-NETWORKS: tuple[tuple[str, str], ...] = (
-    ("gin_filter", "filter bus (GIN)"),
-    ("gin_ifmap", "ifmap bus (GIN)"),
-    ("gin_psum", "psum bus in (GIN)"),
-    ("gon_psum", "psum bus out (GON)"),
-    ("local_psum", "links from PE to PE"),
-)
-"""Networks on the chip by their key in the ledger, whose traffic is compared."""
 
 
 def compare(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
@@ -60,7 +51,7 @@ def compare(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
     return {
         "labels": [label for label, _ in results],
         "metrics": [list(metric) for metric in METRICS],
-        "networks": [list(network) for network in NETWORKS],
+        "networks": [[network, network.label] for network in Network],
         "rows": rows,
         "warnings": _warnings(results),
     }
@@ -80,11 +71,11 @@ def _figures(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, Any]:
         "dram_mb": sum(sum(layer.dram_bytes.values()) for layer in layers) / 1e6,
         "energy": energy["total"] if energy is not None else None,
         "noc": {
-            key: {
-                "words": entries[f"noc.{key}.words"],
-                "deliveries": entries.get(f"noc.{key}.deliveries"),  # a link has one end
+            network: {
+                "words": entries[network.words],
+                "deliveries": entries.get(network.deliveries),  # a link has one end
             }
-            for key, _ in NETWORKS
+            for network in Network
         },
         "bound": single.bound.text if single is not None and single.bound is not None else "",
         "mapping": ", ".join(f"{k}={v}" for k, v in single.mapping.items()) if single else "",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from sim.account.ledger import published_glb_bytes
-from sim.report.terminal import CAUSES
+from vocabulary import CAUSES, Cause, Network
 from workloads.inputs.words import shown
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def contradictions(layer: LayerPart, result: ResultFile, passes: int) -> list[tu
     """
     found = _unequal(_of_layer(layer, result, passes))
     by_cause = {cause: np.array(layer.pe.by_cause[cause], np.int64) for cause in CAUSES}
-    busy = by_cause["computing"] + by_cause["accumulating"]
+    busy = by_cause[Cause.COMPUTING] + by_cause[Cause.ACCUMULATING]
     if (np.array(layer.pe.busy_cycles, np.int64) != busy).any():
         found.append(("pe.busy_cycles", "must be computing and accumulating in every PE"))
     if result.simulated:
@@ -80,9 +80,9 @@ def _of_layer(layer: LayerPart, result: ResultFile, passes: int) -> Iterator[Che
     done = entries["mac.active"] + entries["mac.gated"]
     yield "accesses.mac", done, layer.macs, "in all the layer's MACs"
     field = "accesses.noc.gin_ifmap.multicast"
-    yield field, sum(multicast.values()), entries["noc.gin_ifmap.words"], "in all the words sent"
+    yield field, sum(multicast.values()), entries[Network.GIN_IFMAP.words], "in all the words sent"
     reached = sum(pes * words for pes, words in multicast.items())
-    yield field, reached, entries["noc.gin_ifmap.deliveries"], "in all the words delivered"
+    yield field, reached, entries[Network.GIN_IFMAP.deliveries], "in all the words delivered"
     published = published_glb_bytes(entries)
     field = "glb_published_convention_bytes"
     yield field, layer.glb_published_convention_bytes, published, "that of the accesses"

@@ -10,45 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from sim.advice import Advice, advise
-from sim.analytic.bound import DRAM_LINK, FILTER_BUS, RESOURCES
-from sim.analytic.cycles import ARRAY, IFMAP_BUS, PSUM_BUS
 from sim.report.load import BoundPart, LayerPart, ResultFile
-from sim.report.terminal import STANDING_STILL
 from sim.report.views import View
+from vocabulary import Cause, DataType, Level, Network, Resource
 
 WORTH_SAYING = 0.03
 
 MOST_ADVISED = 64
 """Layers of a result for which changes are tried, those that take longest: each takes a tenth of a
 second."""
-
-RESOURCE_WORDS = {
-    ARRAY: "the PE array",
-    PSUM_BUS: "the psum bus",
-    IFMAP_BUS: "the ifmap bus",
-    FILTER_BUS: "the filter bus",
-    DRAM_LINK: "the DRAM link",
-}
-
-LOSSES = {
-    "accumulating": "taking in psums, one a cycle",
-    "waiting_filter": "waiting for filters",
-    "waiting_ifmap": "waiting for ifmap words",
-    "waiting_psum_in": "waiting for psums to come",
-    "waiting_psum_out": "waiting for room to send psums",
-    "idle": "done, while others end the pass",
-    "clock_gated": "clock gated: in no PE set",
-    STANDING_STILL: "standing still for DRAM",
-}
-
-LEVEL_WORDS = {
-    "mac": "the multipliers",
-    "spad": "the scratch pads inside the PEs",
-    "noc": "the on-chip networks",
-    "glb": "the global buffer",
-    "dram": "DRAM",
-    "static": "clock and leakage",
-}
 
 
 def layer_story(
@@ -104,14 +74,14 @@ def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
         else f"{takes}, all of it processing: the array never stands still for DRAM.",
         _others_sentence(bound),
     ]
-    if PSUM_BUS in bound.by:
+    if Resource.PSUM_BUS in bound.by:
         rate = hw.noc.psum_words_per_cycle
         lines += [
             f"Psums (partial sums) leave the array of PEs (processing elements, one multiplier "
             f"each) for the global buffer over the bus GON and come back over the bus GIN, {rate} "
             f"word{'s' if rate != 1 else ''} per cycle each way. These buses are busy "
-            f"{_percent(rows['gon_psum']['taken'])} (out) and "
-            f"{_percent(rows['gin_psum']['taken'])} (in) of the processing latency.",
+            f"{_percent(rows[Network.GON_PSUM]['taken'])} (out) and "
+            f"{_percent(rows[Network.GIN_PSUM]['taken'])} (in) of the processing latency.",
             *_psum_numbers(layer),
             *_beats_not_full(layer, rows, rate),
         ]
@@ -129,12 +99,12 @@ def _bound_sentence(bound: BoundPart) -> str:
     if not bound.by:
         return "No resource bounds the layer: none of them, twice as fast, would shorten it."
     if len(bound.by) == 1:
-        name = RESOURCE_WORDS[bound.by[0]]
+        name = Resource(bound.by[0]).sentence
         return (
             f"{_capital(name)} bounds the layer: twice as fast, it would shorten the total latency "
             f"by {_percent(together)}."
         )
-    names = _listed([RESOURCE_WORDS[name] for name in bound.by])
+    names = _listed([Resource(name).sentence for name in bound.by])
     alone = _listed([_percent(_gain(bound, name)) for name in bound.by])
     return (
         f"{_capital(names)} bound the layer, a tie: twice as fast, all of them would shorten the "
@@ -145,8 +115,8 @@ def _bound_sentence(bound: BoundPart) -> str:
 def _others_sentence(bound: BoundPart) -> str:
     """What each other resource was found to be worth."""
     others = [
-        f"{RESOURCE_WORDS[name]} {_percent(max(0.0, _gain(bound, name)))}"
-        for name in RESOURCES
+        f"{name.sentence} {_percent(max(0.0, _gain(bound, name)))}"
+        for name in Resource
         if name not in bound.by
     ]
     return f"Any other, twice as fast, would shorten it by less: {', '.join(others)} (closed form)."
@@ -167,11 +137,11 @@ def _listed(names: Sequence[str]) -> str:
 def _psum_numbers(layer: LayerPart) -> list[str]:
     """For one ofmap column: cycles of the psum bus against cycles of a PE (a full pass)."""
     step = next((s for s in layer.eyexam if s.step == "average bandwidth"), None)
-    return [step.reason] if step is not None and step.limit == PSUM_BUS else []
+    return [step.reason] if step is not None and step.limit == Resource.PSUM_BUS else []
 
 
 def _beats_not_full(layer: LayerPart, rows: dict[str, Any], rate: int) -> list[str]:
-    full = rows["gon_psum"]["busy"] / rows["gon_psum"]["taken"]
+    full = rows[Network.GON_PSUM]["busy"] / rows[Network.GON_PSUM]["taken"]
     if full > 1 - WORTH_SAYING:
         return []
     return [
@@ -187,15 +157,21 @@ def _losses(result: ResultFile, view: View) -> list[str]:
     percent = dict(zip(causes, view["stalls"]["percent"], strict=True))
     total = sum(cycles)
     lost = sorted(
-        ((cause, many) for cause, many in zip(causes, cycles, strict=True) if cause != "computing"),
+        (
+            (cause, many)
+            for cause, many in zip(causes, cycles, strict=True)
+            if cause != Cause.COMPUTING
+        ),
         key=lambda item: -item[1],
     )
     named = [
-        f"{LOSSES[cause]} {percent[cause]} %"
+        f"{Cause(cause).label} {percent[cause]} %"
         for cause, many in lost[:3]
         if many / total > WORTH_SAYING
     ]
-    computing = f"Of all PE time in the total latency {percent['computing']} % goes into products"
+    computing = (
+        f"Of all PE time in the total latency {percent[Cause.COMPUTING]} % goes into products"
+    )
     return [f"{computing}; lost: {', '.join(named)}." if named else f"{computing}."]
 
 
@@ -216,8 +192,8 @@ def _energy_of(view: View) -> list[str]:
         for column, kind in enumerate(table["data_types"])
     }
     (at, kind), most = max(cells.items(), key=lambda item: item[1])
-    what = "" if kind in ("mac", "static") else f", most of all for {kind}s"
-    where = LEVEL_WORDS[level]
+    what = "" if kind in (DataType.MAC, DataType.STATIC) else f", most of all for {kind}s"
+    where = Level(level).sentence
     lines = [
         f"Most of it goes into {where}: {_percent(table['by_level'][level] / total)} of the energy."
     ]
@@ -226,14 +202,14 @@ def _energy_of(view: View) -> list[str]:
             lines[0] = f"{lines[0][:-1]}{what} ({_percent(most / total)})."
     else:
         lines.append(
-            f"The largest single part is {kind}s in {LEVEL_WORDS[at]}: {_percent(most / total)}."
+            f"The largest single part is {kind}s in {Level(at).sentence}: {_percent(most / total)}."
         )
     kinds = table["by_data_type"]
     moved = sorted(("ifmap", "filter", "psum"), key=lambda name: -kinds[name])
     lines.append(
         "By data type: "
         + ", ".join(f"{name}s {_percent(kinds[name] / total)}" for name in moved)
-        + f", the MACs themselves {_percent(kinds['mac'] / total)}."
+        + f", the MACs themselves {_percent(kinds[DataType.MAC] / total)}."
     )
     unit = "times a MAC" if table["unit"] == "normalised" else "pJ"
     lines.append(

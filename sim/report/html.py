@@ -19,14 +19,40 @@ from sim.report.compare import compare
 from sim.report.diagnosis import MOST_ADVISED, layer_story, network_story, slowest
 from sim.report.load import ResultFile
 from sim.report.views import views
+from vocabulary import Cause, DataType, Lane, Level, Phase
 
 
 def page_data(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
     """Everything that the page shows of the results, each with its label, as plain data."""
     return {
+        "words": _words(),
         "runs": [_run(label, result) for label, result in results],
         "comparison": compare(results) if len(results) > 1 else None,
     }
+
+
+def _words() -> dict[str, dict[str, Any]]:
+    """The words of the vocabulary that the page's script writes."""
+    return {
+        "causes": {cause: cause.label for cause in Cause},
+        "data_types": {data: data.label for data in DataType},
+        "levels": {level: level.label for level in Level},
+        "lanes": {lane: {"label": lane.label, "data": lane.data} for lane in Lane},
+        "phases": {phase: f"{phase}: {phase.sentence}" for phase in Phase},
+    }
+
+
+def _colours() -> str:
+    """The vocabulary's colours as CSS variables, on light and on dark pages."""
+    light, dark = [], []
+    for prefix, words in (("c", Cause), ("d", DataType), ("p", Phase)):
+        for word in words:
+            light.append(f"--{prefix}-{word}: {word.colour};")
+            dark += [f"--{prefix}-{word}: {word.dark};"] if word.dark else []
+    return (
+        f":root {{ {' '.join(light)} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {' '.join(dark)} }} }}\n"
+    )
 
 
 def _run(label: str, result: ResultFile) -> dict[str, Any]:
@@ -69,7 +95,7 @@ def render_page(results: Sequence[tuple[str, ResultFile]]) -> str:
     """The page of one result, or of several side by side, each with its label."""
     data = page_data(results)
     label = ", ".join(dict.fromkeys(result.network for _, result in results))
-    script, style = _asset("report.js"), _asset("report.css")
+    script, style = _asset("report.js"), _colours() + _asset("report.css")
     parts = {
         "policy": _policy(script, style),
         "title": html.escape(f"{label} - eyeriss-sim"),

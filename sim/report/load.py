@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hw_models.spec import Hardware
-from sim.account.ledger import BUSES
 from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY, SCHEMA, VERSION
-from sim.analytic.bound import RESOURCES, bound_text
+from sim.analytic.bound import bound_text
 from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
 from sim.errors import Fault, InputError
 from sim.facts import LayerFacts, layer_facts
 from sim.report.consistency import contradictions, wrong_totals
-from sim.report.terminal import CAUSES as HEADINGS
 from traces.header import MAGIC, TraceError
+from vocabulary import BUSES, CAUSES, CROSSING, Level, Network, Resource, Wait
 from workloads.inputs.json_text import json_memory, read_json
 from workloads.inputs.models import wording
 from workloads.inputs.words import DocumentPath, field_name, printable, shown
@@ -44,8 +43,6 @@ MOST_COUNT = (1 << 63) - 1
 MOST_FLOAT = 1e100
 MOST_FAULTS = 12
 MOST_CAUSES = 32
-CAUSES = tuple(HEADINGS)
-KINDS = ("filter", "ifmap", "ofmap")
 MOST_PART_LENGTH = 40
 
 # A larger number than any run has would overflow where it is drawn.
@@ -232,7 +229,7 @@ class LayerPart(_Part):
     @property
     def multicast(self) -> dict[int, int]:
         """Ifmap words by PEs reached."""
-        found = self.accesses["noc"]["gin_ifmap"].get("multicast", {})
+        found = self.accesses[Level.NOC][Network.GIN_IFMAP].get("multicast", {})
         return {int(reached): words for reached, words in found.items()}
 
 
@@ -580,11 +577,9 @@ def _checked(check: Callable[[], Part], file: str, at: DocumentPath) -> Part:
 
 
 ENTRIES_READ = (
-    "dram.filter.read", "noc.gin_filter.words", "noc.gin_filter.deliveries", "noc.gin_ifmap.words",
-    "noc.gin_ifmap.deliveries", "noc.gin_psum.words", "noc.gin_psum.deliveries",
-    "noc.gon_psum.words", "noc.gon_psum.deliveries", "noc.local_psum.words", "mac.active",
-    "mac.gated", "glb.filter.read", "glb.ifmap.read", "glb.psum.read", "glb.psum.write",
-    "glb.ofmap.read",
+    "dram.filter.read", "glb.filter.read", "glb.ifmap.read", "glb.psum.read", "glb.psum.write",
+    "glb.ofmap.read", *(network.words for network in Network),
+    *(network.deliveries for network in BUSES), "mac.active", "mac.gated",
 )  # fmt: skip
 
 
@@ -636,8 +631,8 @@ def _wrong(layer: LayerPart, result: ResultFile) -> tuple[list[tuple[str, str]],
             wrong.append((f"pe.{name}", "holds numbers below 0"))
     for name, counts, needed in (
         ("cycles.by_cause", layer.cycles.by_cause, CAUSES),
-        ("cycles.standstill", layer.cycles.standstill, ("ifmap_load", "ofmap_dump")),
-        ("dram_bytes", layer.dram_bytes, KINDS),
+        ("cycles.standstill", layer.cycles.standstill, tuple(Wait)),
+        ("dram_bytes", layer.dram_bytes, CROSSING),
     ):
         wrong += [(f"{name}.{key}", "is missing") for key in needed if key not in counts]
         wrong += [(f"{name}.{key}", "is below 0") for key, value in counts.items() if value < 0]
@@ -657,10 +652,10 @@ def _wrong(layer: LayerPart, result: ResultFile) -> tuple[list[tuple[str, str]],
 
 
 def _wrong_bound(bound: BoundPart) -> list[tuple[str, str]]:
-    missing = [name for name in RESOURCES if name not in bound.doubled]
+    missing = [name for name in Resource if name not in bound.doubled]
     wrong = [(f"bound.doubled.{name}", "is missing") for name in missing]
-    if not set(bound.by) <= set(RESOURCES):
-        wrong.append(("bound.by", f"must name some of {', '.join(RESOURCES)}"))
+    if not set(bound.by) <= set(Resource):
+        wrong.append(("bound.by", f"must name some of {', '.join(Resource)}"))
     return wrong
 
 

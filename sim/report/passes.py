@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sim.advice import advise
 from sim.report.terminal import NAME_CELLS, count, cut, table, wrap
+from vocabulary import Phase
 
 if TYPE_CHECKING:
     from sim.account.result import LayerResult, Result
@@ -41,11 +42,11 @@ def _passes(layer: LayerResult, width: int) -> list[str]:
             f"{' 0' if kind.first_channels else ''}",
             count(kind.passes),
             count(kind.cycles),
-            *(count(kind.phases[phase]) for phase in ("load", "ramp", "steady", "drain")),
+            *(count(kind.phases[phase]) for phase in Phase),
             f"{100 * kind.all_cycles / total:.1f}",
         ]
 
-    heads = ["n/e/filters/ch.", "passes", "cycles", "load", "ramp", "steady", "drain", "% of time"]
+    heads = ["n/e/filters/ch.", "passes", "cycles", *Phase, "% of time"]
     lines = [
         f"Passes of {cut(layer.layer.name, NAME_CELLS)}",
         *table(heads, [row(kind) for kind in kinds[:MOST_KINDS]], width),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.errors import Fault, InputError
 from sim.report.views import View, layer_view, network_view
+from vocabulary import Cause, DataType, Lane, Level, Phase
 from workloads.inputs.words import path_part
 
 if TYPE_CHECKING:
@@ -23,26 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT", "FORMATS", "PLOTS", "draw", "plain", "plot_files", "require_matplotlib"]
 
 FORMATS = ("svg", "pdf")
-
-CAUSE_COLORS = {
-    "computing": "#0072b2",
-    "accumulating": "#56b4e9",
-    "waiting_filter": "#009e73",
-    "waiting_ifmap": "#e69f00",
-    "waiting_psum_in": "#d55e00",
-    "waiting_psum_out": "#cc79a7",
-    "idle": "#8a929b",
-    "clock_gated": "#d9dee3",
-    "standing_still": "#5b3a8c",
-}
-DATA_COLORS = {
-    "ifmap": "#e69f00",
-    "filter": "#009e73",
-    "psum": "#d55e00",
-    "mac": "#0072b2",
-    "static": "#8a929b",
-}
-"""Okabe and Ito's colours, which colour-blind people can tell apart; those of the page."""
 
 _STYLE: Any = {
     "svg.hashsalt": "eyeriss-sim",  # equal results make equal files
@@ -58,14 +39,6 @@ _METADATA = {
     "pdf": {"CreationDate": None, "Producer": None},
 }
 _INCHES = 5.5  # the width of a text column, or so
-_LEVELS = {
-    "mac": "MACs",
-    "spad": "scratch pads",
-    "noc": "NoC",
-    "glb": "GLB",
-    "dram": "DRAM",
-    "static": "static",
-}
 
 
 def require_matplotlib() -> type[Figure]:
@@ -179,11 +152,11 @@ def _stalls(figure: Figure, axes: Axes, view: View) -> bool:
     )
     figure.set_size_inches(_INCHES, 1.4 + 0.22 * len(rows))
     left = [0.0] * len(rows)
-    for place, cause in enumerate(causes):
+    for place, cause in enumerate(map(Cause, causes)):
         widths = [100 * cycles[place] / sum(cycles) for _, cycles in rows]
         axes.barh(
-            range(len(rows)), widths, left=left, label=cause.replace("_", " "),
-            color=CAUSE_COLORS[cause], edgecolor="white", linewidth=0.4,
+            range(len(rows)), widths, left=left, label=cause.label,
+            color=cause.colour, edgecolor="white", linewidth=0.4,
         )  # fmt: skip
         left = [start + width for start, width in zip(left, widths, strict=True)]
     _horizontal(axes, [name for name, _ in rows])
@@ -252,9 +225,11 @@ def _energy(figure: Figure, axes: Axes, view: View) -> bool:
     for place, kind in enumerate(table["data_types"]):
         widths = [row[place] for row in table["cells"]]
         if any(widths):
-            axes.barh(range(len(levels)), widths, left=left, label=kind, color=DATA_COLORS[kind])
+            axes.barh(
+                range(len(levels)), widths, left=left, label=kind, color=DataType(kind).colour
+            )
             left = [start + width for start, width in zip(left, widths, strict=True)]
-    _horizontal(axes, [_LEVELS.get(level, level) for level in levels])
+    _horizontal(axes, [Level(level).label for level in levels])
     axes.set_xlabel("energy, pJ" if table["unit"] == "pJ" else "energy, in energies of one MAC")
     axes.legend(fontsize=7)
     return True
@@ -271,9 +246,11 @@ def _pass(figure: Figure, axes: Axes, view: View) -> bool:
         aspect="auto", cmap="cividis", vmin=0, vmax=100,
         extent=(0, kind["cycles"], len(names) - 0.5, -0.5),
     )  # fmt: skip
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_yticks(
+        range(len(names)), [Lane(name).label if name in tuple(Lane) else name for name in names]
+    )
     at = 0
-    for phase in ("load", "ramp", "steady"):
+    for phase in tuple(Phase)[:-1]:
         at += kind["phases"][phase]
         axes.axvline(at, color="#d55e00", linewidth=0.8)
     axes.set_xlabel("cycle of the pass; lines end load, ramp and steady state")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, cast
 
 from sim.account.energy import data_type
+from vocabulary import CAUSES, CROSSING, DATA_TYPES, OPERANDS, Cause, Level, Network, Wait
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -27,37 +28,9 @@ if TYPE_CHECKING:
 
 Rows = Iterator[list[str] | None]
 
-CAUSES = {
-    "computing": "\ncomputing",
-    "accumulating": "adding\npsums",
-    "waiting_filter": "wait\nfilter",
-    "waiting_ifmap": "wait\nifmap",
-    "waiting_psum_in": "wait\npsum in",
-    "waiting_psum_out": "wait\npsum out",
-    "idle": "\nidle",
-    "clock_gated": "clock\ngated",
-}
-"""Every cause of a PE's cycle in the order of the stall table, with its heading."""
-
-STANDING_STILL = "standing_still"
-"""All PEs while ifmaps or ofmaps cross the DRAM link: the cycles beyond the processing latency."""
-
-ENERGY_LEVELS = {
-    "mac": "MAC",
-    "spad": "spads",
-    "noc": "NoC",
-    "glb": "GLB",
-    "dram": "DRAM",
-    "static": "static",
-}
-"""Every level of the energy tables in the order of an energy breakdown, with its heading."""
-
 MOST_LAYERS_IN_WORDS = 16  # a longer network gets one line for all, not a page of sentences
 MOST_MAPS = 2
 MOST_MAP_ROWS = 48
-STANDSTILL = {"ifmap_load": "ifmap load", "ofmap_dump": "ofmap dump"}
-"""What the array stands still for, in the order of the latency table, with its heading."""
-
 NAME_CELLS = 16
 SHORTEST_NAME_CELLS = 11  # names are cut to this before numbers lose digits
 
@@ -280,9 +253,7 @@ def _totals(result: Result, width: int) -> list[str]:
         if efficiency is not None:
             text += f", {_figures(efficiency)} TOPS/W at two operations a MAC"
         text += "."
-        missing = [
-            ENERGY_LEVELS[level] for level in ENERGY_LEVELS if level in _without_price(whole)
-        ]
+        missing = [level.heading for level in Level if level in _without_price(whole)]
         if missing:
             text += f" Without {', '.join(missing)}: {cut(whole.table, 40)} has no price for it."
     return [*lines, *wrap(text, width, "  ")]
@@ -306,7 +277,7 @@ def _latency(result: Result, width: int) -> list[str]:
         cycles = (
             sum(layer.total_cycles for layer in layers),
             sum(layer.processing_cycles for layer in layers),
-            *(sum(layer.standstill_cycles[what] for layer in layers) for what in STANDSTILL),
+            *(sum(layer.standstill_cycles[what] for layer in layers) for what in Wait),
         )
         times = (number(result.milliseconds(found), places, short) for found in cycles)
         return [name, *times, _bound(layers[0]) if len(layers) == 1 else ""]
@@ -324,7 +295,7 @@ def _latency(result: Result, width: int) -> list[str]:
         "load or ofmaps leave over the DRAM link. Bound by: what would shorten the total most if "
         "it were twice as fast, by the closed form; = stands between those of a tie."
     )
-    heads = ["layer", "total", "processing", *STANDSTILL.values(), "bound by"]
+    heads = ["layer", "total", "processing", *(wait.heading for wait in Wait), "bound by"]
     return [*fitted(heads, rows, width), *_legend(text, width)]
 
 
@@ -332,12 +303,12 @@ def _bound(layer: LayerResult) -> str:
     return layer.bound.text if layer.bound is not None else "-"
 
 
-def time_parts(by_cause: Mapping[str, int], still: int, pes: int) -> dict[str, int]:
+def time_parts(by_cause: Mapping[str, int], still: int, pes: int) -> dict[Cause, int]:
     """PE-cycles of the total latency: by cause, and while the array stands still for `still`."""
-    return {cause: by_cause[cause] for cause in CAUSES} | {STANDING_STILL: still * pes}
+    return {cause: by_cause[cause] for cause in CAUSES} | {Cause.DRAM_STALL: still * pes}
 
 
-def _parts(result: Result, layers: Sequence[LayerResult]) -> dict[str, int]:
+def _parts(result: Result, layers: Sequence[LayerResult]) -> dict[Cause, int]:
     by_cause: Counter[str] = Counter()
     for layer in layers:
         by_cause.update(layer.cycles_by_cause)
@@ -351,19 +322,14 @@ def _stalls(result: Result, width: int) -> list[str]:
     ]
     if len(result.layers) > 1:
         rows += [None, [_all(result), *percentages(_parts(result, result.layers))]]
-    legend = (
-        "computing: a product every cycle. adding psums: accumulating, a psum a cycle. wait "
-        "filter, ifmap, psum in: that word is not there yet. wait psum out: no room for psums on "
-        "their way out. idle: done while others end the pass. clock gated: in no PE set. for DRAM: "
-        "the array stands still while ifmaps load or ofmaps leave."
-    )
-    heads = ["layer", *CAUSES.values(), "for\nDRAM"]
+    legend = " ".join(f"{' '.join(cause.heading.split())}: a PE {cause.does}." for cause in Cause)
+    heads = ["layer", *(cause.heading for cause in Cause)]
     lines = [*table(heads, rows, width), *_legend(legend, width)]
     if not _simulated(result):
         # Only the simulation knows what a PE waits for; sentences on it would claim too much.
         text = (
-            "The closed form knows computing, accumulating, wait filter, clock gated and for DRAM; "
-            "what is left of a PE's time stands under one cause, by what its passes wait for."
+            "The closed form knows computing, adding psums, wait filter, clock gated and DRAM "
+            "stall. It books the rest of a PE's time under one cause, by what its passes wait for."
         )
         return [*lines, *wrap(text, width, "  ")]
     lines.append("")
@@ -373,16 +339,16 @@ def _stalls(result: Result, width: int) -> list[str]:
             lines += _sentence(layer.layer.name, _largest_loss(result, layer), width)
         return lines
     lines.append("Layers by their largest loss:")
-    losers: dict[str, list[str]] = {}
+    losers: dict[Cause, list[str]] = {}
     for layer in result.layers:
         losers.setdefault(_largest(_parts(result, [layer])), []).append(layer.layer.name)
     for cause, names in sorted(losers.items(), key=lambda item: -len(item[1])):
-        lines += flow(f"  {cause.replace('_', ' ')} ({len(names)}): ", names, width, ", ")
+        lines += flow(f"  {cause.label} ({len(names)}): ", names, width, ", ")
     return lines
 
 
-def _largest(parts: Mapping[str, int]) -> str:
-    losses = {cause: lost for cause, lost in parts.items() if cause != "computing"}
+def _largest(parts: Mapping[Cause, int]) -> Cause:
+    losses = {cause: lost for cause, lost in parts.items() if cause is not Cause.COMPUTING}
     return max(losses, key=lambda cause: losses[cause])
 
 
@@ -399,42 +365,42 @@ def _largest_loss(result: Result, layer: LayerResult) -> str:
     if parts[cause] == 0:
         return "none: every PE computes in every cycle."
     share = f"{percentages(parts)[list(parts).index(cause)]} %"  # as the table has it
-    if cause == STANDING_STILL:
-        still = layer.standstill_cycles
-        what = "ifmaps load" if still["ifmap_load"] >= still["ofmap_dump"] else "ofmaps leave"
-        return f"{share} standing still for DRAM, most of it while {what}."
-    if cause == "accumulating":
-        return f"{share} accumulating: the adder of a PE takes in one psum a cycle."
-    if cause == "clock_gated":
-        return f"{share} clock gated: {layer.active_pes} of {hw.pes} PEs stand in a PE set."
-    if cause == "idle":
+    if cause is Cause.DRAM_STALL:
+        waited = layer.standstill_cycles
+        what = max(Wait, key=lambda wait: waited[wait]).sentence
+        return f"{share} {cause.label}, most of it while {what}."
+    if cause is Cause.ACCUMULATING:
+        return f"{share} {cause.label}: the adder of a PE takes one psum a cycle."
+    if cause is Cause.CLOCK_GATED:
+        return f"{share} clock gated: {layer.active_pes} of {hw.pes} PEs are in a PE set."
+    if cause is Cause.IDLE:
         return f"{share} idle: PEs are done and wait for the last psum of their pass to leave."
-    if cause == "waiting_ifmap":
+    if cause is Cause.WAITING_IFMAP:
         at = hw.noc.gin_ifmap_words_per_cycle
         return (
-            f"{share} waiting for ifmap: its bus ({at} word{'s' if at != 1 else ''}/cycle) is busy "
-            f"{busy('gin_ifmap')}."
+            f"{share} {cause.label}: their bus ({at} word{'s' if at != 1 else ''}/cycle) is busy "
+            f"{busy(Network.GIN_IFMAP)}."
         )
     psum_rate = hw.noc.psum_words_per_cycle
-    if cause == "waiting_psum_in":
+    if cause is Cause.WAITING_PSUM_IN:
         return (
-            f"{share} waiting for psums from below; the psum bus ({psum_rate} words/cycle) is busy "
-            f"{busy('gin_psum')}."
+            f"{share} {cause.label}; the psum bus ({psum_rate} words/cycle) is busy "
+            f"{busy(Network.GIN_PSUM)}."
         )
-    if cause == "waiting_psum_out":
+    if cause is Cause.WAITING_PSUM_OUT:
         return (
-            f"{share} waiting for room to send psums; the GON ({psum_rate} words/cycle) is busy "
-            f"{busy('gon_psum')}."
+            f"{share} {cause.label}; the GON ({psum_rate} words/cycle) is busy "
+            f"{busy(Network.GON_PSUM)}."
         )
     link_cycles = layer.dram_bytes["filter"] * 8 / hw.dram.link_bits * float(hw.link_beat_cycles)
     if link_cycles > cycles / 2:
         return (
-            f"{share} waiting for filters: the DRAM link brings them for "
+            f"{share} {cause.label}: the DRAM link brings them for "
             f"{100 * link_cycles / cycles:.0f} % of the processing latency."
         )
     if hw.glb.filter_load == "streamed":
-        return f"{share} waiting for filters on their way from the GLB."
-    return f"{share} waiting for filters: no PE computes while those of a pass load."
+        return f"{share} {cause.label} on their way from the GLB."
+    return f"{share} {cause.label}: no PE computes while those of a pass load."
 
 
 def _values(result: Result, width: int) -> list[str]:
@@ -466,7 +432,7 @@ def _layer_traffic(result: Result, width: int) -> list[str]:
 
     def figures(layer: LayerResult) -> list[float]:
         return [
-            *(layer.dram_bytes[kind] for kind in ("filter", "ifmap", "ofmap")),
+            *(layer.dram_bytes[kind] for kind in CROSSING),
             *(layer.entries[name] * _word_bytes(result.hw, name) for name in entries),
             layer.glb_published_bytes,
         ]
@@ -494,34 +460,29 @@ def _layer_traffic(result: Result, width: int) -> list[str]:
 
 def _memory_table(result: Result, width: int) -> list[str]:
     entries = result.entries
-    link = {
-        kind: sum(layer.dram_bytes[kind] for layer in result.layers)
-        for kind in ("filter", "ifmap", "ofmap")
-    }
-    levels = (
-        ("DRAM", "filter"), ("DRAM", "ifmap"), ("DRAM", "ofmap"),
-        ("GLB", "filter"), ("GLB", "ifmap"), ("GLB", "psum"), ("GLB", "ofmap"),
-        ("spad", "filter"), ("spad", "ifmap"), ("spad", "psum"),
-    )  # fmt: skip
-    found: list[tuple[str, list[tuple[int, float] | None]]] = []
-    for level, kind in levels:
-        pair: list[tuple[int, float] | None] = []
-        for way in ("read", "write"):
-            entry = f"{level.lower()}.{kind}.{way}"
-            words = entries.get(entry)
-            size = link[kind] if level == "DRAM" else (words or 0) * _word_bytes(result.hw, entry)
-            pair.append(None if words is None else (words, size))
-        found.append((f"{level} {kind}", pair))
+    link = {kind: sum(layer.dram_bytes[kind] for layer in result.layers) for kind in CROSSING}
+    found: list[tuple[Level, str, list[tuple[int, float] | None]]] = []
+    for level in (Level.DRAM, Level.GLB, Level.SPAD):
+        for kind in OPERANDS:
+            pair: list[tuple[int, float] | None] = []
+            for way in ("read", "write"):
+                entry = f"{level}.{kind}.{way}"
+                words = entries.get(entry)
+                size = (words or 0) * _word_bytes(result.hw, entry) if words else 0.0
+                if level is Level.DRAM and words is not None:
+                    size = link[kind]
+                pair.append(None if words is None else (words, size))
+            if any(pair):
+                found.append((level, f"{level.heading} {kind.heading}", pair))
     published = sum(layer.glb_published_bytes for layer in result.layers)
     places = _mb_places(
-        [size for _, pair in found for size in (value[1] for value in pair if value)]
+        [size for _, _, pair in found for size in (value[1] for value in pair if value)]
     )
 
     def rows(short: bool) -> Rows:
-        previous = ""
-        for name, pair in found:
-            level = name.partition(" ")[0]
-            if previous and level != previous:
+        previous = None
+        for level, name, pair in found:
+            if previous is not None and level is not previous:
                 yield None
             previous = level
             cells = [name]
@@ -540,16 +501,9 @@ def _memory_table(result: Result, width: int) -> list[str]:
 
 def _nocs(result: Result, width: int) -> list[str]:
     entries, noc = result.entries, result.hw.noc
-    networks: tuple[tuple[str, str, int | None], ...] = (
-        ("GIN filter", "gin_filter", noc.gin_filter_words_per_cycle),
-        ("GIN ifmap", "gin_ifmap", noc.gin_ifmap_words_per_cycle),
-        ("GIN psum", "gin_psum", noc.psum_words_per_cycle),
-        ("GON psum", "gon_psum", noc.psum_words_per_cycle),
-        ("local links psum", "local_psum", None),  # many links: no one rate
-    )
     sizes = {
-        key: entries[name := f"noc.{key}.words"] * _word_bytes(result.hw, name)
-        for _, key, _ in networks
+        network: entries[network.words] * _word_bytes(result.hw, network.words)
+        for network in Network
     }
     places = _mb_places(list(sizes.values()))
     beats: Counter[str] = Counter()
@@ -560,16 +514,20 @@ def _nocs(result: Result, width: int) -> list[str]:
         return f"{100 * cycles / result.processing_cycles:.1f}"
 
     def rows(short: bool) -> Rows:
-        for name, key, rate in networks:
-            words = entries[f"noc.{key}.words"]
-            deliveries = entries.get(f"noc.{key}.deliveries", words)
+        for network in Network:
+            words = entries[network.words]
+            deliveries = entries.get(network.deliveries, words)
             yield [
-                name,
+                network.heading,
                 count(words, short),
-                number(sizes[key] / 1e6, places, short),
+                number(sizes[network] / 1e6, places, short),
                 count(deliveries, short),
                 f"{deliveries / words:.2f}" if words else "-",
-                *(("-", "-") if rate is None else (share(beats[key]), share(words / rate))),
+                *(
+                    (share(beats[network]), share(words / getattr(noc, network.rate)))
+                    if network.rate
+                    else ("-", "-")
+                ),
             ]
 
     active, gated = entries["mac.active"], entries["mac.gated"]
@@ -635,11 +593,11 @@ def _energy_by_level(
             "100.0",
         ]
 
-    heads = ["layer", *ENERGY_LEVELS.values(), "total"]
+    heads = ["layer", *(level.heading for level in Level), "total"]
     text = f"Prices of {cut(whole.table, 40)}"
     if whole.unit == "normalised":
         text += ", normalised to one 16-bit MAC"
-    levels = [ENERGY_LEVELS[level] for level in ENERGY_LEVELS if level in missing]
+    levels = [level.heading for level in Level if level in missing]
     actions = [
         f"{action} ({count(round(times), True)})"
         for action, times in whole.unpriced.items()
@@ -658,7 +616,7 @@ def _energy_by_data_type(
     priced: Sequence[tuple[str, EnergyBreakdown]], scale: float, width: int
 ) -> list[str]:
     whole = priced[-1][1]
-    missing = _without_price(whole) & {"mac", "static"}  # data types that are a level, too
+    missing = _without_price(whole) & {Level.MAC, Level.STATIC}  # data types that are a level, too
     watts = whole.average_power_w
     in_pj = whole.unit == "pJ"
 
@@ -688,7 +646,7 @@ def _energy_by_data_type(
             *[""] * (2 if watts is None else 3),
         ]
 
-    heads = ["layer", "\nifmap", "\nfilter", "\npsum", "\nMAC", "\nstatic"]
+    heads = ["layer", *(f"\n{kind.heading}" for kind in DATA_TYPES)]
     heads += ["per\nMAC, pJ" if in_pj else "per\nMAC"]
     heads += [] if watts is None else ["chip\nmW"]
     heads += ["EDP\nJ s" if in_pj else "EDP\nnorm. s"]
@@ -696,7 +654,7 @@ def _energy_by_data_type(
     fact = ""
     if watts is not None:
         text += " Chip: average power over the total latency, without DRAM."
-        if any(_level(action) == "dram" for action in whole.by_action):
+        if any(_level(action) == Level.DRAM for action in whole.by_action):
             fact = f"Average power with DRAM: {number(1e3 * float(watts), 1)} mW."
     return [*fitted(heads, rows, width), *wrap(fact, width, "  "), *_legend(text, width)]
 
@@ -849,7 +807,7 @@ def number(value: float, places: int, short: bool = False) -> str:
     return f"{value:,.0f}" if value < 99_999 else f"{value:.1e}"
 
 
-def percentages(parts: Mapping[str, int]) -> list[str]:
+def percentages(parts: Mapping[Cause, int]) -> list[str]:
     """The share of each part in percent, rounded so that the texts add up to 100.0."""
     total = sum(parts.values())
     exact = [1000 * part for part in parts.values()]

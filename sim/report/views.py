@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sim.account.energy import data_type
 from sim.reference.tables import NETWORKS, Published, load_published
-from sim.report.load import CAUSES, LayerPart, ResultFile
+from sim.report.load import LayerPart, ResultFile
 from sim.report.terminal import percentages, time_parts
-
-LEVELS = ("mac", "spad", "noc", "glb", "dram", "static")
-DATA_TYPES = ("ifmap", "filter", "psum", "mac", "static")
+from vocabulary import BUSES, CAUSES, DATA_TYPES, Cause, DataType, Level, Network
 
 View = dict[str, Any]
 
@@ -199,7 +198,7 @@ def counted(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
     return dict(found)
 
 
-def latency_parts(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, int]:
+def latency_parts(result: ResultFile, layers: Sequence[LayerPart]) -> dict[Cause, int]:
     """PE-cycles of the total latency of these layers, by cause and standing still for DRAM."""
     by_cause = summed(layer.cycles.by_cause for layer in layers)
     still = sum(sum(layer.cycles.standstill.values()) for layer in layers)
@@ -231,6 +230,7 @@ def stations(result: ResultFile, layers: Sequence[LayerPart]) -> list[dict[str, 
     rows: list[dict[str, Any]] = [
         {
             "id": "pes",
+            "data": DataType.MAC,
             "name": "PEs (the busiest one)",
             "words_per_cycle": None,
             "words": None,
@@ -240,31 +240,27 @@ def stations(result: ResultFile, layers: Sequence[LayerPart]) -> list[dict[str, 
         }
     ]
     beats = summed(layer.bus_cycles for layer in layers)
-    psum = hw.noc.psum_words_per_cycle
-    for key, name, rate in (
-        ("gin_filter", "filter bus (GIN)", hw.noc.gin_filter_words_per_cycle),
-        ("gin_ifmap", "ifmap bus (GIN)", hw.noc.gin_ifmap_words_per_cycle),
-        ("gin_psum", "psum bus in (GIN)", psum),
-        ("gon_psum", "psum bus out (GON)", psum),
-    ):
-        words = entries[f"noc.{key}.words"]
+    for network in BUSES:
+        words, rate = entries[network.words], getattr(hw.noc, network.rate)
         rows.append(
             {
-                "id": key,
-                "name": name,
+                "id": network,
+                "data": network.data,
+                "name": network.label,
                 "words_per_cycle": rate,
                 "words": words,
-                "deliveries": entries[f"noc.{key}.deliveries"],
+                "deliveries": entries[network.deliveries],
                 "busy": words / rate / cycles,
-                "taken": beats[key] / cycles,
+                "taken": beats[network] / cycles,
             }
         )
-    links = entries["noc.local_psum.words"]
+    links = entries[Network.LOCAL_PSUM.words]
     rows.append(
         {
-            "id": "local_psum",
-            "name": "links from PE to PE",
-            "words_per_cycle": psum,
+            "id": Network.LOCAL_PSUM,
+            "data": Network.LOCAL_PSUM.data,
+            "name": Network.LOCAL_PSUM.label,
+            "words_per_cycle": hw.noc.psum_words_per_cycle,
             "words": links,
             "deliveries": links,
             "busy": None,
@@ -277,6 +273,7 @@ def stations(result: ResultFile, layers: Sequence[LayerPart]) -> list[dict[str, 
     rows.append(
         {
             "id": "dram_filter",
+            "data": DataType.FILTER,
             "name": "DRAM link, filters alone",
             "words_per_cycle": hw.dram.link_bits / hw.word_bits.filter / beat_cycles,
             "words": entries["dram.filter.read"],
@@ -363,27 +360,17 @@ def _network_reason(layers: Sequence[LayerPart], place: int) -> str:
 # --- energy ---------------------------------------------------------------------------------------
 
 
-def data_type(action: str) -> str:
-    """The data type that an action of the ledger moves; psums include the finished ofmap."""
-    level, _, rest = action.partition(".")
-    if level in ("mac", "static"):
-        return level
-    if "ifmap" in rest:
-        return "ifmap"
-    return "filter" if "filter" in rest else "psum"
-
-
 def energy_table(layers: Sequence[LayerPart]) -> dict[str, Any] | None:
     """Energy by level and data type; None where a layer has no energy, or tables differ."""
     parts = [layer.energy for layer in layers if layer.energy is not None]
     if len(parts) < len(layers) or len({(part.table, part.unit) for part in parts}) != 1:
         return None
-    cells = {level: dict.fromkeys(DATA_TYPES, 0.0) for level in LEVELS}
+    cells = {level: dict.fromkeys(DATA_TYPES, 0.0) for level in Level}
     for part in parts:
         for action, value in part.by_action.items():
             level = action.partition(".")[0]
-            if level in cells:
-                cells[level][data_type(action)] += value
+            if level in cells:  # a later program may have more
+                cells[Level(level)][data_type(action)] += value
     total = math.fsum(part.total for part in parts)
     macs = sum(layer.macs for layer in layers)
     unpriced = {name for part in parts for name, count in part.unpriced.items() if count}
@@ -392,16 +379,16 @@ def energy_table(layers: Sequence[LayerPart]) -> dict[str, Any] | None:
         "unit": parts[0].unit,
         "total": total,
         "per_mac": total / macs,
-        "levels": list(LEVELS),
+        "levels": list(Level),
         "data_types": list(DATA_TYPES),
         "by_level": {
-            level: math.fsum(part.by_level.get(level, 0.0) for part in parts) for level in LEVELS
+            level: math.fsum(part.by_level.get(level, 0.0) for part in parts) for level in Level
         },
         "by_data_type": {
             kind: math.fsum(part.by_data_type.get(kind, 0.0) for part in parts)
             for kind in DATA_TYPES
         },
-        "cells": [[cells[level][kind] for kind in DATA_TYPES] for level in LEVELS],
+        "cells": [[cells[level][kind] for kind in DATA_TYPES] for level in Level],
         "chip_power_w": parts[0].chip_power_w if len(parts) == 1 else None,
         "unpriced": sorted(unpriced),
     }

@@ -15,9 +15,10 @@ import pytest
 from recording import lenet5, opened, record
 
 from sim.run import Prepared, Values
-from traces.events import ACTIONS, CAUSES, KINDS
+from traces.events import ACTIONS, KINDS
 from traces.export import WRITERS, Selected, one_layer, select
 from traces.reader import Trace
+from vocabulary import CAUSES
 
 vcd_reader = pytest.importorskip("vcd.reader")
 

@@ -27,7 +27,7 @@ from hw_models.spec import (
     _MAX_SPAD_WORDS,
 )
 from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY
-from sim.account.timeline import PHASES, PassKind, Timeline
+from sim.account.timeline import PassKind, Timeline
 from sim.cli.arrays import MOST_ITEM_BYTES
 from sim.cli.output import json_text
 from sim.cli.report import MOST_RUNS as MOST_RESULTS
@@ -60,6 +60,7 @@ from sim.run import MOST_JOBS, MOST_READINGS, Values, check_values, predict, pre
 from traces.reader import LARGEST_ARRAY
 from traces.schema import MOST_BYTES as MOST_TRACE_BYTES
 from traces.schema import MOST_TEMPLATE_BYTES, TABLES
+from vocabulary import Phase
 from workloads.inputs.document import _MAX_DIGITS, MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from workloads.inputs.faults import MAX_FAULTS
 from workloads.inputs.json_text import json_memory
@@ -360,7 +361,7 @@ def test_the_longest_kinds_and_orders_take_no_more_than_estimated() -> None:
     plan = make_plan(layer, 1, hw, Mapping(m=64, n=1, e=1, p=4, q=8, r=4, t=1))
     assert plan.passes == MOST_RUNS
     long = 10**17
-    phases = dict.fromkeys(PHASES, long)
+    phases = dict.fromkeys(Phase, long)
     kinds = [PassKind(long, long, long, long, True, n, long, phases) for n in range(MOST_KINDS)]
     order = tuple((1, ((n % MOST_KINDS, long + n),)) for n in range(MOST_RUNS))
     timeline = Timeline.of(kinds, order)

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from sim.analytic.bound import DRAM_LINK, RESOURCES, TIE, Bound, doubled_hardware, layer_bound
-from sim.analytic.cycles import ARRAY, PSUM_BUS
+from sim.analytic.bound import TIE, Bound, doubled_hardware, layer_bound
 from sim.check.cases import random_cases
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.glb import WritePort
@@ -25,6 +24,7 @@ from sim.engine.machine import Machine
 from sim.engine.noc import PsumInBus, PsumOutBus
 from sim.engine.pe import PE
 from sim.run import prepare
+from vocabulary import Resource
 
 
 def doubled_array(patch: pytest.MonkeyPatch) -> None:
@@ -103,9 +103,9 @@ def engine_cycles(plan: Plan, doubled: Sequence[str] = ()) -> int:
     hw = plan.hw
     with pytest.MonkeyPatch.context() as patch:
         for resource in doubled:
-            if resource == ARRAY:
+            if resource == Resource.ARRAY:
                 doubled_array(patch)
-            elif resource == PSUM_BUS:
+            elif resource == Resource.PSUM_BUS:
                 doubled_psum_buses(patch)
             else:
                 hw = doubled_hardware(hw, resource)
@@ -117,7 +117,7 @@ def judge(plan: Plan) -> Bound:
     """Hold what the closed form says of a layer's bound against the engine."""
     found = layer_bound(plan)
     usual = engine_cycles(plan)
-    alone = {resource: usual - engine_cycles(plan, [resource]) for resource in RESOURCES}
+    alone = {resource: usual - engine_cycles(plan, [resource]) for resource in Resource}
     gain = usual - engine_cycles(plan, found.by) if len(found.by) > 1 else alone[found.by[0]]
     assert gain > 0, f"{found}: doubling it gains {gain} of {usual} cycles in the engine"
     others = {resource: won for resource, won in alone.items() if resource not in found.by}
@@ -142,7 +142,7 @@ def test_what_bounds_a_random_layer_is_what_helps_it_in_the_engine() -> None:
 @pytest.mark.slow
 def test_what_bounds_300_random_layers_is_what_helps_them_in_the_engine() -> None:
     found = Counter(judge(plan).text for plan in islice(random_plans(20), 300))
-    assert {*RESOURCES[:3], DRAM_LINK} <= set(found), found
+    assert {*tuple(Resource)[:3], Resource.DRAM_LINK} <= set(found), found
 
 
 def test_what_bounds_the_layers_of_alexnet_is_what_helps_them_in_the_engine() -> None:
@@ -150,8 +150,8 @@ def test_what_bounds_the_layers_of_alexnet_is_what_helps_them_in_the_engine() ->
     bounds = {
         plan.layer.name: judge(plan).by for plan in prepare("alexnet", layers=layers, batch=1).plans
     }
-    assert bounds["CONV5"] == (ARRAY,)
-    assert bounds["FC8"] == (DRAM_LINK,)
+    assert bounds["CONV5"] == (Resource.ARRAY,)
+    assert bounds["FC8"] == (Resource.DRAM_LINK,)
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from sim.dataflow.row_stationary.words import psum_block
 from sim.engine.dram import PrefetchState
 from sim.engine.layer_run import simulate_layer
 from sim.engine.passes import pass_machine
-from traces.events import CAUSES
+from vocabulary import CAUSES
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -17,7 +17,7 @@ import pytest
 
 from sim.cli import main
 
-OWN = ("sim", "hw_models", "workloads", "traces")
+OWN = ("sim", "hw_models", "workloads", "traces", "vocabulary")
 add_up = builtins.sum
 
 

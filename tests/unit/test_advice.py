@@ -11,7 +11,7 @@ import pytest
 
 from hw_models.load import load_hardware
 from sim.advice import LEAST_GAIN, advise
-from sim.analytic.bound import RESOURCES, layer_bound
+from sim.analytic.bound import layer_bound
 from sim.analytic.estimate import total_cycles
 from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping
@@ -21,6 +21,7 @@ from sim.report.load import of_result
 from sim.report.passes import render_passes
 from sim.report.views import layer_view
 from sim.run import estimate, prepare, run
+from vocabulary import Resource
 from workloads.layer import Layer
 
 NETWORKS = ("lenet5", "alexnet", "vgg16", "mobilenet_v1", "resnet50")
@@ -104,7 +105,7 @@ def test_terminal_page_and_eyexam_name_the_same_bound(network: str) -> None:
         tie = len(layer.bound.by) > 1
         assert ("a tie" in first) == tie, (layer.layer.name, first)
         words = {"array": "PE array"}
-        for name in RESOURCES:
+        for name in Resource:
             assert (words.get(name, name) in first) == (name in layer.bound.by), first
 
 

@@ -69,7 +69,14 @@ def test_the_wheel_has_it_beside_the_four_folders(tmp_path: Path) -> None:
         assert wheel.read("eyeriss_sim.py") == (ROOT / "eyeriss_sim.py").read_bytes()
     tops = {name.split("/")[0] for name in names}
     info = {top for top in tops if re.fullmatch(r"eyeriss_sim-.*\.dist-info", top)}
-    assert tops - info == {"eyeriss_sim.py", "sim", "hw_models", "workloads", "traces"}
+    assert tops - info == {
+        "eyeriss_sim.py",
+        "sim",
+        "hw_models",
+        "workloads",
+        "traces",
+        "vocabulary",
+    }
     done = subprocess.run(
         [
             sys.executable,

@@ -9,15 +9,16 @@ from typing import IO
 
 import numpy as np
 
-from traces.events import ACTION, ACTIONS, CAUSES, KINDS
+from traces.events import ACTION, ACTIONS, KINDS
 from traces.export.selection import Selected
 from traces.reader import LayerTrace, Trace
+from vocabulary import CAUSES, Cause
 
 COLUMNS = (
     "layer", "pass", "start_cycle", "duration_cycles", "block", "action", "data_type", "words",
     "source", "destination", "data", "cause",
 )  # fmt: skip
-WORK = {ACTION["mac"]: "computing", ACTION["accumulate"]: "accumulating"}
+WORK = {ACTION["mac"]: Cause.COMPUTING, ACTION["accumulate"]: Cause.ACCUMULATING}
 
 
 def write_csv(trace: Trace, layer: LayerTrace, chosen: Selected, out: IO[bytes]) -> None:

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from traces.events import CAUSES
+from vocabulary import CAUSES
 from traces.export.selection import Selected, Stalls
 from traces.export.tracks import Tracks
 from traces.reader import Events, LayerTrace, Trace

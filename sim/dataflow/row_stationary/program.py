@@ -19,6 +19,7 @@ from sim.dataflow.program import (
     beat_sizes,
 )
 from sim.errors import SimulationError
+from vocabulary import Network
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -68,8 +69,8 @@ class _Builder:
             ),
             loads=self._loads(),
             feed=self._feed(),
-            psums_in=None if shape.first_channels else self._psums("gin_psum", 0),
-            psums_out=self._psums("gon_psum", length - 1),
+            psums_in=None if shape.first_channels else self._psums(Network.GIN_PSUM, 0),
+            psums_out=self._psums(Network.GON_PSUM, length - 1),
             legend=("filter set", "channel set", "filter row", "ofmap row"),
         )
         for what, there, needed in (
@@ -155,9 +156,9 @@ class _Builder:
         for channel_set, channels in enumerate(shape.channels):
             rows = [Beat(1, tuple(reach[channel_set, row])) for row in range(shape.ifmap_rows)]
             column += rows * channels
-        return Stream("ifmap", "gin_ifmap", tuple(column), shape.images * shape.ifmap_columns)
+        return Stream("ifmap", Network.GIN_IFMAP, tuple(column), shape.images * shape.ifmap_columns)
 
-    def _psums(self, network: str, place: int) -> Stream:
+    def _psums(self, network: Network, place: int) -> Stream:
         """Psums at that place of each chain, by window, chain, beat."""
         pattern = tuple(
             Beat(words, (number * self.length + place,))

@@ -64,12 +64,7 @@
       h("div", { class: "label" }, label), track(parts), h("div", { class: "value num" }, value)]));
   }
 
-  const CAUSES = {
-    computing: "computing", accumulating: "adding psums", waiting_filter: "waiting for filters",
-    waiting_ifmap: "waiting for ifmap", waiting_psum_in: "waiting for psums to come",
-    waiting_psum_out: "waiting for room for psums", idle: "idle: done before the others",
-    clock_gated: "clock gated: in no PE set", standing_still: "standing still for DRAM",
-  };
+  const CAUSES = data.words.causes;
   const cause = (name) => `var(--c-${name})`;
   const VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]];
   function viridis(share) {
@@ -247,7 +242,7 @@
     const total = cycles.reduce((a, b) => a + b, 0);
     const parts = (values) => { const all = values.reduce((a, b) => a + b, 0); return values.map((value, place) => [value / all, cause(causes[place]), `${CAUSES[causes[place]]}: ${percent(value / all)}`]); };
     return section("stalls", "What the PEs do with their cycles",
-      `All cycles of all ${run.hw.pes} PEs in the total latency.${run.simulated ? "" : " The closed form knows computing, adding, waiting for filters, clock gated and standing still for DRAM; the rest of a PE's time stands under the one cause that its bound suggests."}`,
+      `All cycles of all ${run.hw.pes} PEs in the total latency.${run.simulated ? "" : " The closed form knows computing, adding psums, waiting for filters, clock gated and stalls for DRAM; the rest of a PE's time is booked under the one cause that its bound suggests."}`,
       view.layers ? [bars(view.layers.map((layer, place) => [link(layer.name, place + 1), parts(layer.by_cause), `${layer.percent[0]} % computing`])),
         legend(causes.map((name, place) => [cause(name), `${CAUSES[name]} ${shares[place]} %`]))]
         : [track(parts(cycles), { tall: true }), legend(causes.map((name, place) => [cause(name), `${CAUSES[name]} ${shares[place]} %`]))],
@@ -258,11 +253,10 @@
   const link = (name, place) => h("button", { type: "button", class: "link", onclick: () => { go(state.run, place); document.getElementById("view").focus(); } }, name);
 
   function buses(run, view) {
-    const color = { pes: "var(--c-computing)", gin_filter: "var(--d-filter)", gin_ifmap: "var(--d-ifmap)", gin_psum: "var(--d-psum)", gon_psum: "var(--d-psum)", dram_filter: "var(--d-filter)" };
     const reached = view.multicast.reduce((sum, [, words]) => sum + words, 0);
     return [
       section("buses", "How busy each bus and link is", `Share of the processing latency; the PEs stand at the top for comparison. How busy a bus is does not say what it costs: what bounds the layer stands at the top of the page.${view.stations.some((row) => row.taken - row.busy > 0.001) ? " Pale: beats that are not full take the bus for a whole cycle all the same." : ""}`,
-        bars(view.stations.filter((row) => row.busy !== null).map((row) => [row.name, [[row.busy, color[row.id] || "var(--accent)"], [row.taken - row.busy, "var(--hatch)", "beats that are not full"]], percent(row.taken)])),
+        bars(view.stations.filter((row) => row.busy !== null).map((row) => [row.name, [[row.busy, `var(--d-${row.data})`], [row.taken - row.busy, "var(--hatch)", "beats that are not full"]], percent(row.taken)])),
         numbers(["", "words/cycle", "words", "deliveries", "deliveries per word", "busy at full width", "taken by beats"], view.stations.map((row) => [
           row.name, row.words_per_cycle === null ? "" : number(row.words_per_cycle, row.words_per_cycle % 1 ? 2 : 0), row.words === null ? "" : count(row.words), row.deliveries === null ? "" : count(row.deliveries), row.words && row.deliveries !== null ? number(row.deliveries / row.words) : "", row.busy === null ? "" : percent(row.busy, 2), row.taken === null ? "" : percent(row.taken, 2)]))),
       reached > 0 && section("multicast", "How many PEs an ifmap word reaches at once", "One transfer on the ifmap bus serves all PEs of a diagonal, in every PE set.",
@@ -280,6 +274,7 @@
     if (view.layers) return layersFigure(run, view);
     const line = view.timeline;
     if (!line) return null;
+    const phases = Object.keys(data.words.phases);
     const kinds = line.kinds, others = line.left_out || { passes: 0, cycles: 0 }, total = kinds.reduce((sum, kind) => sum + kind.cycles * kind.passes, others.cycles);
     const ranked = kinds.map((_, place) => place).sort((a, b) => kinds[b].cycles * kinds[b].passes - kinds[a].cycles * kinds[a].passes);
     const color = (kind) => KINDS[ranked.indexOf(kind) % KINDS.length];
@@ -305,62 +300,61 @@
     return [section("timeline", "The passes, from first to last",
       `${count(view.passes)} pass${view.passes === 1 ? "" : "es"} of ${kinds.length} kind${kinds.length === 1 ? "" : "s"}; time runs from left to right, a colour is a kind of pass.${!line.order.length ? " This result does not hold their order." : line.complete ? "" : " Only the first of them are in the result file."}${others.passes ? ` ${count(others.passes)} passes of other kinds (${percent(others.cycles / total)} of the time) are not told of one by one.` : ""}`,
       strip, legend(ranked.slice(0, 16).map((place) => [kinds[place], place]).map(([kind, place]) => [color(place), `${count(kind.passes)} x ${count(kind.cycles)} cycles: ${kindName(kind)} (${percent(kind.cycles * kind.passes / total)} of the time)`])),
-      numbers(["kind", "passes", "cycles each", "load", "ramp", "steady", "drain", "share of time"], kinds.map((kind) => [kindName(kind), count(kind.passes), count(kind.cycles), count(kind.phases.load), count(kind.phases.ramp), count(kind.phases.steady), count(kind.phases.drain), percent(kind.cycles * kind.passes / total, 2)]))),
+      numbers(["kind", "passes", "cycles each", ...phases, "share of time"], kinds.map((kind) => [kindName(kind), count(kind.passes), count(kind.cycles), ...phases.map((phase) => count(kind.phases[phase])), percent(kind.cycles * kind.passes / total, 2)]))),
     onePass(line)];
   }
 
   function onePass(line) {
     const place = line.detail ? line.detail.kind : line.kinds.reduce((best, kind, index) => kind.cycles * kind.passes > line.kinds[best].cycles * line.kinds[best].passes ? index : best, 0);
     const kind = line.kinds[place], phases = Object.entries(kind.phases);
-    const words = { load: "load: filters come in, nothing computes", ramp: "ramp: until the first psum leaves the array", steady: "steady state: until the last product", drain: "drain: until the last psum has left" };
+    const words = data.words.phases;
     const lanes = line.detail && Object.entries(line.detail.busy);
-    const names = { filter_bus: "filter bus", ifmap_bus: "ifmap bus", pes: "products in the PEs", psum_in_bus: "psum bus in", psum_out_bus: "psum bus out" };
-    const hue = { filter_bus: "var(--d-filter)", ifmap_bus: "var(--d-ifmap)", pes: "var(--c-computing)", psum_in_bus: "var(--d-psum)", psum_out_bus: "var(--d-psum)" };
+    const laneName = (name) => (data.words.lanes[name] || { label: name }).label;
+    const hue = (name) => data.words.lanes[name] ? `var(--d-${data.words.lanes[name].data})` : "var(--accent)";
     const body = [track(phases.map(([name, cycles]) => [cycles / kind.cycles, `var(--p-${name})`, `${words[name]}: ${count(cycles)} cycles`]), { tall: true }),
       legend(phases.filter(([name, cycles]) => line.detail || cycles).map(([name, cycles]) => [`var(--p-${name})`, `${line.detail ? words[name] : name === "steady" ? "computing, with ramp and drain" : words[name]}: ${count(cycles)} cycles (${percent(cycles / kind.cycles)})`]))];
     if (lanes) {
       const slices = lanes[0][1].length, lane = 40;
       body.push(h("div", { class: "bars" }, lanes.map(([name, shares]) => [
-        h("div", { class: "label" }, names[name] || name),
-        s("svg", { viewBox: `0 0 ${slices} ${lane}`, preserveAspectRatio: "none", role: "img", "aria-label": `${names[name] || name}: on average ${percent(shares.reduce((a, b) => a + b, 0) / slices)} of the pass`, css: { height: "2.2rem", background: "var(--track)", borderRadius: ".2rem" } },
-          s("path", { d: `M0 ${lane}${shares.map((share, slice) => `V${lane * (1 - share)}H${slice + 1}`).join("")}V${lane}Z`, fill: hue[name] || "var(--accent)" }),
+        h("div", { class: "label" }, laneName(name)),
+        s("svg", { viewBox: `0 0 ${slices} ${lane}`, preserveAspectRatio: "none", role: "img", "aria-label": `${laneName(name)}: on average ${percent(shares.reduce((a, b) => a + b, 0) / slices)} of the pass`, css: { height: "2.2rem", background: "var(--track)", borderRadius: ".2rem" } },
+          s("path", { d: `M0 ${lane}${shares.map((share, slice) => `V${lane * (1 - share)}H${slice + 1}`).join("")}V${lane}Z`, fill: hue(name) }),
           shares.map((share, slice) => s("rect", { x: slice, y: 0, width: 1, height: lane, fill: "transparent" }, s("title", {}, `cycles ${count(Math.round(slice * kind.cycles / slices))} to ${count(Math.round((slice + 1) * kind.cycles / slices))}: ${percent(share)}`)))),
         h("div", { class: "value num" }, percent(shares.reduce((a, b) => a + b, 0) / slices))])));
     }
     return section("pass", "One pass in detail", `A pass of ${count(kind.cycles)} cycles (${kindName(kind)}), the kind that takes most of the time.${lanes ? " Below, how full each station is from its start to its end; a full lane is 100 %." : " Only the simulation knows how busy each station is within a pass."}`, body,
       numbers(["phase", "cycles", "share"], phases.map(([name, cycles]) => [words[name], count(cycles), percent(cycles / kind.cycles, 2)])),
-      lanes && h("details", {}, h("summary", {}, "The lanes as a table"), table(["cycles from", ...lanes.map(([name]) => `${names[name] || name}, %`)], lanes[0][1].map((_, slice) => [count(Math.round(slice * kind.cycles / lanes[0][1].length)), ...lanes.map(([, shares]) => number(100 * shares[slice], 1))]), { high: true })));
+      lanes && h("details", {}, h("summary", {}, "The lanes as a table"), table(["cycles from", ...lanes.map(([name]) => `${laneName(name)}, %`)], lanes[0][1].map((_, slice) => [count(Math.round(slice * kind.cycles / lanes[0][1].length)), ...lanes.map(([, shares]) => number(100 * shares[slice], 1))]), { high: true })));
   }
 
   function layersFigure(run, view) {
     const most = Math.max(...view.layers.map((layer) => layer.total_cycles));
     const ms = (cycles) => cycles / run.hw.core_mhz / 1000;
     return section("layers", "The layers", "Total latency of each layer. Choose one to see where its time goes.",
-      bars(view.layers.map((layer, place) => [link(layer.name, place + 1), [[layer.processing_cycles / most, "var(--c-computing)", "processing"], [layer.standstill_cycles / most, "var(--hatch)", "standing still for DRAM"]], milliseconds(ms(layer.total_cycles))])),
-      legend([["var(--c-computing)", "processing latency"], ["var(--hatch)", "standing still for DRAM"]]),
+      bars(view.layers.map((layer, place) => [link(layer.name, place + 1), [[layer.processing_cycles / most, "var(--c-computing)", "processing"], [layer.standstill_cycles / most, "var(--hatch)", CAUSES.dram_stall]], milliseconds(ms(layer.total_cycles))])),
+      legend([["var(--c-computing)", "processing latency"], ["var(--hatch)", CAUSES.dram_stall]]),
       numbers(["layer", "total cycles", "ms", "of them processing", "standstill cycles", "share of time", "MACs per processing cycle"], view.layers.map((layer) => [layer.name, count(layer.total_cycles), number(ms(layer.total_cycles), 4), count(layer.processing_cycles), count(layer.standstill_cycles), percent(layer.total_cycles / view.total_cycles, 2), number(layer.macs / layer.processing_cycles, 2)])));
   }
 
   function energy(view) {
     const found = view.energy;
     if (!found) return null;
-    const names = { mac: "MACs", spad: "scratch pads", noc: "networks on the chip", glb: "global buffer", dram: "DRAM", static: "clock, leakage" };
-    const kinds = { ifmap: "ifmaps", filter: "filters", psum: "psums and ofmaps", mac: "the MACs themselves", static: "clock and leakage" };
+    const { levels: names, data_types: kinds } = data.words;
     const most = Math.max(...found.levels.map((level) => found.by_level[level])) || 1;
     const unit = found.unit === "pJ" ? "pJ" : "energies of one MAC";
     const used = found.data_types.filter((kind) => found.by_data_type[kind]);
     const rows = found.levels.map((level, place) => [level, place]).filter(([level]) => found.by_level[level]);
     return section("energy", "Where the energy goes", `By level and data type, with the prices of table ${found.table} (${unit}).${found.unpriced.length ? ` It has no price for ${found.unpriced.join(", ")}.` : ""}`,
-      bars(rows.map(([level, place]) => [names[level] || level, found.cells[place].map((value, column) => [value / most, `var(--d-${found.data_types[column]})`, `${kinds[found.data_types[column]]}: ${percent(value / found.total)}`]), percent(found.by_level[level] / found.total)])),
+      bars(rows.map(([level, place]) => [names[level], found.cells[place].map((value, column) => [value / most, `var(--d-${found.data_types[column]})`, `${kinds[found.data_types[column]]}: ${percent(value / found.total)}`]), percent(found.by_level[level] / found.total)])),
       legend(used.map((kind) => [`var(--d-${kind})`, `${kinds[kind]} ${percent(found.by_data_type[kind] / found.total)}`])),
-      numbers(["level", ...used.map((kind) => kinds[kind]), "all"], rows.map(([level, place]) => [names[level] || level, ...used.map((kind) => count(found.cells[place][found.data_types.indexOf(kind)])), count(found.by_level[level])]).concat([["all", ...used.map((kind) => count(found.by_data_type[kind])), count(found.total)]])));
+      numbers(["level", ...used.map((kind) => kinds[kind]), "all"], rows.map(([level, place]) => [names[level], ...used.map((kind) => count(found.cells[place][found.data_types.indexOf(kind)])), count(found.by_level[level])]).concat([["all", ...used.map((kind) => count(found.by_data_type[kind])), count(found.total)]])));
   }
 
   function dram(run, view) {
     const { bytes, standstill_cycles: still } = view.dram, kinds = ["ifmap", "filter", "ofmap"];
     const total = kinds.reduce((sum, kind) => sum + bytes[kind], 0), waits = Object.values(still).reduce((a, b) => a + b, 0);
     return section("dram", "DRAM", `${number(total / 1e6)} MB cross the link. While ifmaps load and ofmaps leave, the array stands still for ${count(waits)} cycles (${percent(waits / view.total_cycles)} of the total latency).`,
-      bars(kinds.map((kind) => [`${kind}s`, [[bytes[kind] / total, `var(--d-${kind === "ofmap" ? "psum" : kind})`]], `${number(bytes[kind] / 1e6)} MB`])),
+      bars(kinds.map((kind) => [`${kind}s`, [[bytes[kind] / total, `var(--d-${kind})`]], `${number(bytes[kind] / 1e6)} MB`])),
       numbers(["", "bytes", "standstill cycles"], [["ifmaps", count(bytes.ifmap), count(still.ifmap_load)], ["filters", count(bytes.filter), "0"], ["ofmaps", count(bytes.ofmap), count(still.ofmap_dump)], ["all", count(total), count(waits)], ["GLB accesses as published", count(view.glb_published_bytes), ""]]));
   }
 

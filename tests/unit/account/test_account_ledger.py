@@ -8,7 +8,6 @@ import pytest
 
 from hw_models.load import load_hardware
 from sim.account.ledger import (
-    ENTRIES,
     gated_macs,
     ledger_entries,
     nested,
@@ -19,6 +18,7 @@ from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.layer_run import simulate_layer
 from sim.plan.make import make_plan
+from vocabulary import ENTRIES
 from workloads.layer import Layer
 
 CHIP = load_hardware("eyeriss_v1")

@@ -12,13 +12,14 @@ from hw_models.load import load_hardware
 from sim.account.result import Result
 from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
 from sim.analytic.cycles import PassArrays, pass_cycles
-from sim.analytic.estimate import CAUSES, LayerEstimate, estimate_layer, outside_proven_range
+from sim.analytic.estimate import LayerEstimate, estimate_layer, outside_proven_range
 from sim.check.compare import check_layer
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.layer_run import simulate_layer
 from sim.plan.make import make_plan
 from sim.run import estimate, make_plans, resolve, run
+from vocabulary import CAUSES
 from workloads.layer import Layer
 
 

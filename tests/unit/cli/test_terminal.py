@@ -11,7 +11,6 @@ from command_line import row, section
 from hw_models.load import load_hardware
 from sim.account.result import LayerResult, RefusedLayer, Result
 from sim.report.terminal import (
-    CAUSES,
     cells,
     count,
     cut,
@@ -24,6 +23,7 @@ from sim.report.terminal import (
     table,
 )
 from sim.run import estimate, load_pricing, run
+from vocabulary import CAUSES
 from workloads.layer import Layer
 from workloads.network import Network
 

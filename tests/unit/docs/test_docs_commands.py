@@ -29,12 +29,9 @@ from pydantic import BaseModel
 
 from hw_models.energy import load_energy_table
 from hw_models.spec import Hardware
-from sim.account.energy import DATA_TYPES, LEVELS
-from sim.account.ledger import ENTRIES
-from sim.analytic.bound import RESOURCES
 from sim.cli import main
 from sim.run import Values, estimate, run
-from traces.events import CAUSES
+from vocabulary import CAUSES, DATA_TYPES, ENTRIES, Level, Resource
 
 ROOT = Path(__file__).parents[3]
 RUN_PAGES = (
@@ -280,5 +277,5 @@ def test_the_result_page_names_every_key() -> None:
 
 def test_the_result_page_names_every_value_of_a_fixed_list() -> None:
     named = named_in_result_page()
-    assert {*CAUSES, *RESOURCES, *LEVELS, *DATA_TYPES, *ENTRIES} <= named
+    assert {*CAUSES, *Resource, *Level, *DATA_TYPES, *ENTRIES} <= named
     assert load_energy_table("isca2016").unit in named

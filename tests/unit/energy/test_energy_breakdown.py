@@ -12,8 +12,6 @@ from hw_models.energy import EnergyTable, load_energy_table, shipped_energy_tabl
 from hw_models.load import load_hardware
 from hw_models.spec import WordBits
 from sim.account.energy import (
-    DATA_TYPES,
-    LEVELS,
     EnergyBreakdown,
     data_type,
     energy,
@@ -21,11 +19,12 @@ from sim.account.energy import (
     network_energy,
     noc_hops,
 )
-from sim.account.ledger import ENTRIES, ledger_entries
+from sim.account.ledger import ledger_entries
 from sim.analytic.counts import layer_counts
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.plan.make import make_plan
+from vocabulary import DATA_TYPES, ENTRIES, Level
 from workloads.layer import Layer
 
 ONE_OF_EACH = dict.fromkeys(ENTRIES, 1)
@@ -92,7 +91,7 @@ def test_every_breakdown_sums_to_the_total_exactly(name: str, options: dict[str,
     assert sum(breakdown.by_action.values(), ZERO) == breakdown.total
     assert sum(breakdown.by_level.values(), ZERO) == breakdown.total
     assert sum(breakdown.by_data_type.values(), ZERO) == breakdown.total
-    assert tuple(breakdown.by_level) == LEVELS
+    assert tuple(breakdown.by_level) == tuple(Level)
     assert tuple(breakdown.by_data_type) == DATA_TYPES
     assert not set(breakdown.by_action) & set(breakdown.unpriced)
 

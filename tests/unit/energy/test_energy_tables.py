@@ -13,6 +13,7 @@ from hw_models.energy import (
     load_energy_table,
     shipped_energy_tables,
 )
+from vocabulary import ACTIONS
 from workloads.inputs.faults import InputError
 from workloads.inputs.words import exact
 
@@ -66,7 +67,11 @@ def test_the_default_is_table_iv_of_the_paper() -> None:
     assert (table.mac.active, table.mac.gated) == (1, None)
     assert (table.spad.filter.read, table.spad.psum.write) == (1, 1)
     assert (table.noc.bus_word, table.noc.delivery, table.noc.local_word) == (0, 2, 2)
-    assert table.glb_price("ifmap", "read") == table.glb_price("filter", "write") == 6
+    assert (
+        table.price(ACTIONS["glb.ifmap.read"].prices)
+        == table.price(ACTIONS["glb.filter.write"].prices)
+        == 6
+    )
     assert (table.dram.read, table.dram.write) == (200, 200)
 
 
@@ -123,8 +128,9 @@ def test_accesses_of_a_line_are_divided_down_to_a_word() -> None:
 
 def test_the_price_of_a_kind_of_data_is_before_the_common_one() -> None:
     table = load_energy_table("accelergy_45nm")
-    assert table.glb_price("filter", "read") == 1.289745
-    assert table.glb_price("psum", "read") == table.glb_price("ofmap", "read") == table.glb.read
+    assert table.price(ACTIONS["glb.filter.read"].prices) == 1.289745
+    for action in ("glb.psum.read", "glb.ofmap.read"):
+        assert table.price(ACTIONS[action].prices) == table.glb.read
     assert load_energy_table("horowitz_45nm").spad.ifmap.read is None
 
 

@@ -13,7 +13,7 @@ from sim.engine.dram import PrefetchState
 from sim.engine.machine import Machine, PassOutcome
 from sim.engine.passes import pass_machine
 from sim.plan.make import make_plan
-from traces.events import CAUSES
+from vocabulary import CAUSES
 from workloads.layer import Layer
 
 

@@ -9,7 +9,7 @@ from sim.engine.machine import Machine
 from sim.engine.passes import pass_machine
 from sim.engine.pe import FeedPort
 from sim.errors import DeadlockError, SimulationError
-from traces.events import CAUSES
+from vocabulary import CAUSES
 
 CHIP = chip()
 

@@ -22,6 +22,7 @@ from sim.reference.calibration import (
 )
 from sim.reference.tables import FITTED_TABLE
 from sim.run import estimate, load_pricing
+from vocabulary import ACTIONS
 from workloads.inputs.faults import InputError
 
 SHIPPED = Path(hw_models.energy.__file__).parent / "data" / "energy" / f"{FITTED_TABLE}.yaml"
@@ -37,7 +38,7 @@ def test_the_shipped_table_holds_the_fitted_prices() -> None:
     table, prices = load_energy_table(FITTED_TABLE), calibrate().prices
     assert table.mac.active == prices["mac.active"]
     assert table.spad.filter.read == prices["spad.filter.read"]
-    assert table.glb_price("psum", "write") == prices["glb.write"]
+    assert table.price(ACTIONS["glb.psum.write"].prices) == prices["glb.write"]
     assert table.noc.local_word == prices["noc.local_word"]
     assert (table.static.pe, table.static.rest) == (prices["static.pe"], prices["static.rest"])
     assert all(price > 0 for price in prices.values())

@@ -12,8 +12,7 @@ from report_results import conv12, lenet, plain, written
 
 from sim.account.result import Result
 from sim.errors import InputError
-from sim.report.load import CAUSES, check_result, flat, of_result, read_result
-from sim.report.terminal import CAUSES as TERMINAL_CAUSES
+from sim.report.load import check_result, flat, of_result, read_result
 from sim.run import estimate
 
 Change = Callable[[dict[str, Any]], object]
@@ -32,10 +31,6 @@ def test_what_was_written_is_read(make: Callable[[], Result], tmp_path: Path) ->
         assert read.entries == layer.entries
         assert read.multicast == layer.multicast
         assert read.cycles.by_cause == layer.cycles_by_cause
-
-
-def test_causes_are_those_of_the_terminal() -> None:
-    assert tuple(TERMINAL_CAUSES) == CAUSES
 
 
 def test_flat_leaves_the_histogram_out() -> None:

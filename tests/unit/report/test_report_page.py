@@ -13,9 +13,10 @@ from report_results import HOSTILE, conv12, hostile_data, lenet, lenet_file, pla
 from sim.report.html import page_data, render_page, script_json
 from sim.report.load import check_result, of_result
 from sim.report.plots import draw
-from sim.report.terminal import STANDING_STILL, render_result
+from sim.report.terminal import render_result
 from sim.report.views import CHIP_COLUMNS, data_type, energy_table, views
 from sim.run import estimate, run
+from vocabulary import Cause
 
 
 class Page(HTMLParser):
@@ -109,7 +110,7 @@ def test_page_terminal_file_and_plots_agree() -> None:
         assert bar.get_width() == pytest.approx(view["processing_ms"])
         # Stalls by cause: the text of the terminal, the cycles of the file, the bars of the plot.
         still = sum(in_file["cycles"]["standstill"].values())
-        by_cause = in_file["cycles"]["by_cause"] | {STANDING_STILL: 168 * still}
+        by_cause = in_file["cycles"]["by_cause"] | {Cause.DRAM_STALL: 168 * still}
         assert dict(zip(view["stalls"]["causes"], view["stalls"]["pe_cycles"], strict=True)) == (
             by_cause
         )

@@ -10,8 +10,8 @@ import traces
 from hw_models.load import load_hardware
 from sim.recorder import TraceRecorder
 from sim.run import prepare, simulate
-from traces.events import CAUSES
 from traces.stalls import Spans
+from vocabulary import CAUSES
 
 
 def spans(*parts: tuple[str, int]) -> Spans:

@@ -13,7 +13,6 @@ import traces
 from hw_models.load import load_hardware
 from sim.recorder import TraceRecorder
 from sim.run import Prepared, Values, prepare, simulate
-from traces.events import CAUSES
 from traces.export import select
 from traces.reader import Query, Trace
 from traces.state import (
@@ -26,6 +25,7 @@ from traces.state import (
     parse_condition,
 )
 from traces.step import Stepper
+from vocabulary import CAUSES
 
 
 @contextmanager
