@@ -39,7 +39,7 @@ from sim.plan.limits import (
 from sim.plan.make import make_plan
 from sim.plan.mapper import thinned
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
-from vocabulary import Phase
+from vocabulary import OPERANDS, DataType, Phase
 from workloads.inputs.json_text import json_memory
 from workloads.network import MAX_BATCH, load_network
 
@@ -607,8 +607,8 @@ def _bits_given(precision: Precision) -> dict[str, int]:
     from workloads.precision import FULL_BITS
 
     activations = precision.activation_bits
-    widths = dict.fromkeys(("ifmap", "psum", "ofmap"), activations)
-    widths["filter"] = precision.weight_bits
+    widths: dict[str, int] = dict.fromkeys(OPERANDS, activations)
+    widths[DataType.FILTER] = precision.weight_bits
     return {kind: bits for kind, bits in widths.items() if bits != FULL_BITS}
 
 

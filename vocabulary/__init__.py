@@ -105,7 +105,7 @@ class Level(Word):
     sentence: str
 
     MAC = "mac", "MAC", "MACs", "the multipliers"
-    SPAD = "spad", "spads", "scratch pads", "the scratch pads inside the PEs"
+    SPAD = "spad", "spad", "scratch pads", "the scratch pads inside the PEs"
     NOC = "noc", "NoC", "on-chip networks", "the on-chip networks"
     GLB = "glb", "GLB", "global buffer", "the global buffer"
     DRAM = "dram", "DRAM", "DRAM", "DRAM"

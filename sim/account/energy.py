@@ -360,9 +360,9 @@ def _action_counts(entries: Mapping[str, int]) -> dict[str, int]:
 
 def _dram_counts(dram_bits: Mapping[str, int] | None) -> dict[str, int]:
     names = {
-        "ifmap": "dram.ifmap.read",
-        "filter": "dram.filter.read",
-        "ofmap": "dram.ofmap.write",
+        DataType.IFMAP: "dram.ifmap.read",
+        DataType.FILTER: "dram.filter.read",
+        DataType.OFMAP: "dram.ofmap.write",
     }
     found: dict[str, int] = {}
     for kind, size in (dram_bits or {}).items():
@@ -370,7 +370,7 @@ def _dram_counts(dram_bits: Mapping[str, int] | None) -> dict[str, int]:
             raise ValueError(f"dram_bits: no data type {kind!r}; known: {', '.join(names)}")
         if size < 0:
             raise ValueError(f"dram_bits: {kind} must be 0 or more, got {size}")
-        found[names[kind]] = size
+        found[names[DataType(kind)]] = size
     return found
 
 

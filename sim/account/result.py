@@ -19,7 +19,7 @@ from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError
 from sim.plan.dram_traffic import Coding, Traffic
-from vocabulary import BUSES, Cause, Wait
+from vocabulary import BUSES, Cause, DataType, Level, Network, Wait
 from workloads.inputs.words import exact
 from workloads.layer import Layer, layer_to_dict
 
@@ -175,7 +175,7 @@ class LayerResult:
     def to_dict(self) -> dict[str, Any]:
         """The layer's object in the result file."""
         accesses = nested(self.entries)
-        accesses["noc"]["gin_ifmap"]["multicast"] = {
+        accesses[Level.NOC][Network.GIN_IFMAP]["multicast"] = {
             str(reached): words for reached, words in sorted(self.multicast.items())
         }
         return {
@@ -496,9 +496,9 @@ def layer_result(
         active_pes=plan.active_pes,
         entries=entries,
         dram_bytes={
-            "filter": ceil_div(entries["dram.filter.read"] * plan.hw.word_bits.filter, 8),
-            "ifmap": ceil_div(waited.ifmap_bits, 8),
-            "ofmap": ceil_div(waited.ofmap_bits, 8),
+            DataType.FILTER: ceil_div(entries["dram.filter.read"] * plan.hw.word_bits.filter, 8),
+            DataType.IFMAP: ceil_div(waited.ifmap_bits, 8),
+            DataType.OFMAP: ceil_div(waited.ofmap_bits, 8),
         },
         bus_cycles={bus: activity.bus_cycles.get(bus, 0) for bus in BUSES},
         multicast=activity.multicast,

@@ -159,13 +159,13 @@ class _Auditor:
             "noc.weight",
             (Network.GIN_FILTER.deliveries,),
             [self._groups(), self._weight_deliveries()],
-            self._multicast("gin_filter"),
+            self._multicast(Network.GIN_FILTER),
         )
         yield self._line(
             "noc.ifmap",
             (Network.GIN_IFMAP.deliveries,),
             [self._untouched_columns(), self._ifmap_deliveries()],
-            self._multicast("gin_ifmap"),
+            self._multicast(Network.GIN_IFMAP),
         )
         yield self._line("noc.psum", (Network.LOCAL_PSUM.words,), self._psum_hops())
         yield self._line("rf.weight", ("spad.filter.read",), [self._groups()])

@@ -42,7 +42,7 @@ class Stream:
     """The words that one port sends over one network, in order: `pattern`, `times` over."""
 
     operand: str
-    network: Network
+    network: str
     pattern: tuple[Beat, ...]
     times: int = 1
 
@@ -222,7 +222,7 @@ class Program:
             "glb.psum.write": psum_out,
         }
         for stream in (load, feed):
-            network = stream.network
+            network = Network(stream.network)
             counts[network.words] = counts[network.y_bus] = stream.words
             counts[network.deliveries] = stream.deliveries
             counts[network.x_bus] = stream.x_bus_words(rows)

@@ -45,6 +45,7 @@ from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.make import make_plan
 from sim.reference.tables import FITTED_TABLE, load_power_shares, load_published
+from vocabulary import DataType
 from workloads.inputs.words import exact
 from workloads.network import load_network
 
@@ -91,7 +92,7 @@ def _groups() -> tuple[Group, ...]:
     mac = 4 * (source.mac.active or 0)
     spads = {
         f"spad.{kind}.{way}": 2 * getattr(getattr(source.spad, kind), way)
-        for kind in ("ifmap", "filter", "psum")
+        for kind in (DataType.IFMAP, DataType.FILTER, DataType.PSUM)
         for way in ("read", "write")
     }
     return (

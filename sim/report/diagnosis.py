@@ -68,10 +68,10 @@ def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
     processing = f"{_ms(view['processing_ms'])} ({view['processing_cycles']:,} cycles)"
     lines = [
         _bound_sentence(bound),
-        f"{takes}: {processing} of processing, and {_ms(result.milliseconds(still))} in which the "
-        "array stands still while ifmaps or ofmaps cross the DRAM link."
+        f"{takes}: {processing} of processing, and {_ms(result.milliseconds(still))} of DRAM "
+        "stalls, in which the array waits while ifmaps or ofmaps cross the DRAM link."
         if still
-        else f"{takes}, all of it processing: the array never stands still for DRAM.",
+        else f"{takes}, all of it processing: there are no DRAM stalls.",
         _others_sentence(bound),
     ]
     if Resource.PSUM_BUS in bound.by:
@@ -205,7 +205,7 @@ def _energy_of(view: View) -> list[str]:
             f"The largest single part is {kind}s in {Level(at).sentence}: {_percent(most / total)}."
         )
     kinds = table["by_data_type"]
-    moved = sorted(("ifmap", "filter", "psum"), key=lambda name: -kinds[name])
+    moved = sorted((DataType.IFMAP, DataType.FILTER, DataType.PSUM), key=lambda name: -kinds[name])
     lines.append(
         "By data type: "
         + ", ".join(f"{name}s {_percent(kinds[name] / total)}" for name in moved)
@@ -274,8 +274,7 @@ def _network_time(result: ResultFile, view: View) -> list[str]:
         f"latency{then}.",
         f"Slowest layers in total latency, with what bounds them: {named}.",
         f"The network takes {_ms(view['total_ms'])} for {images}: {_ms(view['processing_ms'])} of "
-        f"processing, and {_ms(result.milliseconds(still))} in which the array stands still for "
-        "DRAM.",
+        f"processing, and {_ms(result.milliseconds(still))} of DRAM stalls.",
         f"While it processes, it reaches {view['macs_per_cycle']:.1f} of {result.hw.pes} MACs per "
         "cycle.",
         *_losses(result, view),

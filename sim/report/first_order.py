@@ -7,13 +7,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from sim.report.terminal import count, cut, fitted, sections_text, shares, table, wrap
+from vocabulary import Level
 
 if TYPE_CHECKING:
     from sim.models.first_order import FirstOrderResult
 
 __all__ = ["render_first_order"]
 
-_LEVELS = {"dram": "DRAM", "glb": "GLB", "noc": "NoC", "rf": "RF"}
+_LEVELS: dict[str, str] = {level: level.heading for level in (Level.DRAM, Level.GLB, Level.NOC)} | {
+    "rf": "RF"
+}
 
 
 def render_first_order(result: FirstOrderResult, *, width: int = 80, color: bool = False) -> str:

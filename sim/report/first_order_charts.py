@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sim.report.plots import plain, require_matplotlib, saved
+from vocabulary import Level
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,9 +29,7 @@ CHARTS = {
 """Every chart's name, which is that of its file, and its title."""
 
 _LABELS = {
-    "dram": "DRAM",
-    "glb": "GLB",
-    "noc": "NoC",
+    **{level.value: level.heading for level in (Level.DRAM, Level.GLB, Level.NOC)},
     "rf": "RF",
     "weight": "weight",
     "ifmap": "ifmap",

@@ -269,7 +269,7 @@ def _latency(figure: Figure, axes: Axes, view: View) -> bool:
     still = [layer["standstill_cycles"] / per_ms for layer in layers]
     places = range(len(layers))
     axes.barh(places, processing, color="#0072b2", label="processing")
-    axes.barh(places, still, left=processing, color="#d9dee3", label="standing still for DRAM")
+    axes.barh(places, still, left=processing, color="#d9dee3", label=Cause.DRAM_STALL.label)
     _horizontal(axes, [layer["name"] for layer in layers])
     axes.set_xlabel("ms")
     axes.legend(fontsize=7)

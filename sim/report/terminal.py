@@ -291,8 +291,8 @@ def _latency(result: Result, width: int) -> list[str]:
         )
 
     text = (
-        "Total: processing latency, and the time in which the array stands still while ifmaps "
-        "load or ofmaps leave over the DRAM link. Bound by: what would shorten the total most if "
+        "Total: processing latency and DRAM stalls, in which the array waits while ifmaps load or "
+        "ofmaps leave over the DRAM link. Bound by: what would shorten the total most if "
         "it were twice as fast, by the closed form; = stands between those of a tie."
     )
     heads = ["layer", "total", "processing", *(wait.heading for wait in Wait), "bound by"]
@@ -304,7 +304,7 @@ def _bound(layer: LayerResult) -> str:
 
 
 def time_parts(by_cause: Mapping[str, int], still: int, pes: int) -> dict[Cause, int]:
-    """PE-cycles of the total latency: by cause, and while the array stands still for `still`."""
+    """Return the PE-cycles of the total latency by cause; the DRAM stall takes `still` cycles."""
     return {cause: by_cause[cause] for cause in CAUSES} | {Cause.DRAM_STALL: still * pes}
 
 

@@ -199,7 +199,7 @@ def counted(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
 
 
 def latency_parts(result: ResultFile, layers: Sequence[LayerPart]) -> dict[Cause, int]:
-    """PE-cycles of the total latency of these layers, by cause and standing still for DRAM."""
+    """PE-cycles of the total latency of these layers, by cause, DRAM stalls included."""
     by_cause = summed(layer.cycles.by_cause for layer in layers)
     still = sum(sum(layer.cycles.standstill.values()) for layer in layers)
     return time_parts(by_cause, still, result.hw.pes)

@@ -353,7 +353,7 @@
   function dram(run, view) {
     const { bytes, standstill_cycles: still } = view.dram, kinds = ["ifmap", "filter", "ofmap"];
     const total = kinds.reduce((sum, kind) => sum + bytes[kind], 0), waits = Object.values(still).reduce((a, b) => a + b, 0);
-    return section("dram", "DRAM", `${number(total / 1e6)} MB cross the link. While ifmaps load and ofmaps leave, the array stands still for ${count(waits)} cycles (${percent(waits / view.total_cycles)} of the total latency).`,
+    return section("dram", "DRAM", `${number(total / 1e6)} MB cross the link. While ifmaps load and ofmaps leave, the array waits for ${count(waits)} cycles (${percent(waits / view.total_cycles)} of the total latency).`,
       bars(kinds.map((kind) => [`${kind}s`, [[bytes[kind] / total, `var(--d-${kind})`]], `${number(bytes[kind] / 1e6)} MB`])),
       numbers(["", "bytes", "standstill cycles"], [["ifmaps", count(bytes.ifmap), count(still.ifmap_load)], ["filters", count(bytes.filter), "0"], ["ofmaps", count(bytes.ofmap), count(still.ofmap_dump)], ["all", count(total), count(waits)], ["GLB accesses as published", count(view.glb_published_bytes), ""]]));
   }

@@ -40,7 +40,7 @@ def c1() -> Result:
 
 
 def all_cycles(layer: LayerResult, cause: str) -> LayerResult:
-    """The layer with all of its cycles booked on one cause; it never stands still for DRAM."""
+    """The layer with all of its cycles booked on one cause; it has no DRAM stall."""
     every = sum(layer.pe_cycles.values())
     assert not isinstance(every, int)
     return replace(
@@ -152,7 +152,7 @@ def test_percentages_round_the_largest_remainders_up() -> None:
 
 
 def test_the_largest_loss_may_be_dram() -> None:
-    """MobileNet's DW2 computes 3 ms and stands still for DRAM 5: no cause of a PE is as large."""
+    """MobileNet's DW2 computes 3 ms and waits for DRAM 5: no cause of a PE is as large."""
     (layer,) = (result := run("mobilenet_v1", layers=["DW2"])).layers
     still = layer.total_cycles - layer.processing_cycles
     assert still * result.hw.pes > max(layer.cycles_by_cause.values())
@@ -160,19 +160,25 @@ def test_the_largest_loss_may_be_dram() -> None:
     share = f"{100 * still / layer.total_cycles:.1f}"
     assert row(section(text, "Where the time goes"), "DW2")[-1] == share
     words = " ".join(text.split())
-    assert f"DW2: {share} % standing still for DRAM, most of it while" in words
+    assert f"DW2: {share} % stalled for DRAM, most of it while" in words
 
 
 @pytest.mark.parametrize(
     ("cause", "words"),
     [
-        ("accumulating", "C1: 100.0 % accumulating: the adder of a PE takes in one psum a cycle."),
+        ("accumulating", "C1: 100.0 % adding psums: the adder of a PE takes one psum a cycle."),
         ("waiting_filter", "C1: 100.0 % waiting for filters: no PE computes while those of a pass"),
-        ("waiting_ifmap", "C1: 100.0 % waiting for ifmap: its bus (1 word/cycle) is busy 58 % of"),
-        ("waiting_psum_in", "C1: 100.0 % waiting for psums from below; the psum bus (4 words/cy"),
-        ("waiting_psum_out", "C1: 100.0 % waiting for room to send psums; the GON (4 words/cycle)"),
+        (
+            "waiting_ifmap",
+            "C1: 100.0 % waiting for ifmap words: their bus (1 word/cycle) is busy 58",
+        ),
+        (
+            "waiting_psum_in",
+            "C1: 100.0 % waiting for psums to arrive; the psum bus (4 words/cycle) is",
+        ),
+        ("waiting_psum_out", "C1: 100.0 % waiting to send psums; the GON (4 words/cycle) is busy"),
         ("idle", "C1: 100.0 % idle: PEs are done and wait for the last psum of their pass to"),
-        ("clock_gated", "C1: 100.0 % clock gated: 140 of 168 PEs stand in a PE set."),
+        ("clock_gated", "C1: 100.0 % clock gated: 140 of 168 PEs are in a PE set."),
         ("computing", "C1: none: every PE computes in every cycle."),
     ],
 )
@@ -304,7 +310,7 @@ def test_a_table_without_dram_says_so_in_the_totals() -> None:
 
 def test_legends_are_printed_where_they_are_asked_for() -> None:
     plain, told = render_result(lenet()), render_result(lenet(), legends=True)
-    for legend in ("a product every cycle", "MB = 10^6 bytes", "EDP: energy times", "Row 0 is"):
+    for legend in ("adds psums, one a cycle", "MB = 10^6 bytes", "EDP: energy times", "Row 0 is"):
         assert legend not in plain
         assert legend in " ".join(told.split())
     assert max(map(len, told.splitlines())) <= 80
@@ -347,8 +353,10 @@ def test_a_result_without_layers() -> None:
 
 def test_long_networks_are_told_by_cause() -> None:
     text = render_result(many_layers([f"L{place}" for place in range(20)]))
-    assert "Layers by their largest loss:\n  clock gated (16): L1, L2, L3, L4, " in text
-    assert "  idle (4): L0, L5, L10, L15\n" in text
+    assert (
+        "Layers by their largest loss:\n  clock gated, in no PE set (16): L1, L2, L3, L4, " in text
+    )
+    assert "  idle until the pass ends (4): L0, L5, L10, L15\n" in text
 
 
 def test_cells_and_cuts() -> None:
