@@ -18,7 +18,7 @@ from sim.engine.record import record_pass
 from traces.events import ACTION, KIND
 from traces.template import Template
 from traces.writer import TraceWriter
-from vocabulary import BLOCK_GROUPS, CAUSES, ENTRIES
+from vocabulary import BLOCK_GROUPS, CAUSES, CROSSING, ENTRIES, DataType
 from workloads.layer import layer_to_dict
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _pass_result(
         "multicast": {str(reached): words for reached, words in outcome.multicast.items()},
         "processing_cycles": outcome.cycles,
         "standstill_cycles": {"ifmap_load": 0, "ofmap_dump": 0},
-        "dram_bytes": {"filter": -(-bits // 8), "ifmap": 0, "ofmap": 0},
+        "dram_bytes": dict.fromkeys(CROSSING, 0) | {DataType.FILTER: -(-bits // 8)},
         "pe_macs": outcome.macs.tolist(),
         "pe_cycles": dict(zip(CAUSES, outcome.stalls.tolist(), strict=True)),
     }
