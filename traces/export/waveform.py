@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from vocabulary import CAUSES
 from traces.export.selection import Selected, Stalls
 from traces.export.tracks import Tracks
 from traces.reader import Events, LayerTrace, Trace
+from vocabulary import CAUSES
 
 if TYPE_CHECKING:
     from vcd.writer import Variable, VCDWriter
