@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from traces.events import CAUSES
 from traces.state import LINE_LEVELS, PE_LEVELS, countable, parse_condition
+from vocabulary import CAUSES
 from workloads.inputs.words import shown
 
 if TYPE_CHECKING:
