@@ -436,6 +436,7 @@ def _simulate_one(
         stalls=activity.stalls,
         passes_simulated=activity.passes_simulated,
         events=activity.events,
+        queues=activity.queues,
         values=checked,
         pricing=pricing,
         timeline=_timeline(activity),

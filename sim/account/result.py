@@ -67,6 +67,18 @@ class ValuesCheck:
         }
 
 
+class Queue(Protocol):
+    """How full the FIFOs of one kind got, and how long their writers waited for room."""
+
+    @property
+    def peak(self) -> int:
+        """The most that any of them held at a time, words at a PE, lines at a bus."""
+
+    @property
+    def blocked_cycles(self) -> int:
+        """Cycles that writers waited for room alone, summed over the writers."""
+
+
 class EyexamStep(Protocol):
     """A step of Eyexam: the fewest cycles under its constraints and all before, and why so many."""
 
@@ -109,11 +121,12 @@ class LayerResult:
     Cycles are core cycles; `standstill_cycles` by what the array waits for; `entries` words or
     actions by dotted name; `dram_bytes` what crosses the link, by data type, coded as `dram_coding`
     says; `bus_cycles` those in which each bus sends, by network; `multicast` ifmap words by PEs
-    reached; `pe_parts` (rows, columns) the part of each PE in the dataflow, empty where it has
-    none; `pe_macs` (rows, columns) products; `pe_cycles` cause -> (rows, columns) cycles, which add
-    up to `processing_cycles` in every PE. `values` is there where real words moved; `bound` is what
-    bounds the total latency, by the closed form. `timeline` has the passes over time, and `eyexam`
-    the steps from all MACs at once down to the cycles that the layer took.
+    reached; `queues` the FIFOs by kind, empty in closed form, which has none; `pe_parts` (rows,
+    columns) the part of each PE in the dataflow, empty where it has none; `pe_macs` (rows, columns)
+    products; `pe_cycles` cause -> (rows, columns) cycles, which add up to `processing_cycles` in
+    every PE. `values` is there where real words moved; `bound` is what bounds the total latency, by
+    the closed form. `timeline` has the passes over time, and `eyexam` the steps from all MACs at
+    once down to the cycles that the layer took.
     """
 
     layer: Layer
@@ -130,6 +143,7 @@ class LayerResult:
     dram_bytes: dict[str, int]
     bus_cycles: dict[str, int]
     multicast: dict[int, int]
+    queues: dict[str, Queue]
     pe_parts: NDArray[np.str_]
     pe_macs: NDArray[np.int64]
     pe_cycles: dict[str, NDArray[np.int64]]
@@ -200,6 +214,16 @@ class LayerResult:
             "accesses": accesses,
             "bus_cycles": self.bus_cycles,
             "glb_published_convention_bytes": self.glb_published_bytes,
+            **(
+                {
+                    "queues": {
+                        name: {"peak": queue.peak, "blocked_cycles": queue.blocked_cycles}
+                        for name, queue in self.queues.items()
+                    }
+                }
+                if self.queues
+                else {}
+            ),
             "pe": {
                 "part": self.pe_parts.tolist(),
                 "macs": self.pe_macs.tolist(),
@@ -452,6 +476,7 @@ def layer_result(
     stalls: NDArray[np.int64],
     passes_simulated: int,
     events: int = 0,
+    queues: Mapping[str, Queue] | None = None,
     values: ValuesCheck | None = None,
     bound: LayerBound | None = None,
     pricing: Pricing | None = None,
@@ -502,6 +527,7 @@ def layer_result(
         },
         bus_cycles={bus: activity.bus_cycles.get(bus, 0) for bus in BUSES},
         multicast=activity.multicast,
+        queues=dict(sorted((queues or {}).items())),
         pe_parts=plan.pe_parts(),
         pe_macs=activity.macs,
         pe_cycles={cause: stalls[place] for place, cause in enumerate(causes)},

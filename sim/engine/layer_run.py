@@ -18,6 +18,7 @@ from sim.engine.dram import PrefetchState
 from sim.engine.dram_timeline import TileTimeline, TimedPass
 from sim.engine.machine import PassOutcome
 from sim.engine.passes import pass_machine
+from sim.engine.queues import QueueUse
 from sim.errors import SimulationError
 from sim.plan.dram_traffic import Coding, Standstill, Traffic
 from sim.plan.limits import MOST_KEPT
@@ -108,15 +109,16 @@ class LayerActivity:
     """What the machine did in a layer.
 
     `counts` are words or actions by dotted name; `bus_cycles` the cycles in which each bus sends,
-    by network; `multicast` ifmap words by PEs reached; `macs` (rows, columns); `stalls` (causes,
-    rows, columns) in cycles, by `causes`; `pass_cycles` the length of each pass in order; `events`
-    the bursts, beats and multicasts of all passes; `kinds` the classes of equal passes, by whose
-    place `order` tells which follows which.
+    by network; `queues` the use of each kind of FIFO; `multicast` ifmap words by PEs reached;
+    `macs` (rows, columns); `stalls` (causes, rows, columns) in cycles, by `causes`; `pass_cycles`
+    the length of each pass in order; `events` the bursts, beats and multicasts of all passes;
+    `kinds` the classes of equal passes, by whose place `order` tells which follows which.
     """
 
     cycles: int
     counts: dict[str, int]
     bus_cycles: dict[str, int]
+    queues: dict[str, QueueUse]
     multicast: dict[int, int]
     macs: NDArray[np.int64]
     stalls: NDArray[np.int64]
@@ -309,6 +311,7 @@ class _LayerRun:
             and outcome.events == known.events
             and outcome.counts == known.counts
             and outcome.bus_cycles == known.bus_cycles
+            and outcome.queues == known.queues
             and outcome.multicast == known.multicast
             and outcome.prefetch == known.prefetch
             and np.array_equal(outcome.macs, known.macs)
@@ -358,6 +361,7 @@ class _LayerRun:
             ),
             counts=dict(counts),
             bus_cycles=dict(bus_cycles),
+            queues=self._queues(),
             multicast=dict(sorted(multicast.items())),
             macs=macs,
             stalls=stalls,
@@ -377,6 +381,18 @@ class _LayerRun:
             ),
             order=self._order(),
         )
+
+    def _queues(self) -> dict[str, QueueUse]:
+        """The largest peak of the layer's passes, and what the writers waited in all of them."""
+        queues: dict[str, QueueUse] = {}
+        for pass_class in self._classes.values():
+            for name, use in pass_class.outcome.queues.items():
+                before = queues.get(name, QueueUse(0, 0))
+                queues[name] = QueueUse(
+                    max(before.peak, use.peak),
+                    before.blocked_cycles + pass_class.times * use.blocked_cycles,
+                )
+        return queues
 
     def _order(self) -> Order:
         places = {id(pass_class): place for place, pass_class in enumerate(self._classes.values())}

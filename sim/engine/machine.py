@@ -6,12 +6,10 @@ left through the GON.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, islice
 from math import gcd
-from operator import lt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +21,7 @@ from sim.engine.glb import ReadPort, WritePort
 from sim.engine.noc import FeedBus, LoadBus, LocalLink, PsumInBus, PsumOutBus
 from sim.engine.pe import PE, FeedPort, PELoad
 from sim.engine.profile import PassProfile, pass_profile
+from sim.engine.queues import QueueUse, queue_use
 from sim.errors import DeadlockError, SimulationError
 from sim.plan.limits import ARRIVAL_BYTES, OUTCOME_BYTES
 from vocabulary import CAUSES, Cause
@@ -42,8 +41,8 @@ class PassOutcome:
     """What a pass did; everything that later passes and the ledger need of it.
 
     `counts` are words or actions by dotted name; `bus_cycles` the cycles in which each bus sends,
-    by network; `multicast` ifmap words by PEs reached; `macs`
-    (rows, columns) products of each PE; `stalls` (causes, rows, columns) cycles by `CAUSES`;
+    by network; `queues` the use of each kind of FIFO; `multicast` ifmap words by PEs reached;
+    `macs` (rows, columns) products of each PE; `stalls` (causes, rows, columns) cycles by `CAUSES`;
     `psums` the partial sums that left, in their order, where real words moved; `profile` is there
     where they did not.
     """
@@ -52,6 +51,7 @@ class PassOutcome:
     prefetch: Prefetch
     counts: dict[str, int]
     bus_cycles: dict[str, int]
+    queues: dict[str, QueueUse]
     multicast: dict[int, int]
     macs: NDArray[np.int64]
     stalls: NDArray[np.int64]
@@ -338,9 +338,6 @@ class Machine:
                 f"{port.name}: filter spad overflows",
             )
             self._spad_keeps_its_size(pe)
-            self._fifo_keeps_its_depth(pe.psum_out, part, pe_hw.psum_out_fifo_words)
-            if pe.psum_in is not None:
-                self._fifo_keeps_its_depth(pe.psum_in, part, pe_hw.psum_in_fifo_words)
         macs = sum(pe.bursts_done * pe.mac_cycles for pe in self.pes)
         self._law(macs == program.products, f"{macs} MACs done, {program.products} in the pass")
         self._networks_sent_their_streams()
@@ -378,12 +375,29 @@ class Machine:
             f"{pe.port.name}: ifmap spad overflows",
         )
 
-    def _fifo_keeps_its_depth(self, fifo: Fifo, program: PEProgram, depth: int) -> None:
-        """Each beat was written after the one whose place it takes at that depth had left."""
-        room = self._room(program, depth)
-        first = bisect_right(room, -1)
-        left = map(fifo.freed.__getitem__, room[first:])
-        self._law(all(map(lt, left, fifo.ready[first:])), f"{fifo.name}: more than {depth} words")
+    def _queues(self) -> dict[str, QueueUse]:
+        """The use of each kind of FIFO, none of which held more than its depth."""
+        pe = self.hw.pe
+        queues = queue_use(
+            self.program,
+            self.hw,
+            pes=self.pes,
+            links=self.links,
+            load_port=self.load_port,
+            feed_port=self.feed_port,
+            feed_bus=self.feed_bus,
+            psum_port=self.psum_port,
+            psum_in_bus=self.psum_in_bus,
+            psum_out_bus=self.psum_out_bus,
+        )
+        for name, depth in (
+            ("ifmap_fifo", pe.ifmap_fifo_words),
+            ("psum_in_fifo", pe.psum_in_fifo_words),
+            ("psum_out_fifo", pe.psum_out_fifo_words),
+        ):
+            peak = queues[name].peak
+            self._law(peak <= depth, f"{name}: {peak} words in one that holds {depth}")
+        return queues
 
     @staticmethod
     def _law(holds: bool, message: str) -> None:
@@ -441,6 +455,7 @@ class Machine:
             prefetch=self.dram.prefetch,
             counts=program.counts(),
             bus_cycles=self._bus_cycles(),
+            queues=self._queues(),
             multicast=program.feed.multicast(),
             macs=macs,
             stalls=stalls,

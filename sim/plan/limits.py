@@ -40,7 +40,7 @@ _SPAD_BYTES = 10  # a place of the spad that words pass through
 _WORD_BYTES = 90  # a word in a spad: when it came, and when its place was free
 _LINE_BYTES = 200  # a line at a port: its place, when it was ready, and when it had gone
 _PASS_BYTES = 450  # a pass of the layer, with its tiles
-OUTCOME_BYTES: Final = 6_500
+OUTCOME_BYTES: Final = 8_000
 """An outcome that is kept, without what it counts for each PE and line: its ledger and profile."""
 
 ARRIVAL_BYTES: Final = 8

@@ -44,6 +44,7 @@ MOST_FLOAT = 1e100
 MOST_FAULTS = 12
 MOST_CAUSES = 32
 MOST_PART_LENGTH = 40
+MOST_QUEUES = 64
 
 # A larger number than any run has would overflow where it is drawn.
 _Int: TypeAlias = Annotated[int, Field(ge=-MOST_COUNT, le=MOST_COUNT)]
@@ -125,6 +126,13 @@ class BoundPart(_Part):
         return bound_text(self.by)
 
 
+class QueuePart(_Part):
+    """How full the FIFOs of one kind got, and how long their writers waited for room."""
+
+    peak: _Count
+    blocked_cycles: _Count
+
+
 class EnergyPart(_Part):
     """A priced ledger."""
 
@@ -204,6 +212,7 @@ class LayerPart(_Part):
     accesses: dict[str, dict[str, Any]]
     bus_cycles: dict[str, _Count] = {}
     glb_published_convention_bytes: _Count
+    queues: dict[str, QueuePart] = Field(default={}, max_length=MOST_QUEUES)
     pe: PePart
     values: ValuesPart | None = None
     bound: BoundPart | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.advice import advise
+from sim.report.queues import LEGEND, queue_rows
 from sim.report.terminal import NAME_CELLS, count, cut, table, wrap
 from vocabulary import Phase
 
@@ -23,7 +24,12 @@ def render_passes(result: Result, *, width: int = 80) -> str:
     blocks = [
         "\n".join(lines)
         for layer in result.layers
-        for lines in (_passes(layer, width), _eyexam(layer, width), _advice(result, layer, width))
+        for lines in (
+            _passes(layer, width),
+            _queues(result, layer, width),
+            _eyexam(layer, width),
+            _advice(result, layer, width),
+        )
         if lines
     ]
     return "\n\n".join(blocks) + "\n" if blocks else ""
@@ -64,6 +70,29 @@ def _passes(layer: LayerResult, width: int) -> list[str]:
             width,
             "  ",
         ),
+    ]
+
+
+def _queues(result: Result, layer: LayerResult, width: int) -> list[str]:
+    rows = queue_rows(result.hw, [layer.queues], layer.processing_cycles)
+    if not rows:
+        return []
+    cells = [
+        [
+            row["name"],
+            row["unit"],
+            count(row["depth"]),
+            count(row["peak"]),
+            count(row["blocked_cycles"]),
+            f"{row['blocked_writers']:.2f}",
+        ]
+        for row in rows
+    ]
+    heads = ["FIFO", "\nunit", "can\nhold", "\nheld", "blocked\ncycles", "writers\nblocked"]
+    return [
+        f"FIFOs of {cut(layer.layer.name, NAME_CELLS)}",
+        *table(heads, cells, width),
+        *wrap(LEGEND, width, "  "),
     ]
 
 

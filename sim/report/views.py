@@ -14,6 +14,7 @@ from typing import Any
 from sim.account.energy import data_type
 from sim.reference.tables import NETWORKS, Published, load_published
 from sim.report.load import LayerPart, ResultFile
+from sim.report.queues import LEGEND, queue_rows
 from sim.report.terminal import percentages, time_parts
 from vocabulary import BUSES, CAUSES, DATA_TYPES, Cause, DataType, Level, Network
 
@@ -98,6 +99,8 @@ def _common(result: ResultFile, layers: Sequence[LayerPart]) -> View:
             "bytes": summed(layer.dram_bytes for layer in layers),
             "standstill_cycles": summed(layer.cycles.standstill for layer in layers),
         },
+        "queues_legend": LEGEND,
+        "queues": queue_rows(result.hw, [layer.queues for layer in layers], cycles),
         "glb_published_bytes": sum(layer.glb_published_convention_bytes for layer in layers),
     }
 

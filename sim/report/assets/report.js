@@ -259,6 +259,8 @@
         bars(view.stations.filter((row) => row.busy !== null).map((row) => [row.name, [[row.busy, `var(--d-${row.data})`], [row.taken - row.busy, "var(--hatch)", "beats that are not full"]], percent(row.taken)])),
         numbers(["", "words/cycle", "words", "deliveries", "deliveries per word", "busy at full width", "taken by beats"], view.stations.map((row) => [
           row.name, row.words_per_cycle === null ? "" : number(row.words_per_cycle, row.words_per_cycle % 1 ? 2 : 0), row.words === null ? "" : count(row.words), row.deliveries === null ? "" : count(row.deliveries), row.words && row.deliveries !== null ? number(row.deliveries / row.words) : "", row.busy === null ? "" : percent(row.busy, 2), row.taken === null ? "" : percent(row.taken, 2)]))),
+      view.queues.length > 0 && section("queues", "How full the FIFOs get", view.queues_legend,
+        table(["", "unit", "can hold", "held", "blocked cycles", "writers blocked"], view.queues.map((row) => [row.name, row.unit, count(row.depth), count(row.peak), count(row.blocked_cycles), number(row.blocked_writers, 2)]))),
       reached > 0 && section("multicast", "How many PEs an ifmap word reaches at once", "One transfer on the ifmap bus serves all PEs of a diagonal, in every PE set.",
         bars(view.multicast.map(([pes, words]) => [`${pes} PE${pes === 1 ? "" : "s"}`, [[words / reached, "var(--d-ifmap)"]], percent(words / reached)])),
         numbers(["PEs reached", "words", "share"], view.multicast.map(([pes, words]) => [pes, count(words), percent(words / reached, 2)]))),
