@@ -210,7 +210,8 @@ def _ifmap_words(plan: Plan) -> int:
     """Return ifmap words that DRAM sends, over all strips and m-blocks."""
     layer = plan.layer
     rows = sum(layer.ifmap_rows(strip) for strip in plan.strips)
-    return len(plan.m_blocks) * layer.G * plan.batch * layer.C * rows * layer.ifmap_columns
+    columns = sum(map(layer.touched_columns, plan.column_tiles))
+    return len(plan.m_blocks) * layer.G * plan.batch * layer.C * rows * columns
 
 
 # --- chips and batches ----------------------------------------------------------------------------

@@ -439,7 +439,7 @@ def _simulate_one(
         queues=activity.queues,
         values=checked,
         pricing=pricing,
-        timeline=_timeline(activity),
+        timeline=_timeline(plan, activity),
         bound=bound,
         eyexam=eyexam(plan, activity.cycles, bound.text),
         coding=activity.coding,
@@ -449,7 +449,7 @@ def _simulate_one(
     return result
 
 
-def _timeline(activity: LayerActivity) -> Timeline:
+def _timeline(plan: Plan, activity: LayerActivity) -> Timeline:
     kinds = []
     for kind in activity.kinds:
         phases: dict[str, int] = dict.fromkeys(Phase, 0)
@@ -458,7 +458,7 @@ def _timeline(activity: LayerActivity) -> Timeline:
             phases = dict(zip(Phase, kind.profile.phases, strict=True))
             busy = kind.profile.busy
         phases[Phase.DRAIN] += kind.cycles - sum(phases.values())  # charged beyond the pass
-        kinds.append(_pass_kind(kind.shape, kind.cycles, kind.passes, phases, busy))
+        kinds.append(_pass_kind(plan, kind.shape, kind.cycles, kind.passes, phases, busy))
     return Timeline.of(kinds, activity.order)
 
 
@@ -471,7 +471,7 @@ def _estimated_timeline(plan: Plan, found: LayerEstimate) -> Timeline:
             Phase.LOAD: load,
             Phase.STEADY: kind.cycles - load,
         }
-        kinds.append(_pass_kind(kind.shape, kind.cycles, kind.passes, phases, {}))
+        kinds.append(_pass_kind(plan, kind.shape, kind.cycles, kind.passes, phases, {}))
     order = found.order
     if order is None:
         first = len(kinds) - 1
@@ -485,34 +485,34 @@ def _planned_order(plan: Plan, kinds: dict[PassShape, int], first: int) -> Order
 
     `kinds` has the kind of each shape, `first` is that of the layer's first pass.
     """
-    blocks = len(plan.image_blocks) * len(plan.strips) * len(plan.m_blocks)
-    if plan.layer.G * blocks > MOST_ORDERED:
+    if plan.m_block_count > MOST_ORDERED:
         return ()
-    known: dict[tuple[int, int, int], Runs] = {}
+    known: dict[tuple[int, ...], Runs] = {}
 
-    def passes(images: int, strip: int, m_block: int) -> Iterator[PassShape]:
+    def passes(*sizes: int) -> Iterator[PassShape]:
+        images, columns, strip, m_block = sizes
         for place, channels in enumerate(plan.channel_blocks):
             for filters in plan.filter_blocks(m_block):
-                yield plan.shape(images, strip, filters, channels, place == 0)
+                yield plan.shape(images, columns, strip, filters, channels, place == 0)
 
-    def runs(images: int, strip: int, m_block: int) -> Runs:
-        key = (images, strip, m_block)
-        if key not in known:
-            known[key] = runs_of(kinds[shape] for shape in passes(*key))
-        return known[key]
+    def runs(*sizes: int) -> Runs:
+        if sizes not in known:
+            known[sizes] = runs_of(kinds[shape] for shape in passes(*sizes))
+        return known[sizes]
 
     def blocks_in_order() -> Iterator[Runs]:
-        blocks = product(range(plan.layer.G), plan.image_blocks, plan.strips, plan.m_blocks)
-        _, *block = next(blocks)
-        _, *others = passes(*block)
+        blocks = product(range(plan.layer.G), *plan.blocks)
+        _, *sizes = next(blocks)
+        _, *others = passes(*sizes)
         yield runs_of([first, *(kinds[shape] for shape in others)])
-        for _, images, strip, m_block in blocks:
-            yield runs(images, strip, m_block)
+        for _, *sizes in blocks:
+            yield runs(*sizes)
 
     return fold_blocks(blocks_in_order())
 
 
 def _pass_kind(
+    plan: Plan,
     shape: PassShape,
     cycles: int,
     passes: int,
@@ -529,6 +529,7 @@ def _pass_kind(
         passes=passes,
         phases=phases,
         busy=busy,
+        columns=shape.ofmap_columns if len(plan.column_tiles) > 1 else None,
     )
 
 

@@ -214,10 +214,14 @@ class Layer:
         """
         return (e - 1) * min(self.U, self.R) + self.R
 
+    def touched_columns(self, f: int) -> int:
+        """Columns of the padded ifmap that a tile of `f` ofmap columns touches, as `ifmap_rows`."""
+        return (f - 1) * min(self.V, self.S) + self.S
+
     @property
     def ifmap_columns(self) -> int:
         """`Wp`: columns of the padded ifmap that windows touch (docs/machine.md section 1)."""
-        return (self.F - 1) * min(self.V, self.S) + self.S
+        return self.touched_columns(self.F)
 
     @property
     def ifmap_words(self) -> int:

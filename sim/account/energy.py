@@ -293,6 +293,8 @@ def noc_hops(plan: Plan) -> dict[str, int]:
     """
     layer, f = plan.layer, plan.mapping
     strips = Counter(plan.strips)
+    column_tiles = len(plan.column_tiles)
+    touched_columns = sum(map(layer.touched_columns, plan.column_tiles))
     filters = [0] * f.t  # filters that set k holds, over all filter blocks
     blocks = [0] * f.t  # filter blocks in which set k is in use
     for m_block, times in Counter(plan.m_blocks).items():
@@ -318,10 +320,9 @@ def noc_hops(plan: Plan) -> dict[str, int]:
             hops = [site.row + site.column + 2 for site in chain]
             for site, far in zip(chain, hops, strict=True):
                 held = channels[site.channel_set] * in_strips * far
-                hop_words[Network.GIN_FILTER] += (
-                    filters[k] * held * layer.S * image_blocks * layer.G
-                )
-                hop_words[Network.GIN_IFMAP] += blocks[k] * held * layer.ifmap_columns * images
+                filter_words = filters[k] * held * layer.S * layer.G
+                hop_words[Network.GIN_FILTER] += filter_words * image_blocks * column_tiles
+                hop_words[Network.GIN_IFMAP] += blocks[k] * held * touched_columns * images
             psums = filters[k] * in_strips * layer.F * images
             hop_words[Network.GIN_PSUM] += psums * continued * hops[0]
             for sets, many in tops.items():

@@ -14,6 +14,7 @@ from sim.plan.order import Order, Runs
 class PassKind:
     """Passes that are equal to the cycle: their block, length and number.
 
+    `columns` are the ofmap columns of a pass where the mapping cuts them, else None.
     `phases` has the cycles of a pass by `Phase`, which add up to `cycles`; the closed form knows
     `load` and the rest, as `steady`. `busy` has the share of each equal slice of a pass in which a
     station works; it is empty where the pass was not simulated, and where another kind takes more
@@ -29,6 +30,7 @@ class PassKind:
     passes: int
     phases: dict[str, int]
     busy: dict[str, Sequence[float]] = field(default_factory=dict)
+    columns: int | None = None
 
     @property
     def all_cycles(self) -> int:
@@ -39,6 +41,7 @@ class PassKind:
         """The kind's object in the result file, without `busy`."""
         return {
             "images": self.images,
+            **({"columns": self.columns} if self.columns is not None else {}),
             "strip_rows": self.strip_rows,
             "filters": self.filters,
             "channels": self.channels,
@@ -122,8 +125,8 @@ class Timeline:
 def _alike(kind: PassKind) -> tuple[object, ...]:
     """What a result file says of a kind, without the number of its passes."""
     return (
-        *(kind.images, kind.strip_rows, kind.filters, kind.channels, kind.first_channels),
-        *(kind.cycles, *kind.phases.values()),
+        *(kind.images, kind.columns, kind.strip_rows, kind.filters, kind.channels),
+        *(kind.first_channels, kind.cycles, *kind.phases.values()),
     )
 
 

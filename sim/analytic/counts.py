@@ -64,11 +64,19 @@ def bus_cycles(plan: Plan) -> dict[str, int]:
     return cycles
 
 
+def _touched_columns(plan: Plan) -> int:
+    """Ifmap columns of all column tiles; what two of them need is loaded and sent for each."""
+    layer = plan.layer
+    return sum(layer.touched_columns(f) * k for f, k in _sizes(layer.F, plan.mapping.f))
+
+
 def layer_counts(plan: Plan) -> dict[str, int]:
     """Words or actions by dotted name, for the whole layer."""
     layer, f, batch, chip = plan.layer, plan.mapping, plan.batch, plan.hw
     images_groups = batch * layer.G
-    strips = ceil_div(layer.E, f.e)
+    # Filters come, and psums live, once for each column tile and strip.
+    column_tiles = ceil_div(layer.F, f.f)
+    tiles = column_tiles * ceil_div(layer.E, f.e)
     image_blocks = ceil_div(batch, f.n)
     channel_blocks = sum(k for _, k in _channel_blocks(plan))
     m_blocks = sum(k for _, k in _m_blocks(plan))
@@ -81,10 +89,10 @@ def layer_counts(plan: Plan) -> dict[str, int]:
     )
 
     rows = sum(layer.ifmap_rows(e) * k for e, k in _sizes(layer.E, f.e))
-    columns = layer.ifmap_columns
+    columns = _touched_columns(plan)
     macs = images_groups * layer.Mg * layer.C * layer.R * layer.S * layer.E * layer.F
     filters = layer.G * layer.Mg * layer.C * layer.R * layer.S
-    filter_reads = filters * strips * image_blocks
+    filter_reads = filters * tiles * image_blocks
     psums = images_groups * layer.Mg * layer.E * layer.F
     psum_writes = psums * channel_blocks
     psum_reads = psums * (channel_blocks - 1)
@@ -93,8 +101,8 @@ def layer_counts(plan: Plan) -> dict[str, int]:
 
     # A PE receives every touched column of the ifmap row that its filter row meets.
     ifmap_deliveries = images_groups * layer.C * columns * layer.R * layer.E * filter_sets
-    # A filter word goes to the e PEs of its row, in every image block and strip.
-    filter_deliveries = filters * image_blocks * layer.E
+    # A filter word goes to the e PEs of its row, in every image block, column tile and strip.
+    filter_deliveries = filters * image_blocks * column_tiles * layer.E
     segments = sum(ceil_div(e, chip.array.columns) * k for e, k in _sizes(layer.E, f.e))
     # Each PE of a chain adds a psum; all but the bottom one got it over the link below.
     accumulations = images_groups * layer.Mg * layer.E * layer.F * layer.R
@@ -117,7 +125,7 @@ def layer_counts(plan: Plan) -> dict[str, int]:
         Network.GIN_FILTER.words: filter_reads,
         Network.GIN_FILTER.deliveries: filter_deliveries,
         Network.GIN_FILTER.y_bus: filter_reads,
-        Network.GIN_FILTER.x_bus: filters * image_blocks * segments,
+        Network.GIN_FILTER.x_bus: filters * image_blocks * column_tiles * segments,
         Network.GIN_IFMAP.words: ifmap_reads,
         Network.GIN_IFMAP.deliveries: ifmap_deliveries,
         Network.GIN_IFMAP.y_bus: ifmap_reads,
@@ -159,7 +167,7 @@ def _fan(strip: int, rows: int, step: int) -> NDArray[np.int64]:
 def _ifmap_multicast(plan: Plan) -> tuple[dict[int, int], int]:
     """Words by PEs reached, and words times X-buses driven."""
     layer, f, chip = plan.layer, plan.mapping, plan.hw
-    words = plan.batch * layer.G * layer.C * layer.ifmap_columns
+    words = plan.batch * layer.G * layer.C * _touched_columns(plan)
     set_kinds: Counter[int] = Counter()
     for m, k in _m_blocks(plan):
         for filters, j in _sizes(m, f.p * f.t):

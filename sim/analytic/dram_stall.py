@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby, product
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from sim.plan.dram_traffic import Standstill, Traffic
@@ -32,12 +33,15 @@ class PassTime(NamedTuple):
     filter_ticks: int
 
 
-# (images, strip rows, filters, channels, first channel block) -> the cycles of such a pass, and the
-# link ticks of its own filters
-PassTimes = dict[tuple[int, int, int, int, bool], PassTime]
+# (images, ofmap columns, strip rows, filters, channels, first channel block) -> the cycles of such
+# a pass, and the link ticks of its own filters
+PassTimes = dict[tuple[int, int, int, int, int, bool], PassTime]
 
-# (images, strip rows, filters) of an m-block
-_Kind = tuple[int, int, int]
+# images, ofmap columns and strip rows, which decide the ifmap strips of an m-block
+_Strip = tuple[int, int, int]
+
+# the same and its filters
+_Kind = tuple[int, int, int, int]
 
 
 class _Waits(NamedTuple):
@@ -105,14 +109,15 @@ class _Link:
         self.per_cycle = self.traffic.beat.denominator
         self.latency = plan.hw.dram.first_access_latency_cycles * self.per_cycle
         self.overlap = plan.hw.dram.overlap
-        self._loads: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._loads: dict[_Strip, tuple[int, ...]] = {}
         self._dumps: dict[_Kind, tuple[int, ...]] = {}
         self.ifmap_bits = self.ofmap_bits = 0
-        levels = (Counter(level) for level in (plan.image_blocks, plan.strips, plan.m_blocks))
-        for (images, a), (strip, b), (m_block, c) in product(*(level.items() for level in levels)):
-            many = plan.layer.G * a * b * c
-            loads = self._load_words(images, strip)
-            dumps = self._dump_words(images, strip, m_block)
+        levels = (Counter(level) for level in plan.blocks)
+        for combination in product(*(level.items() for level in levels)):
+            (images, columns, strip, m_block), times = zip(*combination, strict=True)
+            many = plan.layer.G * prod(times)
+            loads = self._load_words(images, columns, strip)
+            dumps = self._dump_words(images, columns, strip, m_block)
             self.ifmap_bits += many * sum(map(self.traffic.ifmap_bits, loads))
             self.ofmap_bits += many * sum(map(self.traffic.ofmap_bits, dumps))
 
@@ -120,43 +125,40 @@ class _Link:
 
     @cached_property
     def _runs(self) -> tuple[tuple[tuple[int, int], ...], ...]:
-        """Groups, image blocks, strips and m-blocks as (size, how many in a row)."""
-        plan = self.plan
-        levels = ((0,) * plan.layer.G, plan.image_blocks, plan.strips, plan.m_blocks)
+        """Groups, and blocks as in `Plan.blocks`, as (size, how many in a row)."""
+        levels = ((0,) * self.plan.layer.G, *self.plan.blocks)
         return tuple(
             tuple((size, len(list(equal))) for size, equal in groupby(level)) for level in levels
         )
 
     def _kinds(self) -> Iterator[_Kind]:
-        plan = self.plan
-        for _ in range(plan.layer.G):
-            for images in plan.image_blocks:
-                for strip in plan.strips:
-                    for m_block in plan.m_blocks:
-                        yield images, strip, m_block
+        for _, images, columns, strip, m_block in product(
+            range(self.plan.layer.G), *self.plan.blocks
+        ):
+            yield images, columns, strip, m_block
 
-    def _load_words(self, images: int, strip: int) -> list[int]:
+    def _load_words(self, images: int, columns: int, strip: int) -> list[int]:
         layer = self.plan.layer
-        words = images * layer.ifmap_rows(strip) * layer.ifmap_columns
+        words = images * layer.ifmap_rows(strip) * layer.touched_columns(columns)
         return [channels * words for channels in self.plan.channel_blocks]
 
-    def _dump_words(self, images: int, strip: int, m_block: int) -> list[int]:
+    def _dump_words(self, images: int, columns: int, strip: int, m_block: int) -> list[int]:
         """Words that leave behind each pass of the last channel block."""
         filters = list(self.plan.filter_blocks(m_block))
         if self.plan.hw.dram.ofmap_dump == "m_block":
             filters = [0] * (len(filters) - 1) + [m_block]
-        return [images * many * strip * self.plan.layer.F for many in filters]
+        return [images * many * strip * columns for many in filters]
 
     def _ticks(self, bits: int) -> int:
         return self.traffic.ticks(bits) + self.latency if bits else 0
 
-    def loads(self, images: int, strip: int) -> tuple[int, ...]:
-        """Link ticks of the strip of each channel block."""
-        found = self._loads.get((images, strip))
+    def loads(self, strip: _Strip) -> tuple[int, ...]:
+        """Link ticks of the ifmap strip of each channel block."""
+        found = self._loads.get(strip)
         if found is None:
-            words = self._load_words(images, strip)
+            words = self._load_words(*strip)
             found = tuple(self._ticks(self.traffic.ifmap_bits(each)) for each in words)
-            self._loads[images, strip] = found
+            self._loads[strip] = found
         return found
 
     def dumps(self, kind: _Kind) -> tuple[int, ...]:
@@ -213,7 +215,7 @@ class _Link:
     def _found(self, waits: _Waits, late: int) -> Standstill:
         """The layer's standstill: its first strip and last ofmaps are always waited for."""
         if self.overlap != "none":
-            first = self.loads(self.plan.image_blocks[0], self.plan.strips[0])[0]
+            first = self.loads(self._first_kind((0,))[:3])[0]
             waits = waits.plus(_Waits(ifmap=self._cycles(first)))
         waits = waits.plus(_Waits(ofmap=self._cycles(late)))
         return Standstill(waits.ifmap, waits.ofmap, self.ifmap_bits, self.ofmap_bits)
@@ -231,7 +233,7 @@ class _Link:
                 block = known[key] = self._block(times, kind, following)
                 if before.first:
                     block = known[key] = self._first(block, times, kind, cold_cycles)
-            next_load = self.loads(*following[:2])[0] if following else 0
+            next_load = self.loads(following[:3])[0] if following else 0
             waits, late = self.serve(block, next_load, before.ofmap_ticks)
             return waits, _Before(late)
 
@@ -240,8 +242,7 @@ class _Link:
         ) -> tuple[_Waits, _Before]:
             level = len(sizes)
             if level == len(self._runs):
-                _, images, strip, m_block = sizes
-                return one((images, strip, m_block), following, before)
+                return one(self._first_kind(sizes), following, before)
             waits = _Waits()
             runs = self._runs[level]
             for place, (size, many) in enumerate(runs):
@@ -262,22 +263,21 @@ class _Link:
     def _first_kind(self, sizes: tuple[int, ...]) -> _Kind:
         """The first m-block inside these blocks."""
         rest = tuple(runs[0][0] for runs in self._runs[len(sizes) :])
-        _, images, strip, m_block = sizes + rest
-        return images, strip, m_block
+        _, images, columns, strip, m_block = sizes + rest
+        return images, columns, strip, m_block
 
     def _block(self, times: PassTimes, kind: _Kind, following: _Kind | None) -> _MBlock:
-        images, strip, m_block = kind
-        filters = self.plan.filter_blocks(m_block)
+        filters = self.plan.filter_blocks(kind[3])
         channels = self.plan.channel_blocks
-        loads = self.loads(images, strip)
+        loads = self.loads(kind[:3])
 
         def lead(block: _Kind, channels_: int, first: bool) -> int:
-            found = self.plan.filter_blocks(block[2])[0]
-            return times[block[0], block[1], found, channels_, first].filter_ticks
+            found = self.plan.filter_blocks(block[3])[0]
+            return times[*block[:3], found, channels_, first].filter_ticks
 
         def spares(place: int) -> tuple[int, ...]:
             """Ticks of each pass of a channel block beside the filters of the pass behind it."""
-            passes = [times[images, strip, f, channels[place], place == 0] for f in filters]
+            passes = [times[*kind[:3], each, channels[place], place == 0] for each in filters]
             behind = 0
             if place + 1 < len(channels):
                 behind = lead(kind, channels[place + 1], False)
@@ -301,9 +301,8 @@ class _Link:
 
     def _first(self, block: _MBlock, times: PassTimes, kind: _Kind, cold_cycles: int) -> _MBlock:
         """The layer's first m-block, whose first pass also brings its own filters."""
-        images, strip, m_block = kind
-        filters = self.plan.filter_blocks(m_block)[0]
-        usual = times[images, strip, filters, self.plan.channel_blocks[0], True]
+        filters = self.plan.filter_blocks(kind[3])[0]
+        usual = times[*kind[:3], filters, self.plan.channel_blocks[0], True]
         more = (cold_cycles - usual.cycles) * self.per_cycle - usual.filter_ticks
         if block.blocks:
             # The first channel block is always a run of its own.
@@ -326,14 +325,14 @@ class _Link:
             key = (id(times), kind)
             if key not in known:
                 known[key] = self._m_block(kind, times), times  # kept, so that its id stays its own
-            next_load = self.loads(*following[:2])[0] if following else 0
+            next_load = self.loads(following[:3])[0] if following else 0
             found, late = self.serve(known[key][0], next_load, late)
             waits = waits.plus(found)
             kind = following
         return self._found(waits, late)
 
     def _m_block(self, kind: _Kind, times: tuple[PassTime, ...]) -> _MBlock:
-        loads = self.loads(*kind[:2])
+        loads = self.loads(kind[:3])
         spares = [max(0, each.cycles * self.per_cycle - each.filter_ticks) for each in times]
         width = len(times) // len(loads)
         parts = [tuple(spares[first : first + width]) for first in range(0, len(spares), width)]

@@ -200,6 +200,7 @@ def _pass_times(
     return {
         (
             shape.images,
+            shape.ofmap_columns,
             shape.strip_rows,
             sum(shape.filters),
             sum(shape.channels),
@@ -334,28 +335,28 @@ class _LatePrefetch:
     def __iter__(self) -> Iterator[tuple[PassTime, ...]]:
         plan = self.plan
         places = {shape: place for place, shape in enumerate(self.shapes)}
-        routes: dict[tuple[int, int, int], tuple[int, ...]] = {}
-        walks: dict[tuple[_Started, tuple[int, int, int]], _Walk] = {}
+        routes: dict[tuple[int, ...], tuple[int, ...]] = {}
+        walks: dict[tuple[_Started, tuple[int, ...]], _Walk] = {}
         whole: dict[tuple[_Walk, PassTime], tuple[PassTime, ...]] = {}
         before: _Walk | None = None
 
         @cache  # a layer has thousands of passes of few shapes
-        def place_of(images: int, strip: int, filters: int, channels: int, first: bool) -> int:
-            return places[plan.shape(images, strip, filters, channels, first_channels=first)]
+        def place_of(sizes: tuple[int, ...], filters: int, channels: int, first: bool) -> int:
+            images, columns, strip, _ = sizes
+            return places[plan.shape(images, columns, strip, filters, channels, first)]
 
         def times(walk: _Walk, last: PassTime) -> tuple[PassTime, ...]:
             if (walk, last) not in whole:
                 whole[walk, last] = (*walk.times, last)
             return whole[walk, last]
 
-        levels = (range(plan.layer.G), plan.image_blocks, plan.strips, plan.m_blocks)
-        for _, images, strip, m_block in product(*levels):
-            kind = images, strip, m_block
+        for _, *sizes in product(range(plan.layer.G), *plan.blocks):
+            kind = tuple(sizes)
             if kind not in routes:
                 routes[kind] = tuple(
-                    place_of(images, strip, filters, channels, block == 0)
+                    place_of(kind, filters, channels, block == 0)
                     for block, channels in enumerate(plan.channel_blocks)
-                    for filters in plan.filter_blocks(m_block)
+                    for filters in plan.filter_blocks(kind[-1])
                 )
             route = routes[kind]
             if before is None:

@@ -114,6 +114,7 @@ class _Auditor:
         self.layer: Layer = plan.layer
         self.plan, self.first = plan, first
         self.counts = layer_counts(plan)
+        self.column_tiles = len(plan.column_tiles)
         self.strips = len(plan.strips)
         self.m_blocks = len(plan.m_blocks)
         self.channel_blocks = len(plan.channel_blocks)
@@ -132,8 +133,15 @@ class _Auditor:
             1,
             f"the machine loads every filter again for each of {self.strips} strips of ofmap rows",
         )
+        per_tile = self._factor(
+            self.column_tiles,
+            1,
+            f"the machine sends every filter again for each of {self.column_tiles} tiles of ofmap "
+            "columns",
+        )
+        again = [self._groups(), per_tile, per_strip]
         yield self._line("computation", ("mac.total",), [self._groups()])
-        yield self._line("dram.weight", ("dram.filter.read",), [self._groups(), per_strip])
+        yield self._line("dram.weight", ("dram.filter.read",), again)
         yield self._line(
             "dram.ifmap",
             ("dram.ifmap.read",),
@@ -148,7 +156,7 @@ class _Auditor:
             ],
         )
         yield self._line("dram.psum", ("dram.ofmap.write",), [])
-        yield self._line("glb.weight", ("glb.filter.read",), [self._groups(), per_strip])
+        yield self._line("glb.weight", ("glb.filter.read",), again)
         yield self._line(
             "glb.ifmap", ("glb.ifmap.read",), [*self._strip_words(), self._ifmap_rereads()]
         )
@@ -158,13 +166,13 @@ class _Auditor:
         yield self._line(
             "noc.weight",
             (Network.GIN_FILTER.deliveries,),
-            [self._groups(), self._weight_deliveries()],
+            [self._groups(), per_tile, self._weight_deliveries()],
             self._multicast(Network.GIN_FILTER),
         )
         yield self._line(
             "noc.ifmap",
             (Network.GIN_IFMAP.deliveries,),
-            [self._untouched_columns(), self._ifmap_deliveries()],
+            [self._column_halo(), self._untouched_columns(), self._ifmap_deliveries()],
             self._multicast(Network.GIN_IFMAP),
         )
         yield self._line("noc.psum", (Network.LOCAL_PSUM.words,), self._psum_hops())
@@ -216,6 +224,7 @@ class _Auditor:
         touched = layer.ifmap_rows(layer.E)
         all_words = layer.padded_rows * layer.padded_columns
         return [
+            self._column_halo(),
             self._factor(
                 loaded,
                 touched,
@@ -229,6 +238,16 @@ class _Auditor:
                 f"{layer.padded_columns} padded ifmap; the machine moves no more than these",
             ),
         ]
+
+    def _column_halo(self) -> Reason | None:
+        layer = self.layer
+        loaded = sum(map(layer.touched_columns, self.plan.column_tiles))
+        return self._factor(
+            loaded,
+            layer.ifmap_columns,
+            f"{self.column_tiles} tiles need {loaded} ifmap columns where {layer.ifmap_columns} "
+            "are there: columns at their borders are needed twice",
+        )
 
     def _untouched_columns(self) -> Reason | None:
         wide, touched = self.layer.padded_columns, self.layer.ifmap_columns

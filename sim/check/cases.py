@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hw_models.load import load_hardware
 from hw_models.spec import WORDS
 from sim.analytic.estimate import outside_proven_range
-from sim.dataflow.row_stationary.mapping import FACTORS, Mapping, parse_mapping
+from sim.dataflow.row_stationary.mapping import REQUIRED, Mapping, parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.make import make_plan
@@ -157,6 +157,7 @@ def random_cases(seed: int) -> Iterator[Case]:
     generator = random.Random(seed)
     # Of their own, so that nothing else hangs on them.
     widths = random.Random(f"widths of {seed}")
+    columns = random.Random(f"columns of {seed}")
     link = random.Random(f"link of {seed}")
     while True:
         overrides = _random_overrides(generator) + _random_link(link)
@@ -177,6 +178,7 @@ def random_cases(seed: int) -> Iterator[Case]:
                 continue
             try:
                 if case.plan.passes <= MOST_PASSES:
+                    case = _with_column_tiles(case, columns) if columns.random() < 0.2 else case
                     yield _of_other_widths(case, widths) if widths.random() < 0.2 else case
                     break
             except MappingError:
@@ -206,6 +208,16 @@ def _of_other_widths(case: Case, generator: random.Random) -> Case:
     except (InputError, MappingError):
         return case
     return found
+
+
+def _with_column_tiles(case: Case, generator: random.Random) -> Case:
+    """The case with its ofmap columns in several tiles, where it has some; else as it is."""
+    f = generator.randint(1, max(1, case.layer.F - 1))
+    found = replace(case, mapping=replace(case.mapping, f=f))
+    try:
+        return found if found.plan.passes <= MOST_PASSES else case
+    except MappingError:  # several tiles may have to be held at once
+        return case
 
 
 def _random_overrides(generator: random.Random) -> tuple[str, ...]:
@@ -280,4 +292,4 @@ def _random_layer(generator: random.Random, array_rows: int) -> Layer:
 
 def _random_mapping(generator: random.Random, layer: Layer) -> Mapping:
     most = {"m": 64, "n": 4, "e": layer.E, "p": 24, "q": 12, "r": 4, "t": 8}
-    return Mapping(**{factor: generator.randint(1, most[factor]) for factor in FACTORS})
+    return Mapping(**{factor: generator.randint(1, most[factor]) for factor in REQUIRED})

@@ -161,7 +161,8 @@ def _locate(plan: Plan, memory: PassMemory) -> str:
                 return (
                     f"layer {plan.layer.name}, pass {step.index} (group {step.group}, images "
                     f"{step.image_base}+{shape.images}, ofmap rows {step.row_base}+"
-                    f"{shape.strip_rows}, filters {step.filter_base}+{sum(shape.filters)}, "
+                    f"{shape.strip_rows}, columns {step.column_base}+{shape.ofmap_columns}, "
+                    f"filters {step.filter_base}+{sum(shape.filters)}, "
                     f"channels {step.channel_base}+{sum(shape.channels)}), block "
                     f"{name.split('.')[0]}, entry {name}: engine {got[name]}, closed form "
                     f"{expected[name]}"
@@ -180,7 +181,7 @@ def _alone(plan: Plan, step: Pass) -> Plan:
         M=filters,
         C=channels,
         H=(shape.strip_rows - 1) * layer.U + layer.R,
-        W=(layer.F - 1) * layer.V + layer.S,
+        W=(shape.ofmap_columns - 1) * layer.V + layer.S,
         pad_top=0,
         pad_bottom=0,
         pad_left=0,

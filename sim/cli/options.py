@@ -163,9 +163,9 @@ def selection_options(command: Command) -> Callable[..., Any]:
             "--mapping",
             metavar="NAME|FILE|m=..,..",
             help="published (auto where a layer has none), alternative (a second published one), "
-            "auto (the best that a search finds), a YAML file, or all seven factors, as in "
-            "m=64,n=4,e=13,p=16,q=3,r=2,t=2.  [default: published on the chip it was published "
-            "for, auto where array, spads or banks differ]",
+            "auto (the best that a search finds), a YAML file, or all factors, as in "
+            "m=64,n=4,e=13,p=16,q=3,r=2,t=2; f=.. beside them cuts ofmap columns.  [default: "
+            "published on the chip it was published for, auto where array, spads or banks differ]",
         ),
         set_option,
         click.option(

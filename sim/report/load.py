@@ -152,6 +152,7 @@ class KindPart(_Part):
     """Passes that are equal to the cycle."""
 
     images: _Int
+    columns: _Int | None = None
     strip_rows: _Int
     filters: _Int
     channels: _Int

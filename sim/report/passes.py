@@ -44,15 +44,16 @@ def _passes(layer: LayerResult, width: int) -> list[str]:
 
     def row(kind: PassKind) -> list[str]:
         return [
-            f"{kind.images}/{kind.strip_rows}/{kind.filters}/{kind.channels}"
-            f"{' 0' if kind.first_channels else ''}",
+            "/".join(str(size) for size in _sizes(kind)) + (" 0" if kind.first_channels else ""),
             count(kind.passes),
             count(kind.cycles),
             *(count(kind.phases[phase]) for phase in Phase),
             f"{100 * kind.all_cycles / total:.1f}",
         ]
 
-    heads = ["n/e/filters/ch.", "passes", "cycles", *Phase, "% of time"]
+    cut_columns = kinds[0].columns is not None
+    block = "n/e/f/filters/ch." if cut_columns else "n/e/filters/ch."
+    heads = [block, "passes", "cycles", *Phase, "% of time"]
     lines = [
         f"Passes of {cut(layer.layer.name, NAME_CELLS)}",
         *table(heads, [row(kind) for kind in kinds[:MOST_KINDS]], width),
@@ -64,13 +65,19 @@ def _passes(layer: LayerResult, width: int) -> list[str]:
     return [
         *lines,
         *wrap(
-            "Images, ofmap rows, filters and channels of a pass; 0: its psums start at zero. Load: "
+            f"Images, ofmap rows{', ofmap columns' if cut_columns else ''}, filters and channels "
+            "of a pass; 0: its psums start at zero. Load: "
             "until the first product. Ramp: until the first psum leaves the array. Steady: until "
             "the last product. Drain: until the last psum has left.",
             width,
             "  ",
         ),
     ]
+
+
+def _sizes(kind: PassKind) -> list[int]:
+    columns = [] if kind.columns is None else [kind.columns]
+    return [kind.images, kind.strip_rows, *columns, kind.filters, kind.channels]
 
 
 def _queues(result: Result, layer: LayerResult, width: int) -> list[str]:

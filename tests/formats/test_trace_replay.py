@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,17 @@ def test_alexnet_at_batch_4_in_30_megabytes(tmp_path: Path, tell: Tell) -> None:
     # Every word on a bus, in a spad, at a GLB port and every window is an event.
     macs = sum(layer.macs for layer in result.layers)
     assert events > macs // 100
+
+
+@pytest.mark.parametrize("values", [None, Values(seed=3)], ids=["counts", "words"])
+def test_column_tiles(tmp_path: Path, values: Values | None) -> None:
+    prepared = prepare("lenet5", batch=2, layers=["C3"], mapping="m=16,n=1,e=4,f=4,p=8,q=2,r=1,t=2")
+    result = record(tmp_path / "t", prepared, values=values)
+    assert_equal_to_the_live_run(replayed(tmp_path / "t"), result)
+    with opened(tmp_path / "t") as found:
+        bases = found.layers[0].passes["column_base"]
+    # 10 columns in tiles of 4, 4 and 2, for each of two images.
+    assert [base for base, _ in groupby(bases.tolist())] == [0, 4, 8] * 2
 
 
 def test_observers_change_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hw_models.load import load_hardware
 from hw_models.spec import WORDS
@@ -16,6 +17,7 @@ from workloads.layer import Layer, ShapeError
 def random_cases(seed: int, most_work: int = 6000) -> Iterator[Case]:
     """Yield cases without end, the same for the same seed; each takes the model about a second."""
     draw = random.Random(seed)
+    columns = random.Random(f"columns of {seed}")  # its own, so that the others stay what they are
     while True:
         settings = chip(draw)
         try:
@@ -25,6 +27,8 @@ def random_cases(seed: int, most_work: int = 6000) -> Iterator[Case]:
             continue
         most = {"m": 9, "n": 2, "e": layer.E, "p": 6, "q": 4, "r": 3, "t": 3}
         mapping = Mapping(**{name: draw.randint(1, limit) for name, limit in most.items()})
+        if columns.random() < 0.3:
+            mapping = replace(mapping, f=columns.randint(1, layer.F))
         case = Case(layer, draw.randint(1, 2), "eyeriss_v1", settings, mapping)
         try:
             plan = case.plan

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
 from sim.dataflow.program import PassData
-from sim.dataflow.row_stationary.mapping import Mapping, filter_sets_that_fit
+from sim.dataflow.row_stationary.mapping import ALL_COLUMNS, Mapping, filter_sets_that_fit
 from sim.dataflow.row_stationary.passes import PassShape, Plan
 from sim.engine.dram import PrefetchState
 from sim.engine.machine import Machine, PassOutcome
@@ -133,7 +133,8 @@ def mappings(draw: st.DrawFn, layer: Layer, batch: int, hw: Hardware) -> Mapping
     e = draw(st.sampled_from(heights))
     t = draw(st.integers(1, min(6, filter_sets_that_fit(e, layer.R * r, hw))))
     m = draw(st.integers(p, layer.Mg))
-    return Mapping(m=m, n=draw(st.integers(1, batch)), e=e, p=p, q=q, r=r, t=t)
+    f = draw(st.one_of(st.just(ALL_COLUMNS), st.integers(1, layer.F)))
+    return Mapping(m=m, n=draw(st.integers(1, batch)), e=e, f=f, p=p, q=q, r=r, t=t)
 
 
 @st.composite

@@ -42,6 +42,10 @@ CASES = {
         "dram.link_bits=16", "glb.bank_bytes=16",
         M=3, C=2, H=3, W=5, R=2, S=3,
     ),
+    "column tiles of 3 and 2 columns": case(
+        "m=1,n=1,e=2,f=3,p=1,q=1,r=1,t=1",
+        M=3, C=2, H=4, W=7, R=2, S=3,
+    ),
     "charged strip": case(
         "m=1,n=1,e=3,p=1,q=1,r=1,t=1",
         "schedule.charge_full_strip=true",
@@ -303,6 +307,18 @@ def _full_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @mutant("the first pass leaves the link as much time as its like")
 def _first_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Link, "_first", lambda self, block, *rest: block)
+
+
+@mutant("the halo of a smaller column tile is not loaded again")
+def _no_halo(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: _Link, images: int, columns: int, strip: int) -> list[int]:
+        layer = self.plan.layer
+        first = columns == self.plan.column_tiles[0]
+        touched = layer.touched_columns(columns) if first else columns * layer.V
+        words = images * layer.ifmap_rows(strip) * touched
+        return [channels * words for channels in self.plan.channel_blocks]
+
+    monkeypatch.setattr(_Link, "_load_words", broken)
 
 
 @mutant("equal m-blocks all wait as the first of them")

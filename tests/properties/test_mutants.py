@@ -39,6 +39,8 @@ STORY = case(
     ifmap_zero_fraction=0.4,
 )  # fmt: skip
 
+TILES = replace(STORY, mapping=replace(STORY.mapping, f=4))  # 4+2 of 6 columns
+
 WRAPPING = replace(STORY, overrides=("arithmetic.psum_bits=16",))
 # Windows of one filter: the spad is full, and whatever leaves it lets the next word in at once.
 FULL_SPAD = case(
@@ -409,6 +411,17 @@ def _strip_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
         return (step for step in whole(self) if step.row_base != last)
 
     monkeypatch.setattr(Plan, "__iter__", broken)
+
+
+@mutant("every column tile reads the ifmap of the first one", "values", TILES)
+def _first_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = LayerData.words_of
+
+    def broken(self: LayerData, step: Pass) -> Any:
+        first = whole(self, replace(step, column_base=0))
+        return replace(whole(self, step), ifmap=first.ifmap)
+
+    monkeypatch.setattr(LayerData, "words_of", broken)
 
 
 @mutant("the last filter block of an m-block is computed twice", "counts")

@@ -84,6 +84,10 @@ CASES = {
         "limits.filters=[1, 4]",
         G=3, M=6, C=1, H=1, W=1, R=1, S=1,
     ),
+    "column tiles of 3 and 2 columns, halo": case(
+        "m=2,n=1,e=2,f=3,p=2,q=1,r=1,t=1",
+        M=3, C=2, H=4, W=7, R=2, S=3,
+    ),
     "register of a line before shallow psum FIFOs": case(
         "m=6,n=1,e=1,p=6,q=3,r=1,t=1",
         "noc.psum_words_per_cycle=1", "noc.bus_fifo_entries=1", "pe.psum_in_fifo_words=3",

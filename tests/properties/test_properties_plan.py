@@ -88,11 +88,12 @@ def test_the_schedule_covers_every_product_once(case: Case) -> None:
         assert shape.first_channels == (step.channel_base == 0)
         for image in range(step.image_base, step.image_base + shape.images):
             for row in range(step.row_base, step.row_base + shape.strip_rows):
-                for f in range(step.filter_base, step.filter_base + sum(shape.filters)):
-                    for c in range(step.channel_base, step.channel_base + sum(shape.channels)):
-                        blocks[step.group, image, row, f, c] += 1
+                for column in range(step.column_base, step.column_base + shape.ofmap_columns):
+                    for f in range(step.filter_base, step.filter_base + sum(shape.filters)):
+                        for c in range(step.channel_base, step.channel_base + sum(shape.channels)):
+                            blocks[step.group, image, row, column, f, c] += 1
     assert set(blocks.values()) == {1}
-    assert len(blocks) == layer.G * plan.batch * layer.E * layer.Mg * layer.C
+    assert len(blocks) == layer.G * plan.batch * layer.E * layer.F * layer.Mg * layer.C
 
 
 @given(cases())
@@ -101,17 +102,22 @@ def test_words_of_the_schedule(case: Case) -> None:
     plan, layer, mapping, N = case.plan, case.plan.layer, case.plan.mapping, case.plan.batch
     steps = list(plan)
     image_blocks, strips = ceil_div(N, mapping.n), ceil_div(layer.E, mapping.e)
+    tiles = ceil_div(layer.F, mapping.f)
+    columns = sum(
+        (min(mapping.f, layer.F - base) - 1) * min(layer.V, layer.S) + layer.S
+        for base in range(0, layer.F, mapping.f)
+    )
     rows = sum(
         (min(mapping.e, layer.E - base) - 1) * min(layer.U, layer.R) + layer.R
         for base in range(0, layer.E, mapping.e)
     )
-    per_image = rows * layer.ifmap_columns * layer.C * layer.G
+    per_image = rows * columns * layer.C * layer.G
     m_blocks = [min(mapping.m, layer.Mg - base) for base in range(0, layer.Mg, mapping.m)]
     filter_blocks = sum(ceil_div(block, mapping.p * mapping.t) for block in m_blocks)
     channel_blocks = ceil_div(layer.C, mapping.q * mapping.r)
 
     filters = sum(step.shape.filter_words for step in steps)
-    assert filters == layer.M * layer.C * layer.R * layer.S * strips * image_blocks
+    assert filters == layer.M * layer.C * layer.R * layer.S * strips * tiles * image_blocks
     assert sum(step.ifmap_load_words for step in steps) == N * per_image * len(m_blocks)
     assert sum(step.shape.ifmap_words for step in steps) == N * per_image * filter_blocks
     psums = N * layer.M * layer.E * layer.F
@@ -120,7 +126,7 @@ def test_words_of_the_schedule(case: Case) -> None:
     assert sum(shape.psum_words for shape in later) == psums * (channel_blocks - 1)
     assert sum(step.ofmap_final_words for step in steps) == psums
     assert sum(step.ends_m_block for step in steps) == (
-        layer.G * image_blocks * strips * len(m_blocks)
+        layer.G * image_blocks * tiles * strips * len(m_blocks)
     )
 
 

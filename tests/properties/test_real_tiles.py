@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from workloads.network import Network
 
 # Ragged in every dimension, in two groups, with gaps between windows and padding.
 LAYER = Layer(name="L", G=2, M=14, C=5, H=19, W=12, R=3, S=2, U=4, V=3, pad_top=1, pad_right=1)
-MAPPING = parse_mapping("m=4,n=2,e=3,p=2,q=2,r=1,t=1")
+MAPPING = parse_mapping("m=4,n=2,e=3,f=3,p=2,q=2,r=1,t=1")  # tiles of 3+1 columns
 BATCH = 3
 
 
@@ -52,7 +53,6 @@ def link_bytes(
     f: Mapping = MAPPING
     padded = np.pad(ifmap, ((0, 0), (0, 0), (1, 0), (0, 1)))
     ofmap = np.clip(convolve(layer, ifmap, filters), 0, (1 << (bits - 1)) - 1)
-    columns = sorted({v * layer.V + j for v in range(layer.F) for j in range(layer.S)})
     found = {"ifmap": 0, "ofmap": 0}
 
     def add(kind: str, tile: NDArray[np.int64]) -> None:
@@ -60,8 +60,9 @@ def link_bytes(
 
     for group in range(layer.G):
         for images in blocks(BATCH, f.n):
-            for strip in blocks(layer.E, f.e):
+            for tile, strip in product(blocks(layer.F, f.f), blocks(layer.E, f.e)):
                 rows = sorted({u * layer.U + i for u in strip for i in range(layer.R)})
+                columns = sorted({v * layer.V + j for v in tile for j in range(layer.S)})
                 for m_block in blocks(layer.Mg, f.m):
                     for channels in blocks(layer.C, f.q * f.r):
                         here = [group * layer.C + c for c in channels]
@@ -69,7 +70,7 @@ def link_bytes(
                     size = f.p * f.t if dump == "filter_block" else f.m
                     for some in blocks(len(m_block), size):
                         here = [group * layer.Mg + m_block[i] for i in some]
-                        add("ofmap", ofmap[np.ix_(images, here, strip, range(layer.F))])
+                        add("ofmap", ofmap[np.ix_(images, here, strip, tile)])
     return found
 
 

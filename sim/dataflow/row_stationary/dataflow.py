@@ -34,14 +34,14 @@ class RowStationary:
     name: str = "row_stationary"
     title: str = "row stationary"
     factors: tuple[str, ...] = FACTORS
-    optional_factors: tuple[str, ...] = ("m",)
+    optional_factors: tuple[str, ...] = ("m", "f")
     largest_factor: int = LARGEST_FACTOR
     for_fewer_passes: str = "raise m, n, e, p, q, r or t"
     for_smaller_passes: str = "lower n, e, r, t or q"
     legend: str = LEGEND
 
     def parse_mapping(self, text: str) -> Mapping:
-        """Read `m=64,n=4,e=13,p=16,q=3,r=2,t=2`.
+        """Read `m=64,n=4,e=13,p=16,q=3,r=2,t=2`; `f` may be left out.
 
         Raises:
             InputError: one fault for every missing, unknown, repeated or malformed factor.

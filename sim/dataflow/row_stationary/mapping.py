@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as MappingABC
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from sim.dataflow.base import Violation, ceil_div
 from sim.errors import Fault, InputError, MappingError
@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 
 LARGEST_FACTOR = 1 << 20
 
+ALL_COLUMNS: Final = LARGEST_FACTOR
+"""`f` of a mapping that does not cut ofmap rows: no layer has so many columns."""
+
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Mapping:
     """How a layer is cut into processing passes (JSSC 2017, Table II).
 
     `m` filters whose psums live in the GLB at once; `n` images a pass; `e` ofmap rows a pass;
-    `p` filters and `q` channels interleaved in one PE; `r` PE sets on different channels;
-    `t` PE sets on different filters. All are counts, 1 or more.
+    `f` ofmap columns a pass; `p` filters and `q` channels interleaved in one PE; `r` PE sets on
+    different channels; `t` PE sets on different filters. All are counts, 1 or more. Table II has
+    no `f`: where it is left out, a pass takes all columns.
     """
 
     dataflow: ClassVar[str] = "row_stationary"
     m: int
     n: int
     e: int
+    f: int = ALL_COLUMNS
     p: int
     q: int
     r: int
@@ -44,11 +49,18 @@ class Mapping:
                 raise ValueError(f"{name}={value}: must be 1 to {LARGEST_FACTOR}")
 
     def to_dict(self) -> dict[str, int]:
-        """The seven factors by name."""
-        return asdict(self)
+        """The factors by name; `f` only where it cuts the columns."""
+        factors = asdict(self)
+        if self.f == ALL_COLUMNS:
+            del factors["f"]
+        return factors
 
     def __str__(self) -> str:
-        return ",".join(f"{name}={getattr(self, name)}" for name in FACTORS)
+        return ",".join(f"{name}={value}" for name, value in self.to_dict().items())
+
+    def tile_columns(self, layer: Layer) -> int:
+        """Ofmap columns of the largest column tile of a layer."""
+        return min(self.f, layer.F)
 
     def fitted(self, layer: Layer, batch: int, hw: Hardware) -> Mapping:
         """The same mapping with no block larger than what the layer, or a configuration, holds.
@@ -64,6 +76,7 @@ class Mapping:
             m=m,
             n=min(self.n, batch),
             e=min(self.e, layer.E),
+            f=self.f if self.f < layer.F else ALL_COLUMNS,
             p=p,
             q=q,
             r=min(self.r, ceil_div(channels, q)),
@@ -72,10 +85,11 @@ class Mapping:
 
 
 FACTORS = tuple(field.name for field in fields(Mapping))
+REQUIRED = tuple(name for name in FACTORS if name != "f")
 
 
 def parse_mapping(text: str) -> Mapping:
-    """Read `m=64,n=4,e=13,p=16,q=3,r=2,t=2`.
+    """Read `m=64,n=4,e=13,p=16,q=3,r=2,t=2`; `f` may be left out.
 
     Raises:
         InputError: one fault for every missing, unknown, repeated or malformed factor.
@@ -106,9 +120,9 @@ def parse_mapping(text: str) -> Mapping:
             found[name] = 1
         else:
             found[name] = int(value)
-    missing = [name for name in FACTORS if name not in found]
+    missing = [name for name in REQUIRED if name not in found]
     if missing:
-        fault(", ".join(missing), "missing; a mapping gives all of " + ", ".join(FACTORS))
+        fault(", ".join(missing), "missing; a mapping gives all of " + ", ".join(REQUIRED))
     if faults:
         raise InputError(*faults)
     return Mapping(**found)
@@ -145,12 +159,13 @@ def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
 def ifmap_strip_words(layer: Layer, mapping: Mapping, hw: Hardware) -> int:
     """Words of the largest ifmap strip of one channel block (docs/machine.md section 2)."""
     channels = min(mapping.q * mapping.r, layer.C, hw.limits.channels[1])
-    return mapping.n * channels * layer.ifmap_rows(mapping.e) * layer.ifmap_columns
+    columns = layer.touched_columns(mapping.tile_columns(layer))
+    return mapping.n * channels * layer.ifmap_rows(mapping.e) * columns
 
 
 def resident_psum_words(layer: Layer, mapping: Mapping) -> int:
     """Words of the psums that stay in the GLB over a channel loop (docs/machine.md section 2)."""
-    return mapping.n * mapping.m * mapping.e * layer.F
+    return mapping.n * mapping.m * mapping.e * mapping.tile_columns(layer)
 
 
 def banks(words: int, word: Word, hw: Hardware) -> int:
@@ -168,6 +183,7 @@ def held_at_once(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tu
     m_blocks = (
         layer.G
         * ceil_div(batch, mapping.n)
+        * ceil_div(layer.F, mapping.f)
         * ceil_div(layer.E, mapping.e)
         * ceil_div(layer.Mg, mapping.m)
     )
@@ -225,13 +241,14 @@ def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware, batch: int)
     ifmap_banks, psum_banks = glb_banks(layer, mapping, batch, hw)
     of_strips = "two ifmap strips (2*" if strips > 1 else "the ifmap strip ("
     of_psums = "resident psums of two m-blocks (2*" if m_blocks > 1 else "resident psums ("
+    columns = "F" if mapping.f == ALL_COLUMNS else "f"
     why = f", which dram.overlap={hw.dram.overlap} holds at once" if strips > 1 else ""
     at_most(
         "GLB banks",
         ifmap_banks + psum_banks,
         hw.glb.banks,
         f"{ifmap_banks} for {of_strips}n*q*r*rows*Wp words) and "
-        f"{psum_banks} for {of_psums}n*m*e*F words){why}",
+        f"{psum_banks} for {of_psums}n*m*e*{columns} words){why}",
     )
     at_most("m", mapping.m, hw.limits.filters[1], "filters of one configuration")
     return found

@@ -1,9 +1,10 @@
 """A mapping of row stationary as a loop nest, and back (docs/machine.md sections 1 to 3).
 
-    DRAM    groups, blocks of n images, strips of e ofmap rows, m-blocks of m filters
+    DRAM    groups, blocks of n images, tiles of f ofmap columns, strips of e ofmap rows, and
+            m-blocks of m filters
     GLB     channel blocks of q*r, and inside them filter blocks of p*t
     array   t filter sets, r channel sets, R filter rows, e ofmap rows, side by side
-    PE      n images, F ofmap columns, S filter columns, q channels, p filters
+    PE      n images, f ofmap columns, S filter columns, q channels, p filters
 
 A nest that another tool wrote is row stationary on this chip if it has these loops and no others,
 in this order, and its mapping keeps the rules of the chip.
@@ -16,7 +17,12 @@ from typing import TYPE_CHECKING, Final
 
 from sim.dataflow.base import ceil_div
 from sim.dataflow.nest import Loop, LoopNest, layer_sizes
-from sim.dataflow.row_stationary.mapping import Mapping, layer_violations, mapping_violations
+from sim.dataflow.row_stationary.mapping import (
+    ALL_COLUMNS,
+    Mapping,
+    layer_violations,
+    mapping_violations,
+)
 from sim.errors import Fault, MappingError
 
 if TYPE_CHECKING:
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
     from workloads.layer import Layer
 
 ORDER: Final = {
-    "DRAM": ("G", "N", "E", "M"),
+    "DRAM": ("G", "N", "F", "E", "M"),
     "GLB": ("C", "M"),
     "array": ("M", "C", "R", "E"),
     "PE": ("N", "F", "S", "C", "M"),
@@ -35,7 +41,6 @@ ORDER: Final = {
 WHY: Final = {
     ("DRAM", "C"): "the psums of an m-block stay in the GLB until all channels are added: the loop "
     "over channels is the GLB's",
-    ("DRAM", "F"): "a pass computes whole ofmap rows: F is cut in a PE alone",
     ("DRAM", "R"): "each PE keeps a row of its filter: R is spatial",
     ("DRAM", "S"): "each PE keeps a row of its filter: S is cut in a PE alone",
     ("GLB", "R"): "each PE keeps a row of its filter: R is spatial",
@@ -58,6 +63,7 @@ def to_nest(plan: Plan) -> LoopNest:
     blocks = [
         ("G", "DRAM", 1),
         ("N", "DRAM", f.n),
+        ("F", "DRAM", f.f),
         ("E", "DRAM", f.e),
         # No block reaches over two configurations of the chip.
         ("M", "DRAM", hw.limits.filters[1]),
@@ -137,11 +143,12 @@ def _factors(nest: LoopNest, layer: Layer, batch: int) -> Mapping:
     def inside(dimension: str, level: str) -> int:
         return nest.inside(dimension, level, sizes[dimension])
 
-    p, q = inside("M", "PE"), inside("C", "PE")
+    columns, p, q = inside("F", "PE"), inside("M", "PE"), inside("C", "PE")
     return Mapping(
         m=inside("M", "GLB"),
         n=inside("N", "PE"),
         e=inside("E", "array"),
+        f=columns if columns < layer.F else ALL_COLUMNS,
         p=p,
         q=q,
         r=ceil_div(inside("C", "array"), q),

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain, product
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from sim.dataflow import base
@@ -114,15 +115,17 @@ class PassShape:
 class Pass:
     """One processing pass and where in the layer it stands.
 
-    `filter_base` and `channel_base` count within the group. `ifmap_load_words` is what is loaded
-    into the GLB before the pass (0 but at the start of a channel block), `ofmap_final_words` the
-    psums that are final after it (0 but in the last channel block).
+    `row_base` and `column_base` are of the ofmap; `filter_base` and `channel_base` count within the
+    group. `ifmap_load_words` is what is loaded into the GLB before the pass (0 but at the start of
+    a channel block), `ofmap_final_words` the psums that are final after it (0 but in the last
+    channel block).
     """
 
     index: int
     shape: PassShape
     group: int
     image_base: int
+    column_base: int
     row_base: int
     filter_base: int
     channel_base: int
@@ -173,8 +176,7 @@ class Plan(base.Plan):
         layer, limits = self.layer, self.hw.limits
         if layer.C > limits.channels[1]:
             # One for each share of every psum block, whose psums stay in the GLB between the two.
-            psum_blocks = layer.G * len(self.image_blocks) * len(self.strips) * len(self.m_blocks)
-            return psum_blocks * ceil_div(layer.C, limits.channels[1])
+            return self.m_block_count * ceil_div(layer.C, limits.channels[1])
         if layer.Mg > limits.filters[1]:
             return layer.G * ceil_div(layer.Mg, limits.filters[1])
         return ceil_div(layer.G, limits.filters[1] // layer.Mg)
@@ -185,8 +187,13 @@ class Plan(base.Plan):
         return _cut(self.batch, self.mapping.n)
 
     @cached_property
+    def column_tiles(self) -> tuple[int, ...]:
+        """Ofmap columns of each column tile."""
+        return _cut(self.layer.F, self.mapping.f)
+
+    @cached_property
     def strips(self) -> tuple[int, ...]:
-        """Ofmap rows of each strip."""
+        """Ofmap rows of each strip of a column tile."""
         return _cut(self.layer.E, self.mapping.e)
 
     @cached_property
@@ -205,21 +212,36 @@ class Plan(base.Plan):
         return _cut(m_block, self.mapping.p * self.mapping.t)
 
     @property
+    def blocks(self) -> tuple[tuple[int, ...], ...]:
+        """Sizes of the blocks of each loop around an m-block, and of the m-blocks, outermost first.
+
+        Images, ofmap columns, ofmap rows, filters; the groups, around all of them, have no size.
+        """
+        return self.image_blocks, self.column_tiles, self.strips, self.m_blocks
+
+    @property
+    def m_block_count(self) -> int:
+        """M-blocks of the whole layer."""
+        return self.layer.G * prod(map(len, self.blocks))
+
+    @property
     def passes(self) -> int:
         """Number of passes of the layer."""
         per_channel_block = sum(
             ceil_div(block, self.mapping.p * self.mapping.t) for block in self.m_blocks
         )
         return (
-            self.layer.G
-            * len(self.image_blocks)
-            * len(self.strips)
-            * len(self.channel_blocks)
-            * per_channel_block
+            self.m_block_count // len(self.m_blocks) * len(self.channel_blocks) * per_channel_block
         )
 
     def shape(
-        self, images: int, strip: int, filters: int, channels: int, first_channels: bool
+        self,
+        images: int,
+        columns: int,
+        strip: int,
+        filters: int,
+        channels: int,
+        first_channels: bool,
     ) -> PassShape:
         """The shape of a pass over the given block."""
         layer, mapping = self.layer, self.mapping
@@ -229,7 +251,7 @@ class Plan(base.Plan):
             strip_rows=strip,
             filters=_cut(filters, mapping.p),
             channels=_cut(channels, mapping.q),
-            ofmap_columns=layer.F,
+            ofmap_columns=columns,
             filter_columns=layer.S,
             row_step=min(layer.U, layer.R),
             column_step=min(layer.V, layer.S),
@@ -240,7 +262,7 @@ class Plan(base.Plan):
         """Return where the blocks of a pass begin: image, filter, row, column, channel."""
         filters = step.group * self.layer.Mg + step.filter_base
         channels = step.group * self.layer.C + step.channel_base
-        return step.image_base, filters, step.row_base, 0, channels
+        return step.image_base, filters, step.row_base, step.column_base, channels
 
     def charged_as(self, shape: PassShape) -> PassShape:
         """Return the shape whose cycles a pass is charged: that of a full strip, where it says so.
@@ -251,6 +273,7 @@ class Plan(base.Plan):
             return shape
         return self.shape(
             shape.images,
+            shape.ofmap_columns,
             self.mapping.e,
             sum(shape.filters),
             sum(shape.channels),
@@ -259,46 +282,40 @@ class Plan(base.Plan):
 
     def __iter__(self) -> Iterator[Pass]:
         """The passes in the order in which the chip runs them."""
-        layer = self.layer
-        shapes: dict[tuple[int, int, int, int, bool], PassShape] = {}
+        shapes: dict[tuple[int, int, int, int, int, bool], PassShape] = {}
         index = 0
-        for group in range(layer.G):
-            image_base = 0
-            for images in self.image_blocks:
-                row_base = 0
-                for strip in self.strips:
-                    m_base = 0
-                    channel_words = images * layer.ifmap_rows(strip) * layer.ifmap_columns
-                    for m_block in self.m_blocks:
-                        filter_blocks = self.filter_blocks(m_block)
-                        channel_base = 0
-                        for block, channels in enumerate(self.channel_blocks):
-                            load = channels * channel_words
-                            last_channels = block == len(self.channel_blocks) - 1
-                            filter_base = m_base
-                            for place, filters in enumerate(filter_blocks):
-                                key = (images, strip, filters, channels, block == 0)
-                                shape = shapes.get(key)
-                                if shape is None:
-                                    shape = shapes[key] = self.shape(*key)
-                                yield Pass(
-                                    index=index,
-                                    shape=shape,
-                                    group=group,
-                                    image_base=image_base,
-                                    row_base=row_base,
-                                    filter_base=filter_base,
-                                    channel_base=channel_base,
-                                    ifmap_load_words=0 if place else load,
-                                    ofmap_final_words=shape.psum_words if last_channels else 0,
-                                    ends_m_block=last_channels and place == len(filter_blocks) - 1,
-                                )
-                                index += 1
-                                filter_base += filters
-                            channel_base += channels
-                        m_base += m_block
-                    row_base += strip
-                image_base += images
+        for group in range(self.layer.G):
+            for (image_base, column_base, row_base, m_base), sizes in _placed(self.blocks):
+                images, columns, strip, m_block = sizes
+                rows = self.layer.ifmap_rows(strip)
+                channel_words = images * rows * self.layer.touched_columns(columns)
+                filter_blocks = self.filter_blocks(m_block)
+                channel_base = 0
+                for block, channels in enumerate(self.channel_blocks):
+                    load = channels * channel_words
+                    last_channels = block == len(self.channel_blocks) - 1
+                    filter_base = m_base
+                    for place, filters in enumerate(filter_blocks):
+                        key = (images, columns, strip, filters, channels, block == 0)
+                        shape = shapes.get(key)
+                        if shape is None:
+                            shape = shapes[key] = self.shape(*key)
+                        yield Pass(
+                            index=index,
+                            shape=shape,
+                            group=group,
+                            image_base=image_base,
+                            column_base=column_base,
+                            row_base=row_base,
+                            filter_base=filter_base,
+                            channel_base=channel_base,
+                            ifmap_load_words=0 if place else load,
+                            ofmap_final_words=shape.psum_words if last_channels else 0,
+                            ends_m_block=last_channels and place == len(filter_blocks) - 1,
+                        )
+                        index += 1
+                        filter_base += filters
+                    channel_base += channels
 
     @cached_property
     def classes(self) -> dict[PassShape, int]:
@@ -316,9 +333,20 @@ class Plan(base.Plan):
         )
         found: Counter[PassShape] = Counter()
         for images, a in Counter(self.image_blocks).items():
-            for strip, b in Counter(self.strips).items():
-                for filters, c in blocks.items():
-                    for (channels, first), d in channel_kinds.items():
-                        shape = self.shape(images, strip, filters, channels, first)
-                        found[shape] += self.layer.G * a * b * c * d
+            for columns, b in Counter(self.column_tiles).items():
+                for strip, c in Counter(self.strips).items():
+                    for filters, d in blocks.items():
+                        for (channels, first), e in channel_kinds.items():
+                            shape = self.shape(images, columns, strip, filters, channels, first)
+                            found[shape] += self.layer.G * a * b * c * d * e
         return dict(found)
+
+
+def _placed(
+    levels: tuple[tuple[int, ...], ...],
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Where each combination of blocks begins and how large they are, the last level innermost."""
+    placed = (zip((0, *accumulate(sizes)), sizes, strict=False) for sizes in levels)
+    for combination in product(*placed):
+        bases, sizes = zip(*combination, strict=True)
+        yield bases, sizes

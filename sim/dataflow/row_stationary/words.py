@@ -29,13 +29,14 @@ def pass_regions(plan: Plan, step: Pass) -> Regions:
             images,
             step.group * layer.C + channels,
             _touched(step.row_base, shape.strip_rows, layer.U, layer.R),
-            _touched(0, layer.F, layer.V, layer.S),
+            _touched(step.column_base, shape.ofmap_columns, layer.V, layer.S),
         ),
         filters=(filters, slice(step.channel_base, step.channel_base + len(channels))),
         psums=(
             slice(step.image_base, step.image_base + shape.images),
             filters,
             slice(step.row_base, step.row_base + shape.strip_rows),
+            slice(step.column_base, step.column_base + shape.ofmap_columns),
         ),
     )
 

@@ -269,7 +269,7 @@
 
   function kindName(kind) {
     const plural = (value, word) => `${value} ${word}${value === 1 ? "" : "s"}`;
-    return `${plural(kind.images, "image")}, ${plural(kind.strip_rows, "row")}, ${plural(kind.filters, "filter")}, ${plural(kind.channels, "channel")}${kind.first_channels ? ", psums from zero" : ""}`;
+    return `${plural(kind.images, "image")}, ${plural(kind.strip_rows, "row")}, ${kind.columns ? `${plural(kind.columns, "column")}, ` : ""}${plural(kind.filters, "filter")}, ${plural(kind.channels, "channel")}${kind.first_channels ? ", psums from zero" : ""}`;
   }
 
   function timeline(run, view) {

@@ -16,12 +16,14 @@ from workloads.layer import Layer
 class Block:
     """What a pass works on.
 
-    `rows` are ofmap rows of the strip; `filters` those of each filter set; `channels` those of
-    each channel set, the lowest of a chain first; `first` says that psums start from zero.
+    `rows` are ofmap rows of the strip, `columns` ofmap columns of the tile; `filters` those of each
+    filter set; `channels` those of each channel set, the lowest of a chain first; `first` says that
+    psums start from zero.
     `set_columns` and `channel_sets` are the mapping's e and r, also where the block is smaller.
     """
 
     images: int
+    columns: int
     rows: int
     filters: tuple[int, ...]
     channels: tuple[int, ...]
@@ -36,7 +38,11 @@ class Block:
     def ifmap_words(self, layer: Layer) -> int:
         """Words of the ifmap strip."""
         rows = layer.ifmap_rows(self.rows)
-        return self.images * sum(self.channels) * rows * layer.ifmap_columns
+        return self.images * sum(self.channels) * rows * self.ifmap_columns(layer)
+
+    def ifmap_columns(self, layer: Layer) -> int:
+        """Ifmap columns that the windows of the tile touch."""
+        return len({j * layer.V + k for j in range(self.columns) for k in range(layer.S)})
 
 
 def cut(total: int, block: int) -> tuple[int, ...]:
@@ -121,8 +127,8 @@ class PE:
         self.window_words = channels * layer.S
         self.step_words = channels * min(layer.V, layer.S)
         self.places = self.window_words if self.shift else hw.pe.ifmap_spad_words
-        self.columns = layer.F
-        self.windows_left = layer.F * block.images
+        self.columns = block.columns
+        self.windows_left = block.columns * block.images
         self.column = 0
         self.spad = 0  # words in the ifmap spad
         self.spad_change = 0  # of this cycle; seen in the next one
@@ -278,13 +284,13 @@ class Array:
             for c in range(len(channel_sets))
             for h in range(layer.ifmap_rows(block.rows))
         ]
-        self.ifmap_left = deque(column * (block.images * layer.ifmap_columns))
+        self.ifmap_left = deque(column * (block.images * block.ifmap_columns(layer)))
 
     def build_psums(self) -> None:
         block, noc = self.block, self.hw.noc
         order = [
             (t, j, size)
-            for _ in range(block.images * self.layer.F)
+            for _ in range(block.images * block.columns)
             for t, filters in enumerate(block.filters)
             for j in range(block.rows)
             for size in cut(filters, noc.psum_words_per_cycle)

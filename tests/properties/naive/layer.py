@@ -58,32 +58,34 @@ def steps(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Iterator[
     most_filters, most_channels = hw.limits.filters[1], hw.limits.channels[1]
     for _group in range(layer.G):
         for images in cut(batch, mapping.n):
-            for rows in cut(layer.E, mapping.e):
-                for m_block in cut_in_shares(layer.Mg, most_filters, mapping.m):
-                    channels_of_pass = mapping.q * mapping.r
-                    channel_blocks = cut_in_shares(layer.C, most_channels, channels_of_pass)
-                    filter_blocks = cut(m_block, mapping.p * mapping.t)
-                    for c, channels in enumerate(channel_blocks):
-                        for f, filters in enumerate(filter_blocks):
-                            block = Block(
-                                images=images,
-                                rows=rows,
-                                filters=cut(filters, mapping.p),
-                                channels=cut(channels, mapping.q),
-                                first=c == 0,
-                                set_columns=mapping.e,
-                                channel_sets=mapping.r,
-                            )
-                            last_channels = c == len(channel_blocks) - 1
-                            last_filters = f == len(filter_blocks) - 1
-                            yield Step(
-                                block,
-                                f == 0,
-                                last_channels,
-                                last_channels and last_filters,
-                                m_block,
-                                rows < mapping.e,
-                            )
+            for columns in cut(layer.F, mapping.f):
+                for rows in cut(layer.E, mapping.e):
+                    for m_block in cut_in_shares(layer.Mg, most_filters, mapping.m):
+                        channels_of_pass = mapping.q * mapping.r
+                        channel_blocks = cut_in_shares(layer.C, most_channels, channels_of_pass)
+                        filter_blocks = cut(m_block, mapping.p * mapping.t)
+                        for c, channels in enumerate(channel_blocks):
+                            for f, filters in enumerate(filter_blocks):
+                                block = Block(
+                                    images=images,
+                                    columns=columns,
+                                    rows=rows,
+                                    filters=cut(filters, mapping.p),
+                                    channels=cut(channels, mapping.q),
+                                    first=c == 0,
+                                    set_columns=mapping.e,
+                                    channel_sets=mapping.r,
+                                )
+                                last_channels = c == len(channel_blocks) - 1
+                                last_filters = f == len(filter_blocks) - 1
+                                yield Step(
+                                    block,
+                                    f == 0,
+                                    last_channels,
+                                    last_channels and last_filters,
+                                    m_block,
+                                    rows < mapping.e,
+                                )
 
 
 class LayerRun:
@@ -166,7 +168,7 @@ class LayerRun:
         return self.tiles.issue(self.bits(block.ifmap_words(layer), zeros))
 
     def issue_ofmap(self, block: Block, filters: int) -> int:
-        words = block.images * filters * block.rows * self.layer.F
+        words = block.images * filters * block.rows * block.columns
         return self.tiles.issue(self.bits(words, self.layer.ofmap_zero_fraction))
 
     def bits(self, words: int, zeros: float | None) -> int:
@@ -195,13 +197,14 @@ def configurations(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> 
     named = set()
     for group in range(layer.G):
         for image_block in range(len(cut(batch, mapping.n))):
-            for strip in range(len(cut(layer.E, mapping.e))):
+            tiles = len(cut(layer.F, mapping.f)) * len(cut(layer.E, mapping.e))
+            for tile in range(tiles):
                 for share, filters in enumerate(filter_shares):
                     for m_block in range(len(cut(filters, mapping.m))):
                         for channels in range(len(cut(layer.C, most_channels))):
                             if layer.C <= most_channels:
                                 named.add((group // groups_at_once, share))
                             else:  # its psums wait, so it is named for this psum block alone
-                                psum_block = (group, image_block, strip, share, m_block)
+                                psum_block = (group, image_block, tile, share, m_block)
                                 named.add((*psum_block, channels))
     return len(named)

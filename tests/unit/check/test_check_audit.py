@@ -124,6 +124,17 @@ def test_strips_reload_filters_and_the_rows_at_their_borders() -> None:
     assert "strips" not in told(whole)
 
 
+def test_column_tiles_send_filters_again_and_the_columns_at_their_borders() -> None:
+    layer = Layer(name="L", M=4, C=2, H=8, W=12, R=3, S=3)  # an ofmap of 6 x 10
+    tiled = audited(layer, "m=4,n=1,e=3,f=4,p=4,q=1,r=1,t=1")
+    for found in tiled.lines:
+        known = [reason.factor for reason in found.reasons if reason.factor is not None]
+        assert found.ratio is None or prod(known, start=1) == found.ratio, found
+    assert "again for each of 3 tiles of ofmap columns" in told(tiled)
+    # Tiles of 4, 4 and 2 columns touch 6, 6 and 4 of the 12.
+    assert "3 tiles need 16 ifmap columns where 12 are there" in told(tiled)
+
+
 def test_blocks_of_filters_in_the_glb() -> None:
     layer = Layer(name="L", M=8, C=2, H=10, W=10, R=3, S=3)
     found = audited(layer, "m=4,n=1,e=8,p=4,q=2,r=1,t=1")

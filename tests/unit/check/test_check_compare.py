@@ -52,8 +52,8 @@ def test_the_first_difference_names_pass_block_and_entry(monkeypatch: pytest.Mon
     }
     assert not found.holds(1)
     assert found.first == (
-        "layer L, pass 0 (group 0, images 0+1, ofmap rows 0+4, filters 0+4, channels 0+1), block "
-        "noc, entry noc.gin_filter.deliveries: engine 180, closed form 144"
+        "layer L, pass 0 (group 0, images 0+1, ofmap rows 0+4, columns 0+4, filters 0+4, channels "
+        "0+1), block noc, entry noc.gin_filter.deliveries: engine 180, closed form 144"
     )
 
 

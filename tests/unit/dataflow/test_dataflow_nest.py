@@ -52,6 +52,14 @@ def test_a_nest_of_row_stationary_is_a_mapping() -> None:
     assert mapping == parse_mapping("m=4,n=2,e=4,p=2,q=2,r=1,t=1")
 
 
+def test_ofmap_columns_outside_a_pass_are_column_tiles() -> None:
+    loops = [("F", 2, "DRAM"), *GOOD[:7], ("F", 4, "PE"), *GOOD[8:]]
+    mapping = ROW_STATIONARY.from_nest(LoopNest.of_bounds(loops), LAYER, BATCH, CHIP)
+    assert mapping == parse_mapping("m=4,n=2,e=4,f=4,p=2,q=2,r=1,t=1")
+    plan = make_plan(LAYER, BATCH, CHIP, mapping)
+    assert ROW_STATIONARY.to_nest(plan) == LoopNest.of_bounds(loops)
+
+
 def test_loops_of_one_block_may_be_anywhere() -> None:
     nest = LoopNest.of_bounds((("S", 1, "DRAM"), *GOOD, ("R", 1, "PE")))
     plain = LoopNest.of_bounds(GOOD)
@@ -82,7 +90,6 @@ def test_loops_that_follow_each_other_over_one_dimension_are_one() -> None:
         ((*GOOD[:3], GOOD[4], GOOD[3], *GOOD[5:]), "levels go from DRAM to GLB to array to PE"),
         # Another dataflow.
         (moved("C", "GLB", "DRAM"), "C is cut at DRAM: the psums of an m-block stay in the GLB"),
-        (moved("F", "PE", "DRAM"), "F is cut at DRAM: a pass computes whole ofmap rows"),
         (moved("R", "array", "DRAM"), "R is cut at DRAM: each PE keeps a row of its filter"),
         (moved("S", "PE", "DRAM"), "S is cut at DRAM: each PE keeps a row of its filter"),
         (moved("R", "array", "GLB"), "R is cut at GLB: each PE keeps a row of its filter"),
@@ -94,7 +101,7 @@ def test_loops_that_follow_each_other_over_one_dimension_are_one() -> None:
         (moved("R", "array", "PE"), "R is cut at PE: each PE keeps a row of its filter"),
         (moved("E", "array", "PE"), "E is cut at PE: each PE computes one row of the strip"),
         # The order of passes, and of products in a PE.
-        ((GOOD[1], GOOD[0], *GOOD[2:]), "M goes around E at DRAM: the order is G, N, E, M"),
+        ((GOOD[1], GOOD[0], *GOOD[2:]), "M goes around E at DRAM: the order is G, N, F, E, M"),
         ((*GOOD[:2], GOOD[3], GOOD[2], *GOOD[4:]), "M goes around C at GLB: the order is C, M"),
         ((*GOOD[:-2], GOOD[-1], GOOD[-2]), "M goes around C at PE: the order is N, F, S, C, M"),
     ],

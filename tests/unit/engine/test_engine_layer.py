@@ -41,7 +41,16 @@ STARVED = {
     "factors": {"m": 64, "p": 8, "q": 2, "t": 4},
 }  # fmt: skip
 
-LAYERS = {"ragged": RAGGED, "strided": STRIDED, "sparse": SPARSE, "starved": STARVED}
+# Tiles of 3+2 columns around strips of 3+2 rows, in every other dimension an edge, too.
+TILED = {**RAGGED, "W": 6, "factors": {**RAGGED["factors"], "f": 3}}
+
+LAYERS = {
+    "tiled": TILED,
+    "ragged": RAGGED,
+    "strided": STRIDED,
+    "sparse": SPARSE,
+    "starved": STARVED,
+}
 
 
 def booked(plan: Plan, activity: LayerActivity) -> dict:
@@ -184,6 +193,27 @@ def test_a_short_strip_charged_in_full_takes_the_time_of_a_full_one() -> None:
     assert full.counts == here.counts
     assert (full.stalls.sum(axis=0) == full.cycles).all()
     assert booked(full_plan, full)["active_pes"] == 3 * 4 * 4
+
+
+def test_filters_come_and_the_halo_is_loaded_for_each_tile() -> None:
+    """Two tiles of 2 columns, worked out by hand, against the layer in one piece.
+
+    Filters 2 x 3 on 3 x 6 words: an ofmap of 2 x 4. A tile touches 4 ifmap columns, both together
+    8 of 6, for the halo of S-V = 2 columns is there twice.
+    """
+    size = {"M": 4, "C": 2, "R": 2, "S": 3, "H": 3, "W": 6}
+    factors = {"m": 4, "e": 2, "p": 4, "q": 1}
+    tiled, whole = (
+        simulate_layer(plan(CHIP, **size, factors=given)).counts
+        for given in ({**factors, "f": 2}, factors)
+    )
+    for name in ("dram.filter.read", "glb.filter.read", "spad.filter.write"):
+        assert tiled[name] == 2 * whole[name], name
+    assert whole["dram.filter.read"] == 4 * 2 * 2 * 3
+    for name in ("dram.ifmap.read", "glb.ifmap.read"):
+        assert (tiled[name], whole[name]) == (2 * 3 * 8, 2 * 3 * 6), name
+    for name in ("dram.ofmap.write", "glb.psum.read", "glb.psum.write", "mac.total"):
+        assert tiled[name] == whole[name], name
 
 
 def test_progress_ends_at_the_total() -> None:

@@ -92,6 +92,19 @@ def test_a_file_of_the_users_may_name_its_chip(tmp_path: Path) -> None:
         choose(str(file), "CONV3")
 
 
+def test_a_file_may_cut_the_columns(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    layers = "layers:\n  CONV3: {n: 1, e: 13, f: 7, p: 4, q: 1, r: 1, t: 1}\n"
+    file.write_text(layers, encoding="utf-8")
+    (found,) = choose(str(file), "CONV3")
+    assert isinstance(found, Choice)
+    # 20 banks beside the strip hold 404 filters of 13 x 7 psums, so all 384.
+    assert str(found.mapping) == "m=384,n=1,e=13,f=7,p=4,q=1,r=1,t=1"
+    file.write_text(layers.replace("f: 7", "f: 0"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine.yaml:2: layers.CONV3.f: .* 1"):
+        choose(str(file), "CONV3")
+
+
 def test_alternative_where_there_is_one() -> None:
     conv3, conv4 = choose("alternative", "CONV3", "CONV4")
     assert isinstance(conv3, Choice)

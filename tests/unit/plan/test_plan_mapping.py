@@ -1,5 +1,6 @@
 """Mappings: how they are written, fitted to a layer, and held against every rule of the chip."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sim.dataflow.row_stationary.mapping import (
     banks,
     checked_mapping,
     filter_sets_that_fit,
+    held_at_once,
     ifmap_strip_words,
     layer_violations,
     mapping_violations,
@@ -48,6 +50,14 @@ class TestParsing:
         assert str(parsed) == GOOD
         assert parsed.to_dict() == {"m": 64, "n": 4, "e": 13, "p": 16, "q": 3, "r": 2, "t": 2}
 
+    def test_columns_of_a_tile_may_be_given(self) -> None:
+        parsed = parse_mapping(GOOD + ",f=112")
+        assert parsed == Mapping(m=64, n=4, e=13, f=112, p=16, q=3, r=2, t=2)
+        assert str(parsed) == "m=64,n=4,e=13,f=112,p=16,q=3,r=2,t=2"
+        assert parse_mapping(str(parsed)) == parsed
+        assert parsed.to_dict()["f"] == 112
+        assert "f" not in parse_mapping(GOOD).to_dict()
+
     def test_order_and_spaces_are_free(self) -> None:
         assert parse_mapping(" t=2, r = 2,q=3,p=16 ,e=13,n=4,m=64 ") == parse_mapping(GOOD)
 
@@ -65,10 +75,10 @@ class TestParsing:
             (
                 GOOD + ",T=2",
                 [
-                    "--mapping: T: unknown factor; did you mean 't'? known: m, n, e, p, q, r, t",
+                    "--mapping: T: unknown factor; did you mean 't'? known: m, n, e, f, p, q, r, t",
                 ],
             ),
-            (GOOD + ",s=2", ["--mapping: s: unknown factor; known: m, n, e, p, q, r, t"]),
+            (GOOD + ",s=2", ["--mapping: s: unknown factor; known: m, n, e, f, p, q, r, t"]),
             (GOOD + ",m=64", ["--mapping: m: given twice"]),
             (
                 "m=0," + GOOD[5:],
@@ -95,7 +105,7 @@ class TestParsing:
                 [
                     "--mapping: m: must be a whole number from 1 to 1048576, got 'x'",
                     "--mapping: m: given twice",
-                    "--mapping: M: unknown factor; did you mean 'm'? known: m, n, e, p, q, r, t",
+                    "--mapping: M: unknown factor; did you mean 'm'? known: m, n, e, f, p, q, r, t",
                     "--mapping: n: is not of the form factor=value, as in m=64",
                     "--mapping: n, e, p, q, r, t: missing; a mapping gives all of "
                     "m, n, e, p, q, r, t",
@@ -120,6 +130,12 @@ class TestFitted:
         huge = mapping(m=99, n=99, e=99, p=99, q=99, r=99, t=99)
         # 5 filters a group, 3 channels, 4 ofmap rows, 2 images.
         assert huge.fitted(small, 2, CHIP) == Mapping(m=5, n=2, e=4, p=5, q=3, r=1, t=1)
+
+    @pytest.mark.parametrize(("given", "fitted"), [(13, ",f=13,"), (14, ","), (99, ",")])
+    def test_a_tile_of_all_columns_is_none(self, given: int, fitted: str) -> None:
+        # 16 columns, filters of 3: an ofmap of 14.
+        here = mapping(f=given).fitted(layer(), 1, CHIP)
+        assert str(here) == f"m=1,n=1,e=1{fitted}p=1,q=1,r=1,t=1"
 
     def test_r_and_t_shrink_to_the_sets_that_get_something(self) -> None:
         # 5 channels in sets of 2 are 3 sets; 10 filters in sets of 4 are 3 sets.
@@ -190,6 +206,14 @@ RULES = [
         {"m": 64, "e": 14},
         "GLB banks = 29, limit 25: 1 for the ifmap strip (n*q*r*rows*Wp words) and 28 for "
         "resident psums (n*m*e*F words)",
+    ),
+    (
+        # As above in tiles of 31 columns, 27776 words, 13.6 banks; without `f` they need 28.
+        ["glb.banks=14"],
+        {"W": 64},
+        {"m": 64, "e": 14, "f": 31},
+        "GLB banks = 15, limit 14: 1 for the ifmap strip (n*q*r*rows*Wp words) and 14 for "
+        "resident psums (n*m*e*f words)",
     ),
     (["limits.filters=[1,8]"], {}, {"m": 9}, "m = 9, limit 8: filters of one configuration"),
 ]
@@ -283,6 +307,17 @@ class TestBanks:
         # 2048, but they need 1 + 2.
         found = mapping_violations(layer(H=16, W=16), mapping(m=16, e=14), chip(*settings), 1)
         assert [v.rule for v in found] == (["GLB banks"] if refused else [])
+
+    def test_a_tile_holds_its_columns_and_their_halo(self) -> None:
+        # 7 of 14 columns: 9 ifmap columns of 4 rows, and 16 filters' psums of 2 rows.
+        tile = mapping(m=16, e=2, f=7)
+        assert ifmap_strip_words(layer(), tile, CHIP) == 4 * 9
+        assert resident_psum_words(layer(), tile) == 16 * 2 * 7
+        # Two tiles are two m-blocks, both of which `full` holds at once.
+        full = chip("dram.overlap=full")
+        whole = mapping(m=64, e=14)
+        assert held_at_once(layer(C=1), whole, 1, full) == (1, 1)
+        assert held_at_once(layer(C=1), replace(whole, f=7), 1, full) == (2, 2)
 
     @pytest.mark.parametrize(("words", "count"), [(1, 1), (2048, 1), (2049, 2), (4096, 2)])
     def test_banks_hold_2048_words(self, words: int, count: int) -> None:

@@ -69,6 +69,33 @@ def test_groups_then_image_blocks_then_strips() -> None:
     ]  # fmt: skip
 
 
+def test_column_tiles_then_strips() -> None:
+    """Tiles of 3+2 columns around strips of 2+1 rows: the halo of S-V columns comes again.
+
+    Filters 2 x 3 on 4 x 7 words: an ofmap of 3 x 5. Of 7 ifmap columns the first tile touches 5,
+    the second 4: columns 3 and 4 are loaded for both.
+    """
+    tiled = plan(1, {"M": 2, "C": 1, "H": 4, "W": 7, "R": 2, "S": 3}, m=2, e=2, f=3)
+    assert [
+        (s.column_base, s.shape.ofmap_columns, s.row_base, s.filter_base, s.ifmap_load_words)
+        for s in tiled
+    ] == [
+        (0, 3, 0, 0, 3 * 5), (0, 3, 0, 1, 0), (0, 3, 2, 0, 2 * 5), (0, 3, 2, 1, 0),
+        (3, 2, 0, 0, 3 * 4), (3, 2, 0, 1, 0), (3, 2, 2, 0, 2 * 4), (3, 2, 2, 1, 0),
+    ]  # fmt: skip
+    assert [s.shape.filter_words for s in tiled] == [2 * 3] * 8
+    assert [s.ofmap_final_words for s in tiled] == [6, 6, 3, 3, 4, 4, 2, 2]
+    assert [s.ends_m_block for s in tiled] == [False, True] * 4
+    assert (tiled.passes, tiled.m_block_count) == (8, 4)
+    assert tiled.classes == Counter(step.shape for step in tiled)
+
+
+def test_columns_in_a_gap_between_tiles_are_not_loaded() -> None:
+    # A stride beyond the filter: 3 windows of 1 column, 3 apart, share none.
+    sparse = plan(1, {"M": 1, "C": 1, "H": 1, "W": 7, "R": 1, "S": 1, "V": 3}, f=2)
+    assert [(s.column_base, s.ifmap_load_words) for s in sparse] == [(0, 2), (2, 1)]
+
+
 def test_sets_at_an_edge_hold_what_is_left() -> None:
     # 11 filters in blocks of p*t = 8: (4, 4) and (3,); 7 channels in blocks of q*r = 6.
     ragged = plan(1, {"M": 11, "C": 7, "H": 1, "W": 1, "R": 1, "S": 1}, m=11, p=4, t=2, q=3, r=2)
