@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from hw_models.spec import Hardware
 from sim.analytic.bound import Bound, doubled_fields, layer_bound
-from sim.analytic.estimate import total_cycles
+from sim.analytic.row_stationary.estimate import total_cycles
 from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
 from sim.dataflow.row_stationary.mapping import with_largest_m
 from sim.dataflow.row_stationary.passes import Plan

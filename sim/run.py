@@ -23,7 +23,7 @@ from sim.account.result import (
 )
 from sim.account.timeline import PassKind, Timeline
 from sim.analytic.bound import layer_bound
-from sim.analytic.eyexam import eyexam
+from sim.analytic.row_stationary.eyexam import eyexam
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
-    from sim.analytic.estimate import LayerEstimate
+    from sim.analytic.row_stationary.estimate import LayerEstimate
     from sim.dataflow.row_stationary.passes import PassShape
     from sim.engine.layer_run import LayerActivity, PassMemory
     from sim.engine.probe import Observer
@@ -137,7 +137,7 @@ def _readings(layer: Layer) -> list[Layer]:
 
 def _estimated_cycles(found: tuple[Plan, str]) -> int:
     """Return the total latency in closed form."""
-    from sim.analytic.estimate import estimate_layer
+    from sim.analytic.row_stationary.estimate import estimate_layer
 
     estimate = estimate_layer(found[0])
     waited = estimate.standstill
@@ -549,7 +549,7 @@ def estimate(
 
 def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
     """Estimate what has been prepared, in closed form."""
-    from sim.analytic.estimate import estimate_layer, outside_proven_range
+    from sim.analytic.row_stationary.estimate import estimate_layer, outside_proven_range
 
     unproven = outside_proven_range(prepared.hw)
     if unproven:

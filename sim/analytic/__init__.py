@@ -1,1 +1,1 @@
-"""The closed form; imports nothing of the engine, or the cross-check would prove nothing."""
+"""The closed form: what a layer takes, computed rather than simulated; a folder a dataflow."""

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from sim.analytic.estimate import total_cycles
+from sim.analytic.row_stationary.estimate import total_cycles
 from vocabulary import Network, Resource
 
 if TYPE_CHECKING:

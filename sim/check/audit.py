@@ -1,7 +1,7 @@
 """Where the first-order estimator and the simulated machine count differently, and why.
 
 For one layer on one chip, one image and equal widths, each of the estimator's counts
-(`sim.models.first_order`) stands beside the machine's (`sim.analytic.counts`). The ratio of the
+(`sim.models.first_order`) stands beside the machine's (the closed form's counts). The ratio of the
 two is taken apart into factors, each with its reason: their product is the ratio, exactly. A factor
 of 1 is no reason and is left out, so what is said of a layer is true of that layer.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sim.analytic.counts import layer_counts
+from sim.analytic.row_stationary.counts import layer_counts
 from sim.dataflow.row_stationary.passes import Plan
 from sim.models.first_order import FirstOrderLayer, estimate_layer
 from sim.plan.make import make_plan

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hw_models.load import load_hardware
 from hw_models.spec import WORDS
-from sim.analytic.estimate import outside_proven_range
+from sim.analytic.row_stationary.estimate import outside_proven_range
 from sim.dataflow.row_stationary.mapping import REQUIRED, Mapping, parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError, MappingError

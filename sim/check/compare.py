@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.analytic.counts import layer_counts
-from sim.analytic.estimate import LayerEstimate, estimate_layer
+from sim.analytic.row_stationary.counts import layer_counts
+from sim.analytic.row_stationary.estimate import LayerEstimate, estimate_layer
 from sim.dataflow.row_stationary.passes import Pass, Plan
 from sim.engine.layer_run import LayerActivity, PassMemory, simulate_layer
 from sim.engine.machine import PassOutcome

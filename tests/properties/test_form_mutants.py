@@ -17,12 +17,12 @@ from breaking import Break, after_init, case, with_result
 from naive.layer import LayerTimes
 from test_naive import naive_times
 
-import sim.analytic.cycles as form_passes
-import sim.analytic.dram_stall as form_tiles
-import sim.analytic.estimate as form_layer
-from sim.analytic.cycles import FilterSupply
-from sim.analytic.dram_stall import PassTime, _Link, _Waits
-from sim.analytic.estimate import estimate_layer
+import sim.analytic.row_stationary.cycles as form_passes
+import sim.analytic.row_stationary.dram_stall as form_tiles
+import sim.analytic.row_stationary.estimate as form_layer
+from sim.analytic.row_stationary.cycles import FilterSupply
+from sim.analytic.row_stationary.dram_stall import PassTime, _Link, _Waits
+from sim.analytic.row_stationary.estimate import estimate_layer
 from sim.dataflow.row_stationary.passes import Plan
 
 CASES = {

@@ -7,8 +7,8 @@ from itertools import islice
 import pytest
 
 from hw_models.load import load_hardware
-from sim.analytic.estimate import estimate_layer
-from sim.analytic.eyexam import STEPS, Step, eyexam
+from sim.analytic.row_stationary.estimate import estimate_layer
+from sim.analytic.row_stationary.eyexam import STEPS, Step, eyexam
 from sim.check.cases import random_cases
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.dataflow.row_stationary.passes import Plan

@@ -10,9 +10,9 @@ import pytest
 
 from hw_models.load import load_hardware
 from sim.account.result import Result
-from sim.analytic.counts import ifmap_multicast, layer_counts, pe_work
-from sim.analytic.cycles import PassArrays, pass_cycles
-from sim.analytic.estimate import LayerEstimate, estimate_layer, outside_proven_range
+from sim.analytic.row_stationary.counts import ifmap_multicast, layer_counts, pe_work
+from sim.analytic.row_stationary.cycles import PassArrays, pass_cycles
+from sim.analytic.row_stationary.estimate import LayerEstimate, estimate_layer, outside_proven_range
 from sim.check.compare import check_layer
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
@@ -179,7 +179,7 @@ def test_a_pass_that_ends_within_the_first_access_of_the_next(latency: int) -> N
 
 def test_nothing_of_the_engine_is_imported() -> None:
     code = (
-        "import sys, sim.analytic.estimate;"
+        "import sys, sim.analytic.row_stationary.estimate;"
         "print([name for name in sys.modules if name.startswith(('sim.engine', 'simpy'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

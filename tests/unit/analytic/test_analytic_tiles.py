@@ -10,8 +10,8 @@ import pytest
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
-from sim.analytic.dram_stall import PassTime, standstill_of_each
-from sim.analytic.estimate import estimate_layer
+from sim.analytic.row_stationary.dram_stall import PassTime, standstill_of_each
+from sim.analytic.row_stationary.estimate import estimate_layer
 from sim.check.cases import random_cases
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.dram_timeline import TileTimeline, TimedPass

@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sim.analytic.counts import bus_cycles, ifmap_multicast, layer_counts, pe_work
-from sim.analytic.cycles import (
+from sim.analytic.row_stationary.counts import bus_cycles, ifmap_multicast, layer_counts, pe_work
+from sim.analytic.row_stationary.cycles import (
     LOOPS,
     FilterSupply,
     PassArrays,
     PassCycles,
     pass_cycles,
 )
-from sim.analytic.dram_stall import PassTime, PassTimes, standstill, standstill_of_each
+from sim.analytic.row_stationary.dram_stall import (
+    PassTime,
+    PassTimes,
+    standstill,
+    standstill_of_each,
+)
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
 from vocabulary import CAUSES, Cause, Resource
 
