@@ -20,7 +20,7 @@ from test_naive import naive_times
 import sim.analytic.row_stationary.cycles as form_passes
 import sim.analytic.row_stationary.dram_stall as form_tiles
 import sim.analytic.row_stationary.estimate as form_layer
-from sim.analytic.row_stationary.cycles import FilterSupply
+from sim.analytic.row_stationary.cycles import FilterSupply, _Psums
 from sim.analytic.row_stationary.dram_stall import PassTime, _Link, _Waits
 from sim.analytic.row_stationary.estimate import estimate_layer
 from sim.dataflow.row_stationary.passes import Plan
@@ -55,6 +55,33 @@ CASES = {
         "m=1,n=1,e=3,p=1,q=1,r=1,t=1",
         "dram.first_access_latency_cycles=40", "schedule.charge_full_strip=true",
         M=1, C=1, H=7, W=3, R=1, S=3,
+    ),
+    "ifmap FIFO of a word": case(
+        "m=2,n=1,e=3,p=2,q=2,r=1,t=1",
+        "pe.ifmap_fifo_words=1", "pe.ifmap_spad=shift",
+        M=2, C=2, H=3, W=3, R=1, S=1,
+    ),
+    "ifmap FIFO of a word, psum FIFOs of a beat, register of a line": case(
+        "m=5,n=1,e=3,p=5,q=1,r=1,t=1",
+        "pe.ifmap_fifo_words=1", "pe.psum_in_fifo_words=8", "pe.psum_out_fifo_words=4",
+        "noc.bus_fifo_entries=1", "pe.ifmap_spad=shift",
+        M=5, C=1, H=5, W=6, R=3, S=2,
+    ),
+    "psum FIFO of a beat to the GON": case(
+        "m=5,n=1,e=3,p=5,q=1,r=1,t=1",
+        "pe.psum_in_fifo_words=4", "pe.psum_out_fifo_words=4", "pe.ifmap_spad=shift",
+        M=5, C=1, H=3, W=4, R=1, S=1,
+    ),
+    "psum FIFO of a beat from the GIN": case(
+        "m=9,n=1,e=3,p=9,q=1,r=1,t=1",
+        "pe.psum_in_fifo_words=4", "pe.psum_out_fifo_words=16",
+        M=9, C=2, H=3, W=2, R=1, S=1,
+    ),
+    "psum FIFO of a beat behind a long hop": case(
+        "m=4,n=1,e=1,p=4,q=1,r=1,t=1",
+        "pe.ifmap_fifo_words=1", "pe.psum_in_fifo_words=4", "noc.local_hop_cycles=8",
+        "noc.bus_fifo_entries=1",
+        M=4, C=1, H=3, W=4, R=3, S=1,
     ),
 }  # fmt: skip
 
@@ -216,6 +243,44 @@ def _charged_warm(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(form_layer, "_full_strips", noted)
     monkeypatch.setattr(form_layer, "pass_cycles", broken)
+
+
+# --- loops through FIFOs ---------------------------------------------------------------------------
+
+
+@mutant("the GON waits for no beat that had no room in the FIFO before it")
+def _gon_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Psums, "from_chain", _Psums.bus)
+
+
+@mutant("the psum GIN waits for no room in the FIFO behind it")
+def _gin_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Psums, "into_chain", _Psums.bus)
+
+
+@mutant("a beat of a window waits for no place in a psum FIFO")
+def _roomy_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Psums, "_gains", lambda self: (0, 0))
+
+
+@mutant("beats of different windows have places of their own in psum FIFOs")
+def _no_ring_along_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Psums, "chain_period", lambda self, p: np.zeros_like(p))
+
+
+@mutant("no full ifmap FIFO holds up the bus")
+def _no_ring_of_ifmaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_passes, "_ifmap_loops", lambda *args, **jump: iter(()))
+
+
+@mutant("a chain that is served late holds up no other chain's ifmap words")
+def _rounds_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_passes, "_round_waits", lambda *args: iter(()))
+
+
+@mutant("a register of one line passes a line in each cycle")
+def _fast_register(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form_passes, "REGISTER_CYCLES", 1)
 
 
 # --- tiles ----------------------------------------------------------------------------------------
