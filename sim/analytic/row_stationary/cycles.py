@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -323,26 +324,32 @@ def pass_cycles(
 
 def _ifmap_cycles(words: Ints, hw: Hardware) -> Ints:
     """Cycles in which the ifmap bus sends so many words one after the other."""
-    bus, line, entries = _ifmap_port(hw)
-    # A line keeps its place in the register from the cycle in which it is read until its last word
-    # is sent.
-    cycles: Ints = np.maximum(words // bus, words * (ceil_div(line, bus) + 1) // (line * entries))
-    return cycles
+    bus, line, line_cycles = _ifmap_port(hw)
+    if line_cycles * bus <= line:
+        return words // bus
+    return words * line_cycles.numerator // (line * line_cycles.denominator)
 
 
 def _ifmap_sent(word: Ints, hw: Hardware) -> Ints:
     """When the bus sends a word from the start of the pass, where it finds room everywhere."""
-    bus, line, entries = _ifmap_port(hw)
-    lines, in_line = np.divmod(word, line)
-    registers = lines // entries * (ceil_div(line, bus) + 1) + in_line // bus
-    sent: Ints = np.maximum(word // bus, registers) + PORT_CYCLES
+    bus, line, line_cycles = _ifmap_port(hw)
+    sent = word // bus + PORT_CYCLES
+    if line_cycles * bus > line:
+        lines, in_line = np.divmod(word, line)
+        begun = lines // hw.noc.bus_fifo_entries * (ceil_div(line, bus) + 1)
+        sent = np.maximum(sent, begun + in_line // bus + PORT_CYCLES)
     return sent
 
 
-def _ifmap_port(hw: Hardware) -> tuple[int, int, int]:
-    """Words of the ifmap bus in a cycle, words of a line, lines that the bus's register holds."""
+def _ifmap_port(hw: Hardware) -> tuple[int, int, Fraction]:
+    """Words of the ifmap bus in a cycle, words of a line, and cycles from line to line.
+
+    A line keeps its place in the register from the cycle in which it is read until its last word is
+    sent.
+    """
     noc = hw.noc
-    return noc.gin_ifmap_words_per_cycle, hw.glb_line_words("ifmap"), noc.bus_fifo_entries
+    bus, line = noc.gin_ifmap_words_per_cycle, hw.glb_line_words("ifmap")
+    return bus, line, Fraction(ceil_div(line, bus) + REGISTER_CYCLES - 1, noc.bus_fifo_entries)
 
 
 @dataclass(frozen=True)
@@ -535,25 +542,22 @@ def _turns(
     local = np.stack([loop.delay for loop in (adder, spad, chain)])
     turn: Ints = local.max(axis=0)
     image_turn = np.maximum(turn, macs + moved_whole)
-    rings = list(_ifmap_loops(a, hw, c, steps, psums, psum, jump=0 * a.p))
-
-    def beyond(turns: Ints) -> Ints:
-        """The most that a ring through ifmap FIFOs adds to so many turns."""
-        most: Ints = np.maximum.reduce([0 * turn, *(ring.beyond(turn, turns) for ring in rings)])
-        return most
+    rings = list(_ifmap_loops(a, hw, c, steps, psums, psum, turn, jump=0 * a.p))
 
     turns = a.ofmap_columns - 1
-    held = beyond(turns)
+    held = np.maximum.reduce([0 * turn, *(ring.beyond(turn, turns) for ring in rings)])
     image = turns * turn + held
     between = image_turn
     if (a.images > 1).any():
-        # A lap over the end of an image takes some of the windows around it along.
+        # A lap over the end of an image takes some of the windows around it along, and their share
+        # of what the rings within the image hold up.
         jump = a.filter_columns - _steps_of_columns(a)
-        for ring in _ifmap_loops(a, hw, c, steps, psums, psum, jump=jump):
+        for ring in _ifmap_loops(a, hw, c, steps, psums, psum, turn, jump=jump):
             inside = ring.windows - 1
             lap = ring.delay - inside * turn
-            left = np.maximum(turns - inside, 0)
-            lap = np.where(inside <= turns, lap + beyond(left) - held, 0)
+            if held.any():
+                lap = lap - inside * held // np.maximum(turns, 1)
+            lap = np.where(inside <= turns, lap, 0)
             between = np.maximum(between, lap.max(axis=0) if lap.ndim > turn.ndim else lap)
     loop = np.where(
         held > 0, IFMAP_FIFO, np.array([ADDER, IFMAP_SPAD, PSUM_CHAIN])[local.argmax(axis=0)]
@@ -574,6 +578,7 @@ def _ifmap_loops(
     steps: _Steps,
     psums: _Psums,
     psum: Ints,
+    turn: Ints,
     *,
     jump: Ints,
 ) -> Iterator[Loop]:
@@ -617,14 +622,24 @@ def _ifmap_loops(
         if not shift:
             # X itself: its places are free when its MACs are done, whoever its psums wait for.
             yield Loop(IFMAP_FIFO, np.where(words >= 0, sent(words) + own, 0), windows)
-        above = (channel_set + 1) * a.filter_rows - 1 - steps.step
+        top = (channel_set + 1) * a.filter_rows - 1
+        climb = macs.max(axis=0) + top * c.hop + psum + (0 if shift else own)
+        next_window = windows + (0 if shift else 1)
+        # Most FIFOs hold so much that no PE below can matter: the PE itself, or the bus, is slower.
+        period = np.maximum(turn, _ifmap_cycles(lap_words, hw))
+        slower = sent(words + a.filter_rows - 1) + climb > next_window * period
+        slower |= sent(lap_words) + climb > (next_window + 1) * period
+        if not waits and not slower.any():
+            continue
+        above = top - steps.step
         words = words - (channel_set * a.q + q - steps.channels) * rows + steps.filter_row
         # Where Y's word goes before the one that X holds up, Y waits a window later.
         later = np.maximum(_ceil(-words, lap_words), 0)
         words = words + later * lap_words
         # From Y's window up to X's psums; a shift register has places then, another one after the
         # MACs of X's next window.
-        climb = np.where(above >= 0, sent(0 * words) + macs + above * c.hop + psum, -LONG)
+        climb = sent(0 * words) + macs + above * c.hop + psum
+        climb = np.where((above >= 0) & (slower | bool(waits)), climb, -LONG)
         windows = windows + later + (0 if shift else 1)
         yield Loop(IFMAP_FIFO, climb + _ifmap_cycles(words, hw) + (0 if shift else own), windows)
         below_top = (last - channel_set) * a.filter_rows
