@@ -245,7 +245,7 @@ def _charged_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(form_layer, "pass_cycles", broken)
 
 
-# --- loops through FIFOs ---------------------------------------------------------------------------
+# --- loops through FIFOs --------------------------------------------------------------------------
 
 
 @mutant("the GON waits for no beat that had no room in the FIFO before it")
