@@ -26,6 +26,7 @@ from sim.cli.lazy import LazyGroup
 COMMANDS = {
     "run": ("sim.cli.run", "Simulate layers of a network event by event."),
     "estimate": ("sim.cli.estimate", "Estimate the same figures analytically."),
+    "map": ("sim.cli.mapping", "Find the best mapping of each layer, and prove it."),
     "check": ("sim.cli.check", "Compare the simulation with the analytical model."),
     "validate": (
         "sim.cli.validate",

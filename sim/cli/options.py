@@ -144,6 +144,18 @@ network_argument = click.argument("network", default="alexnet", metavar="[NETWOR
 
 def selection_options(command: Command) -> Callable[..., Any]:
     """Add NETWORK, `--layer --batch --hw --set --mapping`, handed over as one `Selection`."""
+    return click.option(
+        "--mapping",
+        metavar="NAME|FILE|m=..,..",
+        help="published (auto where a layer has none), alternative (a second published one), "
+        "auto (the best that a search finds), a YAML file, or all factors, as in "
+        "m=64,n=4,e=13,p=16,q=3,r=2,t=2; f=.. beside them cuts ofmap columns.  [default: "
+        "published on the chip it was published for, auto where array, spads or banks differ]",
+    )(layer_options(command))
+
+
+def layer_options(command: Command) -> Callable[..., Any]:
+    """Add NETWORK, `--layer --batch --hw --set`, handed over as one `Selection`."""
 
     @wraps(command)
     def collect(
@@ -153,20 +165,12 @@ def selection_options(command: Command) -> Callable[..., Any]:
         batch: int | None,
         hw: str,
         settings: tuple[str, ...],
-        mapping: str | None,
+        mapping: str | None = None,
         **others: object,
     ) -> object:
         return command(Selection(network, layers, batch, hw, settings, mapping), **others)
 
     options = (
-        click.option(
-            "--mapping",
-            metavar="NAME|FILE|m=..,..",
-            help="published (auto where a layer has none), alternative (a second published one), "
-            "auto (the best that a search finds), a YAML file, or all factors, as in "
-            "m=64,n=4,e=13,p=16,q=3,r=2,t=2; f=.. beside them cuts ofmap columns.  [default: "
-            "published on the chip it was published for, auto where array, spads or banks differ]",
-        ),
         set_option,
         click.option(
             "--hw",

@@ -164,6 +164,12 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
     )
 
 
+def layer_latency(plan: Plan) -> tuple[int, Standstill]:
+    """Processing latency of a layer in core cycles, and its standstill."""
+    found = _times(plan)
+    return int(found.spent.sum()), found.standstill
+
+
 def total_cycles(plan: Plan, doubled: Set[str] = frozenset()) -> int:
     """Total latency of a layer, core cycles; `doubled` as in `pass_cycles`."""
     found = _times(plan, doubled)
