@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from sim.errors import InputError as InputError
     from sim.errors import SimulationError as SimulationError
     from sim.reference.validation import validate as validate
-    from sim.report.html import render_page as render_page
     from sim.report.load import of_result as of_result
     from sim.report.load import read_result as read_result
-    from sim.report.plots import draw as draw
+    from sim.report.page.html import render_page as render_page
+    from sim.report.plots.figures import draw as draw
     from sim.report.views import views as views
     from sim.run import Values as Values
     from sim.run import estimate as estimate
@@ -56,7 +56,7 @@ _HOMES = {
     "Result": "sim.account.result",
     "SimulationError": "sim.errors",
     "Values": "sim.run",
-    "draw": "sim.report.plots",
+    "draw": "sim.report.plots.figures",
     "estimate": "sim.run",
     "load_energy_table": "hw_models.energy",
     "load_hardware": "hw_models.load",
@@ -65,7 +65,7 @@ _HOMES = {
     "of_result": "sim.report.load",
     "open_trace": "traces.reader",
     "read_result": "sim.report.load",
-    "render_page": "sim.report.html",
+    "render_page": "sim.report.page.html",
     "run": "sim.run",
     "shipped_energy_tables": "hw_models.energy",
     "shipped_hardware": "hw_models.load",

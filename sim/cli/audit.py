@@ -38,7 +38,7 @@ def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
     """
     from sim.check.audit import audit as compare
     from sim.models.first_order import find_network
-    from sim.report.audit import render_audit
+    from sim.report.text.audit import render_audit
 
     keep_apart({"--json": json_file}, selection.files)
     target = None if json_file is None else Target(json_file)

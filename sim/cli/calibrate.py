@@ -58,6 +58,6 @@ def calibrate(table_file: str | None, json_file: str | None, quiet: bool) -> Non
     if "--json" in targets:
         targets["--json"].write(json_text(found.to_dict()))
     if not quiet and not any(target.is_stdout for target in targets.values()):
-        from sim.report.calibration import render_calibration
+        from sim.report.text.calibration import render_calibration
 
         write_stdout(render_calibration(found, width=stdout_width(), color=color_on_stdout()))

@@ -290,7 +290,7 @@ class NetworkOutcome:
     def render(self, width: int, *, color: bool) -> str:
         """Return the outcome as text for the terminal."""
         from sim.check.compare import summary
-        from sim.report.terminal import notes_lines, sections_text, wrap
+        from sim.report.tables import notes_lines, sections_text, wrap
 
         tolerance = self.tolerance / 100
         known = {found.layer for found in self.checks}
@@ -371,7 +371,7 @@ class RandomOutcome:
 
     def render(self, width: int, *, color: bool) -> str:
         """Return the outcome as text for the terminal."""
-        from sim.report.terminal import count, sections_text, wrap
+        from sim.report.tables import count, sections_text, wrap
 
         failing = self.failing
         equal = sum(f.check is not None and not f.check.differences for f in self.found)
@@ -409,7 +409,7 @@ class RandomOutcome:
         return sections_text([lines], color)
 
     def _failing_case(self, found: CaseCheck, width: int) -> list[str]:
-        from sim.report.terminal import wrap
+        from sim.report.tables import wrap
 
         file = f"case-{self.seed}-{found.number}.yaml"
         lines = [f"Case {found.number}:"]
@@ -422,7 +422,7 @@ class RandomOutcome:
 
 
 def _table(checks: Sequence[LayerCheck], width: int) -> list[str]:
-    from sim.report.terminal import count, table
+    from sim.report.tables import count, table
 
     heads = [
         "\nlayer", "\npasses", "figures\ncompared", "engine\ncycles", "closed form\ncycles",
@@ -445,7 +445,7 @@ def _table(checks: Sequence[LayerCheck], width: int) -> list[str]:
 
 def _latencies(checks: Sequence[LayerCheck], width: int) -> list[str]:
     """Return the total latency, and its two parts in which the array waits for DRAM."""
-    from sim.report.terminal import count, table
+    from sim.report.tables import count, table
 
     heads = [
         "\nlayer", "total\nengine", "total\nclosed form", "difference\n%",
@@ -489,7 +489,7 @@ def _verdict(layers: int, failed: int, mean: float, worst: float, tolerance: flo
 
 def _failure(found: LayerCheck, tolerance: float, width: int) -> list[str]:
     """Return what is wrong with a layer, and where it first shows."""
-    from sim.report.terminal import wrap
+    from sim.report.tables import wrap
 
     lines = []
     if found.differences:

@@ -52,7 +52,7 @@ def accelergy(
     found = price(read)
 
     def text(width: int, color: bool) -> str:
-        from sim.report.terminal import sections_text, table, wrap
+        from sim.report.tables import sections_text, table, wrap
 
         total = found.total_pj
         chips = {name.partition(".")[0] for name, _ in found.components}

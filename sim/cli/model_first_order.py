@@ -66,7 +66,7 @@ def first_order(
       eyeriss-sim model first-order vgg16 --array 24 28 --plots charts
       eyeriss-sim model first-order mynet.yaml --layer 'CONV*' --json -
     """
-    from sim.report.first_order import render_first_order
+    from sim.report.text.first_order import render_first_order
 
     keep_apart({"--json": json_file}, (network, precision))
     target = None if json_file is None else Target(json_file)
@@ -76,7 +76,7 @@ def first_order(
         if file is not None:
             file.check()
     if charts:
-        from sim.report.first_order_charts import first_order_charts
+        from sim.report.plots.first_order import first_order_charts
 
         for name, picture in first_order_charts(result).items():
             charts[name].write_bytes(picture)
@@ -100,8 +100,8 @@ def _estimate(
 
 
 def _chart_targets(folder: Path) -> dict[str, Target]:
-    from sim.report.first_order_charts import CHARTS
-    from sim.report.plots import require_matplotlib
+    from sim.report.plots.figures import require_matplotlib
+    from sim.report.plots.first_order import CHARTS
 
     require_matplotlib()
     folder.mkdir(parents=True, exist_ok=True)

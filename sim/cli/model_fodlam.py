@@ -38,7 +38,7 @@ def fodlam(network: str, layers: tuple[str, ...], json_file: str | None, quiet: 
       eyeriss-sim model fodlam config.json
     """
     from sim.models.fodlam import diagnose
-    from sim.report.fodlam import render_fodlam
+    from sim.report.text.fodlam import render_fodlam
 
     keep_apart({"--json": json_file}, (network,))
     target = None if json_file is None else Target(json_file)

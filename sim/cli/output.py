@@ -205,7 +205,7 @@ def write_result(
     """Write the result file and the summary, as `write_found`."""
 
     def render(**how: Any) -> str:
-        from sim.report.terminal import render_brief, render_result
+        from sim.report.text.summary import render_brief, render_result
 
         return (
             render_brief(result, **how) if brief else render_result(result, legends=legends, **how)

@@ -65,7 +65,7 @@ class Plots:
         wanted = [part.strip() for name in names for part in name.split(",")]
         if not wanted:
             return cls(Path(folder), (), layers)
-        from sim.report.plots import PLOTS
+        from sim.report.plots.figures import PLOTS
         from workloads.inputs.words import unknown_name
 
         for name in wanted:
@@ -76,7 +76,7 @@ class Plots:
 
     def check(self, layers: Sequence[str]) -> None:
         """Find out whether they can be drawn of these layers; see `Pages.check`."""
-        from sim.report.plots import require_matplotlib
+        from sim.report.plots.figures import require_matplotlib
 
         require_matplotlib()
         self._chosen(layers)
@@ -92,7 +92,7 @@ class Plots:
 
     def write(self, result: ResultFile) -> None:
         """Write the figures of a result into the folder, which is made where it is not there."""
-        from sim.report.plots import plot_files
+        from sim.report.plots.figures import plot_files
 
         names = [layer.name for layer in result.layers]
         written = 0
@@ -196,7 +196,7 @@ class Pages:
     def write(self, result: Result, *, summary: bool) -> None:
         """Write all that was asked for; `summary` says that stdout takes text."""
         if summary and self.verbose:
-            from sim.report.passes import render_passes
+            from sim.report.text.passes import render_passes
 
             write_stdout("\n" + render_passes(result, width=stdout_width()))
         if self.report is None and self.plots is None:
@@ -206,7 +206,7 @@ class Pages:
         found = of_result(result)
         try:
             if self.report is not None:
-                from sim.report.html import render_page
+                from sim.report.page.html import render_page
 
                 self.report.write(render_page([(found.network, found)]))
         finally:

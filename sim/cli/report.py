@@ -39,8 +39,8 @@ def report(files: tuple[str, ...], output: str | None, plots: Plots | None) -> N
       eyeriss-sim report published.json auto.json -o mappings.html
       eyeriss-sim report result.json --plots figures
     """
-    from sim.report.html import render_page
     from sim.report.load import read_results
+    from sim.report.page.html import render_page
     from workloads.inputs.words import printable
 
     if len(files) > MOST_RUNS:

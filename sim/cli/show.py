@@ -112,7 +112,7 @@ def _shipped(kind: str) -> str:
 
 def network_text(network: Network, width: int) -> str:
     """Return a network as a table of its layers."""
-    from sim.report.terminal import count, table, wrap
+    from sim.report.tables import count, table, wrap
 
     heads = [
         "\nlayer", "\ntype", "\nifmap", "\ndepth", "\nfilters", "filter\nsize", "\nstride",
@@ -167,7 +167,7 @@ def _padding(layer: Layer) -> str:
 
 def hardware_text(hw: Hardware, width: int) -> str:
     """Return a hardware description: every field with its value and what it is."""
-    from sim.report.terminal import wrap
+    from sim.report.tables import wrap
 
     lines = [f"{hw.name}: {hw.array.rows} x {hw.array.columns} = {hw.pes} PEs"]
     if hw.description:
@@ -188,7 +188,7 @@ def hardware_text(hw: Hardware, width: int) -> str:
 
 def energy_text(prices: EnergyTable, width: int) -> str:
     """Return an energy table: where it comes from, every price, and what it has no price for."""
-    from sim.report.terminal import wrap
+    from sim.report.tables import wrap
 
     unit = "the energy of a MAC" if prices.unit == "normalised" else prices.unit
     lines = [
@@ -256,7 +256,7 @@ def mapping_text(
     With `nests` each mapping is also written as a loop nest.
     """
     from sim.dataflow.base import DEFAULT_DATAFLOW, find_dataflow
-    from sim.report.terminal import wrap
+    from sim.report.tables import wrap
 
     array = hw.array
     names = {layer.name for layer in network.layers}

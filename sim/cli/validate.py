@@ -56,7 +56,7 @@ def validate(
     """
     from sim.reference.tables import NETWORKS
     from sim.reference.validation import validate
-    from sim.report.validation import render_validation
+    from sim.report.text.validation import render_validation
     from sim.run import load_pricing
 
     keep_apart({"--json": json_file}, (hw, energy_table))

@@ -11,8 +11,8 @@ import pytest
 from chromium_driver import MISSING, Browser
 
 from sim.account.result import Result
-from sim.report.html import render_page
 from sim.report.load import check_result, of_result
+from sim.report.page.html import render_page
 from sim.run import estimate, run
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")

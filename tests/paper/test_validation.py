@@ -12,7 +12,7 @@ import pytest
 
 from sim.reference.comparison import NetworkValidation, Validation
 from sim.reference.validation import validate
-from sim.report.validation import render_validation
+from sim.report.text.validation import render_validation
 
 DOCS = Path(__file__).parents[2] / "docs" / "validation.md"
 

@@ -16,9 +16,9 @@ from sim.analytic.row_stationary.estimate import total_cycles
 from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping
 from sim.report.diagnosis import time_of
-from sim.report.html import page_data
 from sim.report.load import of_result
-from sim.report.passes import render_passes
+from sim.report.page.html import page_data
+from sim.report.text.passes import render_passes
 from sim.report.views import layer_view
 from sim.run import estimate, prepare, run
 from vocabulary import Resource

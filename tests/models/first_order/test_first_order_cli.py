@@ -12,7 +12,7 @@ from command_line import Capture, data, error, out, row, section
 
 from sim.cli import main
 from sim.models.first_order import estimate_network, example_network, example_precisions
-from sim.report.first_order_charts import CHARTS
+from sim.report.plots.first_order import CHARTS
 
 
 class TestFirstOrder:

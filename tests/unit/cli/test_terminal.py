@@ -10,18 +10,8 @@ from command_line import row, section
 
 from hw_models.load import load_hardware
 from sim.account.result import LayerResult, RefusedLayer, Result
-from sim.report.terminal import (
-    cells,
-    count,
-    cut,
-    flow,
-    number,
-    pad,
-    percentages,
-    render_brief,
-    render_result,
-    table,
-)
+from sim.report.tables import count, cut, flow, number, pad, percentages, table
+from sim.report.text.summary import render_brief, render_result
 from sim.run import estimate, load_pricing, run
 from vocabulary import CAUSES
 from workloads.layer import Layer
@@ -360,7 +350,7 @@ def test_long_networks_are_told_by_cause() -> None:
 
 
 def test_cells_and_cuts() -> None:
-    assert cells("層e\N{COMBINING ACUTE ACCENT}") == 3
+    assert cut("層e\N{COMBINING ACUTE ACCENT}", 3) == "層e\N{COMBINING ACUTE ACCENT}"
     assert cut("abcdef", 4) == "abc~"
     assert cut("層層層", 4) == "層~"
     assert pad("層", 4, right=True) == "  層"

@@ -11,7 +11,8 @@ from command_line import Capture, data, error, out, row, section
 
 from hw_models.energy import shipped_energy_tables
 from sim.cli import main
-from sim.report.terminal import energy_unit, render_result, shares
+from sim.report.tables import energy_unit, shares
+from sim.report.text.summary import render_result
 from sim.run import estimate, load_pricing
 from workloads.inputs.faults import InputError
 from workloads.network import load_network

@@ -10,7 +10,7 @@ from sim.engine.dram import PrefetchState
 from sim.engine.machine import Machine
 from sim.engine.passes import pass_machine
 from sim.engine.queues import QueueUse
-from sim.report.passes import render_passes
+from sim.report.text.passes import render_passes
 from sim.run import estimate, prepare, run
 
 LAYER = ("alexnet", "CONV3")

@@ -23,7 +23,7 @@ from sim.reference.comparison import (
 )
 from sim.reference.tables import NETWORKS, load_power_shares, load_published
 from sim.reference.validation import validate
-from sim.report.validation import SIGNS, render_validation
+from sim.report.text.validation import SIGNS, render_validation
 from sim.run import load_pricing, run
 from workloads.network import load_network
 

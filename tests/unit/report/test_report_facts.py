@@ -16,9 +16,9 @@ from sim.check.cases import random_cases
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.layer_run import simulate_layer
 from sim.plan import make
-from sim.report.html import render_page
 from sim.report.load import of_result, read_result
-from sim.report.terminal import render_result
+from sim.report.page.html import render_page
+from sim.report.text.summary import render_result
 from sim.run import estimate, prepare
 
 CONV = ["CONV1", "CONV2", "CONV3", "CONV4", "CONV5"]

@@ -12,7 +12,7 @@ from report_results import HOSTILE, hostile_data, lenet_file
 
 from sim.errors import InputError
 from sim.report.load import check_result, of_result
-from sim.report.plots import DEFAULT, FORMATS, PLOTS, draw, plot_files, require_matplotlib
+from sim.report.plots.figures import DEFAULT, FORMATS, PLOTS, draw, plot_files, require_matplotlib
 from sim.run import run
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from sim.report.terminal import NAME_CELLS, count, cut, fitted, sections_text, wrap
+from sim.report.tables import NAME_CELLS, Count, Row, Table, cut, sections_text, wrap
 
 if TYPE_CHECKING:
     from sim.check.audit import Audit
@@ -34,17 +34,17 @@ def render_audit(
 
 def _audit(found: Audit, width: int) -> list[str]:
     mapping = " ".join(f"{name}={value}" for name, value in found.plan.mapping.to_dict().items())
-    heads = ["count", "estimator", "machine", "ratio"]
-
-    def rows(short: bool) -> Iterable[list[str]]:
-        for line in found.lines:
-            yield [
-                line.count,
-                count(line.estimator, short),
-                count(line.machine, short),
-                "equal" if line.agrees else _factor(line.ratio),
-            ]
-
+    rows: list[Row] = [
+        [
+            line.count,
+            Count(line.estimator),
+            Count(line.machine),
+            "equal" if line.agrees else _factor(line.ratio),
+        ]
+        for line in found.lines
+    ]
+    title = f"{cut(found.plan.layer.name, NAME_CELLS)} ({mapping})"
+    counts = Table(title, ("count", "estimator", "machine", "ratio"), rows)
     why: dict[tuple[str, Fraction | None], list[str]] = {}
     remarks: dict[str, list[str]] = {}
     for line in found.lines:
@@ -52,13 +52,13 @@ def _audit(found: Audit, width: int) -> list[str]:
             why.setdefault((reason.text, reason.factor), []).append(line.count)
         if line.remark:
             remarks.setdefault(line.remark, []).append(line.count)
-    lines = fitted(heads, rows, width)
-    for (text, factor), counts in why.items():
+    lines = counts.lines(width)
+    for (text, factor), names in why.items():
         times = f", times {_factor(factor)}" if factor is not None else ""
-        lines += _hanging(f"{', '.join(counts)}{times}: {text}.", width)
-    for text, counts in remarks.items():
-        lines += _hanging(f"{', '.join(counts)}: {text}.", width)
-    return [f"{cut(found.plan.layer.name, NAME_CELLS)} ({mapping})", *lines]
+        lines += _hanging(f"{', '.join(names)}{times}: {text}.", width)
+    for text, names in remarks.items():
+        lines += _hanging(f"{', '.join(names)}: {text}.", width)
+    return [title, *lines]
 
 
 def _hanging(text: str, width: int) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sim.advice import advise
 from sim.report.queues import LEGEND, queue_rows
-from sim.report.terminal import NAME_CELLS, count, cut, table, wrap
+from sim.report.tables import NAME_CELLS, count, cut, table, wrap
 from vocabulary import Phase
 
 if TYPE_CHECKING:

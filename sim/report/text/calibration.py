@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.report.terminal import sections_text, table, wrap
+from sim.report.tables import Note, Section, Table, sections_text
 
 if TYPE_CHECKING:
     from sim.reference.calibration import Calibration
@@ -45,13 +45,19 @@ def render_calibration(found: Calibration, *, width: int = 80, color: bool = Fal
     scales: list[list[str] | None] = [
         [name, f"{scale:.4g}"] for name, scale in found.scales.items()
     ]
-    sections = [
-        ["Power of the chip without DRAM, by layer", *table(heads, rows, width, left=2),
-         *wrap(errors, width, "  ")],
-        ["Shares of AlexNet's power, %", *table(["part", "published", "fitted"], parts, width),
-         *wrap("The published shares are four of the observations.", width, "  ")],
-        ["Fitted scales", *table(["group", "scale"], scales, width),
-         *wrap("PE cycles: pJ a PE and cycle. NoC: pJ a word. Rest: pJ a cycle. PE work and GLB: "
-               "times the prices of timeloop_65nm_8bit.", width, "  ")],
-    ]  # fmt: skip
-    return sections_text(sections, color)
+    units = (
+        "PE cycles: pJ a PE and cycle. NoC: pJ a word. Rest: pJ a cycle. PE work and GLB: times "
+        "the prices of timeloop_65nm_8bit."
+    )
+    observed = "The published shares are four of the observations."
+    tables = [
+        Table("Power of the chip without DRAM, by layer", heads, rows, (Note(errors),), left=2),
+        Table(
+            "Shares of AlexNet's power, %",
+            ("part", "published", "fitted"),
+            parts,
+            (Note(observed),),
+        ),
+        Table("Fitted scales", ("group", "scale"), scales, (Note(units),)),
+    ]
+    return sections_text([Section.of(shown).lines(width) for shown in tables], color)

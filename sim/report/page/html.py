@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from sim.report.compare import compare
 from sim.report.diagnosis import MOST_ADVISED, layer_story, network_story, slowest
 from sim.report.load import ResultFile
+from sim.report.page.compare import compare
 from sim.report.views import views
 from vocabulary import Cause, DataType, Lane, Level, Phase
 
@@ -128,4 +128,4 @@ def _policy(script: str, style: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return (resources.files("sim.report") / "assets" / name).read_text(encoding="utf-8")
+    return (resources.files("sim.report.page") / "assets" / name).read_text(encoding="utf-8")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sim.report.terminal import count, cut, fitted, sections_text, table, wrap
+from sim.report.tables import Cell, Count, Note, Row, Section, Table, cut, sections_text, wrap
 
 if TYPE_CHECKING:
     from sim.models.fodlam import Cost, EstimatedLayer, FodlamResult
@@ -31,15 +31,14 @@ def render_fodlam(
     ]
     sections = [
         head,
-        ["Energy and latency", *_layers(result, width)],
-        ["Diagnosis: cost per MAC of the published layers", *_diagnosis(diagnosis, width)],
+        *(Section.of(shown).lines(width) for shown in (_layers(result), _diagnosis(diagnosis))),
     ]
     if result.notes:
         sections.append(["Notes", *(line for note in result.notes for line in _note(note, width))])
     return sections_text(sections, color)
 
 
-def _layers(result: FodlamResult, width: int) -> list[str]:
+def _layers(result: FodlamResult) -> Table:
     heads = [
         "layer", "kind", "MACs of\nan image", "images",
         "as published\nmJ", "\nms", "an image\nmJ", "\nms",
@@ -52,33 +51,30 @@ def _layers(result: FodlamResult, width: int) -> list[str]:
             for value in (cost.energy_j, cost.latency_s)
         ]
 
-    def row(layer: EstimatedLayer, short: bool) -> list[str]:
+    def row(layer: EstimatedLayer) -> list[Cell]:
         images = "-" if layer.images is None else str(layer.images)
         return [
             layer.name,
             layer.kind,
-            count(layer.macs, short),
+            Count(layer.macs),
             images,
             *costs(layer.as_published, layer.per_image),
         ]
 
-    def rows(short: bool) -> Iterable[list[str] | None]:
-        yield from (row(layer, short) for layer in result.layers)
-        yield None
-        kinds: tuple[tuple[str, Any], ...] = (("conv", "conv"), ("fc", "fc"), ("all", None))
-        for shown, kind in kinds:
-            macs = sum(layer.macs for layer in result.layers if kind in (None, layer.kind))
-            found = costs(result.cost(kind), result.cost(kind, "per_image"))
-            yield [shown, "", count(macs, short), "", *found]
-
+    rows: list[Row] = [*(row(layer) for layer in result.layers), None]
+    kinds: tuple[tuple[str, Any], ...] = (("conv", "conv"), ("fc", "fc"), ("all", None))
+    for shown, kind in kinds:
+        macs = sum(layer.macs for layer in result.layers if kind in (None, layer.kind))
+        sums = costs(result.cost(kind), result.cost(kind, "per_image"))
+        rows.append([shown, "", Count(macs), "", *sums])
     text = (
         "As published: of the batch that was measured, as the original adds them up. An image: "
         "each layer divided by the images it was measured on; - where a scaled layer mixes them."
     )
-    return [*fitted(heads, rows, width, left=2), *wrap(text, width, "  ")]
+    return Table("Energy and latency", heads, rows, (Note(text),), left=2)
 
 
-def _diagnosis(diagnosis: Mapping[str, Any], width: int) -> list[str]:
+def _diagnosis(diagnosis: Mapping[str, Any]) -> Table:
     def figures(network: str, layer: str) -> list[float]:
         return [
             diagnosis[basis]["per_layer"][figure][network][layer] * 1e12
@@ -97,7 +93,7 @@ def _diagnosis(diagnosis: Mapping[str, Any], width: int) -> list[str]:
         ]
         for kind in ("conv", "fc")
     }
-    rows: list[list[str] | None] = []
+    rows: list[Row] = []
     for network, layers in diagnosis["per_image"]["per_layer"]["energy"].items():
         for layer in layers:
             found = figures(network, layer)
@@ -110,7 +106,8 @@ def _diagnosis(diagnosis: Mapping[str, Any], width: int) -> list[str]:
         "A layer is scaled with the average of its kind. Of average: the layer's cost of a MAC "
         "over that, for an image; far from 1 says how wrong scaling can be."
     )
-    return [*table(heads, rows, width, left=2), *wrap(text, width, "  ")]
+    title = "Diagnosis: cost per MAC of the published layers"
+    return Table(title, heads, rows, (Note(text),), left=2)
 
 
 def _digits(value: float) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sim.report.plots import plain, require_matplotlib, saved
+from sim.report.plots.figures import plain, require_matplotlib, saved
 from vocabulary import Level
 
 if TYPE_CHECKING:

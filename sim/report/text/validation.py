@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sim.reference.comparison import MARKS
-from sim.report.terminal import cut, sections_text, table, wrap
+from sim.report.tables import cut, sections_text, table, wrap
 
 if TYPE_CHECKING:
     from sim.reference.comparison import (

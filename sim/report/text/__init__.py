@@ -1,0 +1,1 @@
+"""Results and models of others as text for the terminal."""
