@@ -72,7 +72,7 @@ def map(
     from sim.cli.output import color_on_stdout
     from sim.mapper.network import LayerMapping, map_layers, read_fixed
     from sim.mapper.objectives import Objective
-    from sim.report.mapper import mapping_file, render_mappings
+    from sim.report.text.mapper import mapping_file, render_mappings
 
     aim = Objective.read(objective)
     factors = read_fixed(fixed)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sim.report.terminal import sections_text, table, wrap
+from sim.report.tables import sections_text, table, wrap
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
