@@ -94,17 +94,17 @@ class TraceRecorder:
             self.abort()
 
     def close(self) -> None:
-        """The run has ended: seal the file."""
+        """Seal the file: the run has ended."""
         self._writer.close()
 
     def abort(self) -> None:
-        """The run has failed: keep what there is in the partial file, `left_behind`."""
+        """Keep what there is in the partial file, `left_behind`: the run has failed."""
         self.left_behind = self._writer.abort()
 
     # ---------------------------------------------------------------- what the engine tells
 
     def layer_begins(self, plan: Plan) -> None:
-        """A layer starts."""
+        """Note that a layer starts."""
         name = plan.layer.name
         self._plan = plan
         self._recording = not self._chosen or name.casefold() in self._chosen
@@ -128,11 +128,11 @@ class TraceRecorder:
         return start < last and start + cycles > first
 
     def template(self, number: int, record: Template) -> None:
-        """A pass that was not seen before."""
+        """Write a pass that was not seen before."""
         self._numbers[number] = self._writer.add_template(record)
 
     def passed(self, seen: PassSeen) -> None:
-        """A pass has run."""
+        """Note a pass that has run."""
         step = seen.step
         self._passes.append(
             (
@@ -148,13 +148,13 @@ class TraceRecorder:
             self._flush()
 
     def layer_ends(self, tiles: Sequence[TileSeen]) -> None:
-        """All passes have run."""
+        """Write the passes that are left: all have run."""
         self._tiles = tiles
         if self._recording:
             self._flush()
 
     def layer_result(self, result: LayerResult, pricing: Pricing) -> None:
-        """The ledger of the layer, for replay to be held against."""
+        """Write the ledger of the layer, for replay to compare."""
         if not self._recording:
             return
         self._recording = False
@@ -210,7 +210,7 @@ def record_machine(
 def _pass_result(
     machine: Machine, outcome: PassOutcome, layer: Layer, ofmap: NDArray[np.int64] | None
 ) -> dict[str, Any]:
-    """The figures of a layer that is one pass, for replay to compare."""
+    """Return the figures of a layer that is one pass, for replay to compare."""
     counts, total = dict.fromkeys(ENTRIES, 0) | outcome.counts, outcome.counts["mac.total"]
     gated = outcome.gated_macs
     if machine.words is None:
@@ -253,7 +253,7 @@ def _description(
 
 
 def _machine(hw: Hardware) -> dict[str, int]:
-    """The figures of the chip that a reader of events needs."""
+    """Return the figures of the chip that a reader of events needs."""
     return {
         "array_rows": hw.array.rows,
         "array_columns": hw.array.columns,
@@ -298,5 +298,5 @@ def _result(result: LayerResult, pricing: Pricing) -> dict[str, Any]:
 
 
 def ofmap_digest(ofmap: NDArray[np.int64]) -> str:
-    """The digest of an ofmap's words as 64-bit little-endian numbers in row-major order."""
+    """Return the digest of an ofmap's words as 64-bit little-endian numbers, row-major."""
     return hashlib.blake2b(np.ascontiguousarray(ofmap, "<i8").tobytes(), digest_size=32).hexdigest()

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.reader import Events, LayerTrace, Trace
+from traces.columns import Events
+from traces.reader import LayerTrace, Trace
 from traces.schema import PARTS
-from traces.state import PassView, event_text, state_text
+from traces.state import PassView, state_text
+from traces.text import event_text
 
 AROUND = 3
 
@@ -79,21 +81,21 @@ def diff(a: Trace, b: Trace) -> Diff:
             f"{a.path} is of an array of {a.layout.rows} x {a.layout.columns}, {b.path} of "
             f"{b.layout.rows} x {b.layout.columns}: no event of one is an event of the other"
         )
-    found = Diff(list(_inputs(a, b)))
+    result = Diff(list(_inputs(a, b)))
     equal: dict[tuple[int, int], bool] = {}
     for left, right in zip(a.layers, b.layers, strict=False):
         if left.name != right.name:
-            found.figures.append(f"layer {left.name} in one, {right.name} in the other")
+            result.figures.append(f"layer {left.name} in one, {right.name} in the other")
             break
-        _compare_layer(a, b, left, right, equal, found)
-        found.figures += _figures(left, right)
+        _compare_layer(a, b, left, right, equal, result)
+        result.figures += _figures(left, right)
     if len(a.layers) != len(b.layers):
-        found.figures.append(f"layers: {len(a.layers)} and {len(b.layers)}")
-    return found
+        result.figures.append(f"layers: {len(a.layers)} and {len(b.layers)}")
+    return result
 
 
 def _inputs(a: Trace, b: Trace) -> Iterator[str]:
-    """What was simulated, as far as the two differ in it: the likely reason for all the rest."""
+    """Say in what two runs were simulated otherwise: the likely reason for all the rest."""
     for name in ("network", "batch"):
         mine, other = a.description.get(name), b.description.get(name)
         if mine != other:
@@ -114,7 +116,7 @@ def _inputs(a: Trace, b: Trace) -> Iterator[str]:
 
 
 def _other_fields(prefix: str, mine: object, other: object) -> Iterator[str]:
-    """The values that differ in two descriptions, by their dotted names."""
+    """Say which values differ in two descriptions, by their dotted names."""
     if isinstance(mine, Mapping) and isinstance(other, Mapping):
         for key in sorted(mine.keys() | other.keys()):
             if key not in ("description", "sources"):
@@ -132,7 +134,7 @@ def _mapping_text(mapping: object) -> str:
 
 def _compare_layer(
     a: Trace, b: Trace, left: LayerTrace, right: LayerTrace,
-    equal: dict[tuple[int, int], bool], found: Diff,
+    equal: dict[tuple[int, int], bool], result: Diff,
 ) -> None:  # fmt: skip
     for place in range(min(len(left.passes), len(right.passes))):
         mine, other = left.passes[place], right.passes[place]
@@ -145,16 +147,16 @@ def _compare_layer(
             continue
         parting = _part(a, b, left, right, place)
         if parting is not None:
-            found.passes += 1
-            found.first = found.first or parting
+            result.passes += 1
+            result.first = result.first or parting
         elif int(mine["cycles"]) != int(other["cycles"]):
-            found.passes += 1
-        if found.passes > 1 and not equal[pair]:
+            result.passes += 1
+        if result.passes > 1 and not equal[pair]:
             # Only counted from here on: pairs that differ do so wherever they come.
-            found.passes += _count_rest(left, right, place + 1, equal, a, b)
+            result.passes += _count_rest(left, right, place + 1, equal, a, b)
             break
     if len(left.passes) != len(right.passes):
-        found.figures.append(f"{left.name} passes: {len(left.passes)} and {len(right.passes)}")
+        result.figures.append(f"{left.name} passes: {len(left.passes)} and {len(right.passes)}")
 
 
 def _count_rest(
@@ -208,7 +210,7 @@ def _part(a: Trace, b: Trace, left: LayerTrace, right: LayerTrace, place: int) -
 def _paired(
     mine: Events, other: Events, row: int, offset: tuple[int, int]
 ) -> tuple[int | None, int | None]:
-    """The first event that one run has and the other has not, and what the other has in its place.
+    """Return the first event that one run alone has, and what the other has in its place.
 
     Up to `row` both have the same. Of the two events there the earlier one (by start, block, action
     and data type, as events are ordered) is missing in the other run; what stands for it there is
@@ -265,7 +267,7 @@ def _first_difference(
 
 
 def _numbers(a: Trace, b: Trace) -> NDArray[np.int64]:
-    """By set of `b`, the number of the same set in `a`, or -1."""
+    """Return for each set of `b` the number of the same set in `a`, or -1."""
     known = {members: number for number, members in enumerate(a.sets)}
     return np.array([known.get(members, -1) for members in b.sets] or [-1], np.int64)
 
@@ -277,22 +279,22 @@ def _columns(
     at, there = rows
     if at is None or there is None:
         return ()
-    found = [
+    columns = [
         name
         for name in ("duration", "words")
         if getattr(mine, name)[at] != getattr(other, name)[there]
     ]
     if mine.start[at] - offset[0] != other.start[there] - offset[1]:
-        found.insert(0, "start")
+        columns.insert(0, "start")
     numbers = _numbers(a, b)
-    found += [
+    columns += [
         name
         for name in ("source", "destination")
         if getattr(mine, name)[at] != numbers[getattr(other, name)[there]]
     ]
     if not np.array_equal(mine.words_of(at), other.words_of(there)):
-        found.append("data")
-    return tuple(found)
+        columns.append("data")
+    return tuple(columns)
 
 
 def _side(
@@ -316,22 +318,22 @@ def _side(
 
 
 def _figures(left: LayerTrace, right: LayerTrace) -> Iterator[str]:
-    """The runs' own figures that differ, and the tiles."""
-    said, told = left.result, right.result
-    if said is None or told is None:
+    """Say in which of their own figures the runs differ, tiles included."""
+    own, theirs = left.result, right.result
+    if own is None or theirs is None:
         return
     for name in ("entries", "standstill_cycles", "dram_bytes", "multicast"):
-        mine, other = said.get(name), told.get(name)
+        mine, other = own.get(name), theirs.get(name)
         if not isinstance(mine, Mapping) or not isinstance(other, Mapping):
             continue
         for key in sorted(mine.keys() | other.keys()):
             if mine.get(key) != other.get(key):
                 shown = key if name == "entries" else f"{name} {key}"
                 yield f"{left.name} {shown}: {mine.get(key)} and {other.get(key)}"
-    mine, other = said.get("processing_cycles"), told.get("processing_cycles")
+    mine, other = own.get("processing_cycles"), theirs.get("processing_cycles")
     if mine != other:
         yield f"{left.name} processing cycles: {mine} and {other}"
-    if said.get("ofmap") != told.get("ofmap"):
+    if own.get("ofmap") != theirs.get("ofmap"):
         yield f"{left.name} ofmap: differs"
     if not np.array_equal(left.tiles, right.tiles):
         yield f"{left.name} tiles: differ"

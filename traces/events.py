@@ -114,38 +114,38 @@ class Layout:
         return FIRST_PE + 2 * self.pes
 
     def pe(self, row: int, column: int) -> int:
-        """The block of a PE."""
+        """Return the block of a PE."""
         return FIRST_PE + row * self.columns + column
 
     def link(self, row: int, column: int) -> int:
-        """The block of the local link that leads up from a PE."""
+        """Return the block of the local link that leads up from a PE."""
         return FIRST_PE + self.pes + row * self.columns + column
 
     def place(self, block: int) -> tuple[int, int] | None:
-        """(row, column) of a PE or of the PE below a link; None for other blocks."""
+        """Return (row, column) of a PE or of the PE below a link; None for other blocks."""
         if not FIRST_PE <= block < self.blocks:
             return None
         row, column = divmod((block - FIRST_PE) % self.pes, self.columns)
         return row, column
 
     def name(self, block: int) -> str:
-        """The block's name, such as `gin_ifmap` or `pe(3,4)`."""
+        """Return the block's name, such as `gin_ifmap` or `pe(3,4)`."""
         if 0 <= block < len(BLOCKS):
             return BLOCKS[block]
-        place = self.place(block)
-        if place is None:
+        at = self.place(block)
+        if at is None:
             return f"block {block}"
         what = "pe" if block < FIRST_PE + self.pes else "link"
-        return f"{what}({place[0]},{place[1]})"
+        return f"{what}({at[0]},{at[1]})"
 
     def group(self, block: int) -> str:
-        """The group of `BLOCK_GROUPS` that the block belongs to."""
+        """Return the group of `BLOCK_GROUPS` that the block belongs to."""
         if block in (DRAM, GLB):
             return BLOCKS[block]
         return "pe" if FIRST_PE <= block < FIRST_PE + self.pes else "noc"
 
     def parse(self, name: str) -> list[int]:
-        """The blocks that a name stands for: a block, a group, or all PEs or links.
+        """Return the blocks that a name means: a block, a group, or all PEs or links.
 
         Raises:
             ValueError: there is no such block.
@@ -160,11 +160,11 @@ class Layout:
             return links
         if name == "noc":
             return [GIN_FILTER, GIN_IFMAP, GIN_PSUM, GON, *links]
-        found = re.fullmatch(r"(pe|link)\((\d{1,6}),\s*(\d{1,6})\)", name)
-        if found is not None:
-            row, column = int(found[2]), int(found[3])
+        parts = re.fullmatch(r"(pe|link)\((\d{1,6}),\s*(\d{1,6})\)", name)
+        if parts is not None:
+            row, column = int(parts[2]), int(parts[3])
             if row < self.rows and column < self.columns:
-                return [self.pe(row, column) if found[1] == "pe" else self.link(row, column)]
+                return [self.pe(row, column) if parts[1] == "pe" else self.link(row, column)]
             raise ValueError(
                 f"no block {name}: rows are 0 to {self.rows - 1}, columns 0 to {self.columns - 1}"
             )

@@ -44,7 +44,7 @@ class Header:
     version: int = VERSION
 
     def encode(self) -> bytes:
-        """The 512 bytes."""
+        """Return the 512 bytes."""
         text = (
             f"{MAGIC}\nversion {self.version}\nstate {self.state}\nbytes {self.length}\n"
             f"blake2b {self.digest}\n"
@@ -54,25 +54,25 @@ class Header:
 
 
 def digest(stream: IO[bytes]) -> str:
-    """The digest of the stream from where it stands to its end."""
-    found = hashlib.blake2b(digest_size=32)
+    """Return the digest of a stream from its position to its end."""
+    blake2b = hashlib.blake2b(digest_size=32)
     while block := stream.read(_BLOCK):
-        found.update(block)
-    return found.hexdigest()
+        blake2b.update(block)
+    return blake2b.hexdigest()
 
 
 def seal(path: Path, state: str, version: int = VERSION) -> None:
     """Write the header that says that the file is whole."""
     with path.open("r+b") as stream:
         stream.seek(SIZE)
-        found = digest(stream)
-        header = Header(state, stream.tell(), found, version)
+        content_digest = digest(stream)
+        header = Header(state, stream.tell(), content_digest, version)
         stream.seek(0)
         stream.write(header.encode())
 
 
 def read_header(path: Path) -> Header:
-    """The header of a file.
+    """Return the header of a file.
 
     Raises:
         TraceError: it is no trace, of another version, or the header is damaged.
@@ -84,7 +84,7 @@ def read_header(path: Path) -> Header:
 
 
 def _regular(path: Path) -> Path:
-    """The path, unless it is a pipe or a device, which would be waited for or read for ever."""
+    """Return the path, unless it is a pipe or a device, which could be read for ever."""
     if path.exists() and not path.is_file():
         raise TraceError(path, "is no regular file")
     return path
@@ -95,11 +95,11 @@ def _parse(path: Path, raw: bytes) -> Header:
     if not raw.startswith(magic):
         raise TraceError(path, "is no trace file: it does not begin with 'eyeriss-sim trace'")
     text = raw.decode("ascii", "replace")
-    found = _LINES.match(text, len(magic))
-    if found is None:
+    fields = _LINES.match(text, len(magic))
+    if fields is None:
         raise TraceError(path, "is damaged: its header cannot be read")
     header = Header(
-        found["state"], int(found["bytes"]), found["digest"], version=int(found["version"])
+        fields["state"], int(fields["bytes"]), fields["digest"], version=int(fields["version"])
     )
     if header.encode() != raw:
         raise TraceError(path, "is damaged: its header does not match its own digest")
@@ -114,7 +114,7 @@ def _parse(path: Path, raw: bytes) -> Header:
 
 
 def checked_header(path: Path) -> Header:
-    """The header of a whole file: its length and its digest are right.
+    """Return the header of a whole file: its length and its digest are right.
 
     Raises:
         TraceError: the file is no trace, incomplete, cut or changed.

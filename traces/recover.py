@@ -114,7 +114,7 @@ _FINAL = (14, 11, 25, 16, 4, 14, 24)
 
 
 def lookup3(data: bytes) -> int:
-    """Bob Jenkins' hash of 2006, which HDF5 takes as the checksum of its blocks."""
+    """Return Bob Jenkins' hash of 2006, which HDF5 takes as the checksum of its blocks."""
     state = [(0xDEADBEEF + len(data)) & _WORD] * 3
     last = max(0, len(data) - 1) // 12 * 12
     for place in range(0, last, 12):
@@ -144,15 +144,15 @@ def _write(made: Path, tables: Tables, kept: dict[str, int]) -> None:
     try:
         for name, rows in kept.items():
             datasets[name].resize((rows,))
-            place = 0
+            row_number = 0
             for piece in read_pieces(tables, name, 0, rows):
-                datasets[name][place : place + len(piece)] = piece
-                place += len(piece)
+                datasets[name][row_number : row_number + len(piece)] = piece
+                row_number += len(piece)
         row = np.zeros(1, schema.group_dtype)
         for name, rows in kept.items():
             row[name] = rows
-        found = pieces_digest(tables, dict.fromkeys(kept, 0), kept)
-        row["digest"] = np.frombuffer(found, np.uint8)
+        digest = pieces_digest(tables, dict.fromkeys(kept, 0), kept)
+        row["digest"] = np.frombuffer(digest, np.uint8)
         datasets["groups"].resize((1,))
         datasets["groups"][:] = row
         file.close()

@@ -17,17 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.events import (
-    ACTIONS,
-    BLOCKS,
-    DRAM,
-    GIN_IFMAP,
-    GLB,
-    GON,
-    KINDS,
-    OFMAP_AXES,
-    Layout,
-)
+from traces.events import ACTIONS, BLOCKS, DRAM, GIN_IFMAP, GLB, GON, KINDS, OFMAP_AXES, Layout
 from traces.header import TraceError
 from traces.reader import LayerTrace, Trace
 from traces.stalls import PassSpans, ReplayError, streams_of
@@ -57,7 +47,7 @@ class Figures:
 
     @classmethod
     def none(cls, layout: Layout) -> Figures:
-        """Nothing yet."""
+        """Return the figures of no events."""
         size = layout.rows, layout.columns
         return cls(
             Counter(), Counter(), np.zeros(size, np.int64),
@@ -153,7 +143,7 @@ class PassReplay:
         return place
 
     def _hops(self, number: int) -> int:
-        """Hops from the array's corner to each PE of a set, all together (docs/machine.md 3)."""
+        """Return the hops from the array's corner to all PEs of a set (docs/machine.md 3)."""
         return sum(sum(self._place(member)) + 2 for member in self._blocks_of_sets[number])
 
     # ---------------------------------------------------------------- PEs
@@ -195,17 +185,17 @@ class PassReplay:
         (stream,) = self.streams[GIN_IFMAP, "send", "ifmap"]
         if stream.data is None:
             return {}
-        found = {}
+        words = {}
         reached: defaultdict[int, list[int]] = defaultdict(list)
         for number in np.unique(stream.destination).tolist():
             for member in self._blocks_of_sets[number]:
                 reached[member].append(number)
         for member, numbers in reached.items():
-            found[member] = stream.data[np.isin(stream.destination, numbers)]
-        return found
+            words[member] = stream.data[np.isin(stream.destination, numbers)]
+        return words
 
     def _gated(self, block: int, work: PEWork, bursts: int) -> int:
-        """Products whose ifmap word is zero: those of each burst, once for each output."""
+        """Return the products whose ifmap word is zero: those of each burst, for each output."""
         words = self._ifmap_words.get(block)
         frees = np.resize(work.frees, bursts)
         first = np.cumsum(frees) - frees  # a burst takes the oldest words that are left
@@ -238,7 +228,7 @@ class PassReplay:
 
 
 def _by_set(sets: Ints, words: Ints) -> Iterator[tuple[int, int]]:
-    """(set, words) of the rows of a stream."""
+    """Return (set, words) of the rows of a stream."""
     sums = np.bincount(sets, weights=words)
     for number in np.flatnonzero(sums).tolist():
         yield number, int(sums[number])
@@ -299,9 +289,11 @@ def _replay_layer(trace: Trace, layer: LayerTrace, done: dict[int, Figures]) -> 
             total.add(one.figures, 1, int(row["cycles"]) - one.figures.cycles)
             ofmap.store(row, one)
     else:
-        used, places, times = np.unique(passes["template"], return_inverse=True, return_counts=True)
+        used, templates, times = np.unique(
+            passes["template"], return_inverse=True, return_counts=True
+        )
         cycles = np.zeros(len(used), np.int64)
-        np.add.at(cycles, places, passes["cycles"])
+        np.add.at(cycles, templates, passes["cycles"])
         for number, many, spent in zip(used.tolist(), times.tolist(), cycles.tolist(), strict=True):
             figures = done.get(number)
             if figures is None:
@@ -320,7 +312,7 @@ def _replay_layer(trace: Trace, layer: LayerTrace, done: dict[int, Figures]) -> 
     gated = total.gated if ofmap is not None else _gated_share(layer, macs)
     counts["mac.gated"], counts["mac.active"] = gated, macs - gated
     counts["spad.filter.read"] -= gated
-    found = LayerReplay(
+    rebuilt = LayerReplay(
         name=layer.name,
         entries={name: int(counts[name]) for name in ENTRIES},
         multicast=dict(sorted(total.multicast.items())),
@@ -340,24 +332,24 @@ def _replay_layer(trace: Trace, layer: LayerTrace, done: dict[int, Figures]) -> 
         events=trace.event_count(layer),
         ofmap=None if ofmap is None else ofmap.words,
     )
-    found.differences = list(_differences(found, layer))
-    return found
+    rebuilt.differences = list(_differences(rebuilt, layer))
+    return rebuilt
 
 
 def _tile_sums(tiles: NDArray[Any]) -> defaultdict[tuple[str, str], dict[str, int]]:
-    found: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(
+    sums: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(
         lambda: {"words": 0, "bits": 0, "cycles": 0}
     )
     for action, kind in {(int(t["action"]), int(t["kind"])) for t in tiles}:
         mine = tiles[(tiles["action"] == action) & (tiles["kind"] == kind)]
-        found[ACTIONS[action], KINDS[kind]] = {
+        sums[ACTIONS[action], KINDS[kind]] = {
             name: int(mine[name].sum()) for name in ("words", "bits", "cycles")
         }
-    return found
+    return sums
 
 
 def _gated_share(layer: LayerTrace, macs: int) -> int:
-    """Gated MACs where no words moved: the layer's share of zeros, to nine decimal places."""
+    """Return the gated MACs where no words moved: the layer's share of zeros, to 9 places."""
     shape = layer.description.get("shape")
     zeros = shape.get("ifmap_zero_fraction") if isinstance(shape, dict) else None
     if not isinstance(zeros, int | float) or not 0 <= zeros <= 1:
@@ -381,10 +373,10 @@ class _Ofmap:
             raise ReplayError("the layer is beyond all size")
         self.words = np.zeros(size, np.int64)
 
-    def store(self, row: Any, found: PassReplay) -> None:
+    def store(self, row: Any, replayed: PassReplay) -> None:
         """Write what a pass sent to the GLB over what was there."""
         base = [int(row[f"{axis}_base"]) for axis in OFMAP_AXES]
-        for block, words in found.psums():
+        for block, words in replayed.psums():
             last = zip(base, block.last(), self.words.shape, strict=True)
             if any(first + within >= size for first, within, size in last):
                 raise ReplayError("psums beyond the ofmap")
@@ -397,19 +389,23 @@ def _filter_word_bits(trace: Trace) -> int:
     return machine.get("filter_word_bits", machine.get("word_bits", 0))
 
 
-def _differences(found: LayerReplay, layer: LayerTrace) -> Iterator[str]:
-    """Every figure in which the events and the run differ."""
-    said = layer.result
-    if said is None:
+def _differences(rebuilt: LayerReplay, layer: LayerTrace) -> Iterator[str]:
+    """Say in which figures the events and the run differ."""
+    recorded = layer.result
+    if recorded is None:
         yield "the run did not reach the end of the layer"
         return
     figures: list[tuple[str, object, object]] = []
-    link_bytes = {kind: -(-bits // 8) for kind, bits in found.dram_bits.items()}
+    link_bytes = {kind: -(-bits // 8) for kind, bits in rebuilt.dram_bits.items()}
     pairs: tuple[tuple[str, Mapping[Any, Any], object], ...] = (
-        ("", found.entries, said.get("entries")),
-        ("multicast ", {str(k): v for k, v in found.multicast.items()}, said.get("multicast")),
-        ("standstill ", found.standstill_cycles, said.get("standstill_cycles")),
-        ("DRAM bytes ", link_bytes, said.get("dram_bytes")),
+        ("", rebuilt.entries, recorded.get("entries")),
+        (
+            "multicast ",
+            {str(k): v for k, v in rebuilt.multicast.items()},
+            recorded.get("multicast"),
+        ),
+        ("standstill ", rebuilt.standstill_cycles, recorded.get("standstill_cycles")),
+        ("DRAM bytes ", link_bytes, recorded.get("dram_bytes")),
     )
     for prefix, mine, theirs in pairs:
         other = theirs if isinstance(theirs, dict) else {}
@@ -417,16 +413,18 @@ def _differences(found: LayerReplay, layer: LayerTrace) -> Iterator[str]:
             (f"{prefix}{name}", mine.get(name), other.get(name))
             for name in sorted(mine.keys() | other.keys())
         ]
-    figures.append(("processing cycles", found.processing_cycles, said.get("processing_cycles")))
-    figures.append(("MACs by PE", found.macs.tolist(), said.get("pe_macs")))
-    cycles = said.get("pe_cycles")
-    for cause, mine_cycles in found.pe_cycles.items():
+    figures.append(
+        ("processing cycles", rebuilt.processing_cycles, recorded.get("processing_cycles"))
+    )
+    figures.append(("MACs by PE", rebuilt.macs.tolist(), recorded.get("pe_macs")))
+    cycles = recorded.get("pe_cycles")
+    for cause, mine_cycles in rebuilt.pe_cycles.items():
         other_cycles = cycles.get(cause) if isinstance(cycles, dict) else None
         figures.append((f"PE cycles {cause}", mine_cycles.tolist(), other_cycles))
-    if found.ofmap is not None:
-        ofmap = said.get("ofmap")
+    if rebuilt.ofmap is not None:
+        ofmap = recorded.get("ofmap")
         digest = ofmap.get("blake2b") if isinstance(ofmap, dict) else None
-        figures.append(("ofmap", words_digest(found.ofmap), digest))
+        figures.append(("ofmap", words_digest(rebuilt.ofmap), digest))
     for name, mine_value, other_value in figures:
         if mine_value != other_value:
             yield _told(name, mine_value, other_value)
@@ -439,7 +437,7 @@ def _told(name: str, mine: object, other: object) -> str:
 
 
 def words_digest(words: Ints) -> str:
-    """The digest of words as 64-bit little-endian numbers in row-major order."""
+    """Return the digest of words as 64-bit little-endian numbers in row-major order."""
     return hashlib.blake2b(np.ascontiguousarray(words, "<i8").tobytes(), digest_size=32).hexdigest()
 
 

@@ -11,14 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.events import (
-    PASS_DTYPE,
-    PE_DTYPE,
-    SHAPE_FIELDS,
-    STREAM_DTYPE,
-    TILE_DTYPE,
-    VERSION,
-)
+from traces.events import PASS_DTYPE, PE_DTYPE, SHAPE_FIELDS, STREAM_DTYPE, TILE_DTYPE, VERSION
 
 GZIP_LEVEL = 1
 """Higher levels save a few percent of a small file and cost more than the pass itself."""
@@ -53,7 +46,8 @@ _MOST = 1 << 33
 class Schema:
     """The datasets of one version of the format, in the order of their digests.
 
-    A template has the figures `shape` and the `parts`; `pes` and `passes` are the types of these.
+    A template has the figures `shape` and the `parts`; `pes` and `passes` are the types of these,
+    `pass_chunk` the rows of a chunk of passes.
     """
 
     version: int
@@ -61,6 +55,7 @@ class Schema:
     parts: tuple[str, ...]
     pes: np.dtype[Any]
     passes: np.dtype[Any]
+    pass_chunk: int
 
     @cached_property
     def template_dtype(self) -> np.dtype[Any]:
@@ -90,7 +85,7 @@ class Schema:
             "result_text": Table(_BYTE, 1 << 15, 1 << 30),
             "templates": Table(self.template_dtype, 256, 1 << 24),
             **{name: parts[name] for name in self.parts},
-            "passes": Table(self.passes, 1 << 14, 20_000_000),
+            "passes": Table(self.passes, self.pass_chunk, 20_000_000),
             "tiles": Table(TILE_DTYPE, 4096, 80_000_000),
         }
 
@@ -105,7 +100,8 @@ class Schema:
         return {**self.content, "groups": Table(self.group_dtype, 64, 1 << 20)}
 
 
-CURRENT = Schema(VERSION, SHAPE_FIELDS, PARTS, PE_DTYPE, PASS_DTYPE)
+# A chunk is written anew with each group of a trace, and leaves a hole: larger ones cost more.
+CURRENT = Schema(VERSION, SHAPE_FIELDS, PARTS, PE_DTYPE, PASS_DTYPE, 1 << 11)
 CONTENT, TABLES = CURRENT.content, CURRENT.tables
 
 MOST_BYTES = 160 << 20
@@ -132,20 +128,20 @@ LARGEST_RATIO = 1100
 
 
 def template_memory(rows: Mapping[str, int]) -> int:
-    """Bytes that a template takes by the rows of its parts, from above."""
+    """Return at most how many bytes a template takes, by the rows of its parts."""
     return sum(rows.get(name, 0) * size for name, size in _TEMPLATE_BYTES.items())
 
 
 def group_digest(parts: Iterable[tuple[str, NDArray[Any]]]) -> bytes:
-    """The digest of what a group added to each dataset, in the order of `Schema.content`."""
+    """Return the digest of what a group added to each dataset, in the order of `Schema.content`."""
     return digest_of_pieces((name, len(values), [values]) for name, values in parts)
 
 
 def digest_of_pieces(parts: Iterable[tuple[str, int, Iterable[NDArray[Any]]]]) -> bytes:
-    """The same of what comes in pieces: each dataset's name, its rows in all, and these rows."""
-    found = hashlib.blake2b(digest_size=32)
+    """Return the same of what comes in pieces: a dataset's name, its rows in all, and these."""
+    digest = hashlib.blake2b(digest_size=32)
     for name, rows, pieces in parts:
-        found.update(f"{name} {rows}\n".encode())
+        digest.update(f"{name} {rows}\n".encode())
         for values in pieces:
-            found.update(np.ascontiguousarray(values).tobytes())
-    return found.digest()
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.digest()

@@ -58,8 +58,8 @@ class Spans:
 
     def at(self, cycle: int) -> tuple[int, int]:
         """Return the cause of a cycle, and the first cycle of its span."""
-        place = max(int(np.searchsorted(self.start, cycle, side="right")) - 1, 0)
-        return int(self.cause[place]), int(self.start[place])
+        span = max(int(np.searchsorted(self.start, cycle, side="right")) - 1, 0)
+        return int(self.cause[span]), int(self.start[span])
 
     def cycles(self) -> list[int]:
         """Return the cycles of each cause."""
@@ -81,13 +81,13 @@ class Spans:
 
 
 def _with_last(durations: Ints, extra: int) -> Ints:
-    found = durations.copy()
-    found[-1] += extra
-    return found
+    longer = durations.copy()
+    longer[-1] += extra
+    return longer
 
 
 def _spans(causes: Any, durations: Any) -> Spans:
-    """Spans in a row, without those of no cycles, equal neighbours as one."""
+    """Return spans in a row, without those of no cycles, equal neighbours as one."""
     cause, duration = np.asarray(causes, np.int64), np.asarray(durations, np.int64)
     start = np.cumsum(duration) - duration
     whole = int(duration.sum())
@@ -187,7 +187,7 @@ class PassSpans:
         ]
 
     def _loaded(self, work: PEWork) -> int:
-        """The cycle from which no burst of a PE waits for a word that the PE keeps."""
+        """Return the cycle from which no burst of a PE waits for a word that the PE keeps."""
         loads = self._loads
         if loads and not self.template.shape["streamed"]:
             return max(int(stream.start[-1] + stream.duration[-1]) for stream in loads)

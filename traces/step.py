@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from traces.columns import Events, Query, matching_rows
+from traces.conditions import Condition, first_hold
 from traces.events import ACTION, ACTIONS, BLOCKS, DRAM, FIRST_PE, GLB, KINDS
-from traces.reader import Events, LayerTrace, Query, Trace, matching_rows
+from traces.reader import LayerTrace, Trace
 from traces.stalls import Spans
-from traces.state import Condition, PassView, event_text, first_hold, state_text
+from traces.state import PassView, state_text
+from traces.text import event_text
 from vocabulary import CAUSES
 
 SHOWN_WORDS = 64  # of a FIFO or spad
@@ -33,14 +36,14 @@ class Stepper:
     _spans: dict[int, dict[tuple[int, int], Spans]] = field(default_factory=dict)
 
     def _of(self, place: int) -> tuple[Events, list[int]]:
-        """The events of a pass, and which of them the query wants."""
-        found = self._events.get(place)
-        if found is None:
+        """Return the events of a pass, and which of them the query wants."""
+        events_of_pass = self._events.get(place)
+        if events_of_pass is None:
             events = self.trace.pass_events(self.layer, place)
             wanted = np.flatnonzero(matching_rows(events, self.query)).tolist()
             self._events.clear()
-            found = self._events[place] = events, wanted
-        return found
+            events_of_pass = self._events[place] = events, wanted
+        return events_of_pass
 
     @property
     def events(self) -> Events:
@@ -79,21 +82,21 @@ class Stepper:
     def find(self, condition: Condition) -> bool:
         """Go on to where a condition holds next."""
         after = (self.place, self.row) if self._now is None else (self.place, self.row, self._now)
-        found = first_hold(self.trace, self.layer, condition, after)
-        if found is None:
+        hold = first_hold(self.trace, self.layer, condition, after)
+        if hold is None:
             return False
-        self.place, self.row, self._now = found
+        self.place, self.row, self._now = hold
         return True
 
     @property
     def view(self) -> PassView:
         """The levels of the pass."""
         number = int(self.layer.passes[self.place]["template"])
-        found = self._views.get(number)
-        if found is None:
+        view = self._views.get(number)
+        if view is None:
             self._views.clear()
-            found = self._views[number] = PassView(self.trace.template(number), self.trace.layout)
-        return found
+            view = self._views[number] = PassView(self.trace.template(number), self.trace.layout)
+        return view
 
     @property
     def cycle(self) -> int:
@@ -120,7 +123,7 @@ class Stepper:
         return {at: spans.lasting(cycles) for at, spans in self._spans[number].items()}
 
     def here(self) -> Iterator[str]:
-        """The event, what else goes on in that cycle, and what the machine holds."""
+        """Say what the event is, what else goes on in its cycle, and what the machine holds."""
         events = self.events
         index = int(self.layer.passes[self.place]["index"])
         yield (
@@ -140,7 +143,7 @@ class Stepper:
         filling = int((live & pes & (events.action == ACTION["fill"])).sum())
         spans = self.spans
         if spans is not None:
-            doing = Counter(CAUSES[found.at(self.cycle)[0]] for found in spans.values())
+            doing = Counter(CAUSES[one.at(self.cycle)[0]] for one in spans.values())
             busy = ", ".join(f"{doing[cause]} {cause}" for cause in CAUSES if doing[cause])
             yield f"PEs: {busy}; {filling} fill their spad"
         yield from state_text(self.view, self.cycle, self.trace.description["machine"])
@@ -155,7 +158,7 @@ class Stepper:
         return ", ".join(texts) or "nothing"
 
     def pe_text(self, row: int, column: int) -> str:
-        """Everything that a PE holds."""
+        """Say what part a PE has, what it does, and all that it holds."""
         view = self.view
         if (row, column) not in view.pes:
             return f"PE ({row},{column}) is not used in this pass"
@@ -169,10 +172,10 @@ class Stepper:
             lines.append(f"{CAUSES[cause]}({row},{column}) {cycles}: since cycle {since + begin}")
         names = [n for n in view.names() if n.endswith(f"({row},{column})")]
         words = {name: view.contents(name, self.cycle) for name in names}
-        if all(found is None for found in words.values()):
+        if all(held is None for held in words.values()):
             return "\n".join([*lines, ", ".join(f"{n} {view.level(n, self.cycle)}" for n in names)])
-        for name, found in words.items():
-            lines.append(f"{name} {view.level(name, self.cycle)}{_words_text(found)}")
+        for name, held in words.items():
+            lines.append(f"{name} {view.level(name, self.cycle)}{_words_text(held)}")
         return "\n".join(lines)
 
 

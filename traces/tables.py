@@ -56,45 +56,45 @@ class Tables:
             link = self._file.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 raise TraceError(self.path, f"is no valid trace: {name} is a link to elsewhere")
-            found = self._file.get(name)
-            fault = self._dataset_fault(found, table.dtype, table.chunk, table.most, self._size)
+            dataset = self._file.get(name)
+            fault = self._dataset_fault(dataset, table.dtype, table.chunk, table.most, self._size)
             if fault:
                 raise TraceError(self.path, f"is no valid trace: {name} {fault}")
-            self._sets[name] = found
-            self._lengths[name] = int(found.shape[0])
+            self._sets[name] = dataset
+            self._lengths[name] = int(dataset.shape[0])
 
     @staticmethod
-    def _dataset_fault(found: Any, dtype: Any, chunk: int, most: int, size: int) -> str:
-        if not isinstance(found, h5py.Dataset):
+    def _dataset_fault(dataset: Any, dtype: Any, chunk: int, most: int, size: int) -> str:
+        if not isinstance(dataset, h5py.Dataset):
             return "is no dataset"
-        if found.is_virtual or found.external:
+        if dataset.is_virtual or dataset.external:
             return "has its data in another file"
-        if found.dtype != dtype:
-            return f"has type {str(found.dtype)[:60]}"
-        if found.ndim != 1 or found.chunks != (chunk,):
+        if dataset.dtype != dtype:
+            return f"has type {str(dataset.dtype)[:60]}"
+        if dataset.ndim != 1 or dataset.chunks != (chunk,):
             return "has another shape or other chunks"
-        plist = found.id.get_create_plist()
-        filters = [plist.get_filter(place)[0] for place in range(plist.get_nfilters())]
+        plist = dataset.id.get_create_plist()
+        filters = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
         if filters != [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]:
             return "has filters other than shuffle and gzip"
-        length = int(found.shape[0])
+        length = int(dataset.shape[0])
         if length > most:
             return f"has {length} rows, more than {most}"
-        stored = int(found.id.get_storage_size())
+        stored = int(dataset.id.get_storage_size())
         if stored > size or max(0, length - chunk) * dtype.itemsize > stored * LARGEST_RATIO:
             return f"has {length} rows in {stored} bytes, which cannot be"
         return ""
 
     def length(self, name: str) -> int:
-        """Rows of a dataset."""
+        """Return the number of rows of a dataset."""
         return self._lengths[name]
 
     def read(self, name: str, first: int, last: int) -> Rows:
-        """Rows of a dataset."""
+        """Return rows of a dataset."""
 
         def rows() -> Rows:
-            found: Rows = self._sets[name][first:last]
-            return found
+            values: Rows = self._sets[name][first:last]
+            return values
 
         return np.asarray(self._guard(rows))
 
@@ -104,7 +104,7 @@ class Tables:
 
 
 def whole_groups(tables: Tables) -> dict[str, int]:
-    """How much of each dataset lies in groups whose digest is right."""
+    """Return how much of each dataset lies in groups whose digest is right."""
     names = tables.schema.content
     kept = dict.fromkeys(names, 0)
     for number in range(tables.length("groups")):
@@ -123,7 +123,7 @@ def whole_groups(tables: Tables) -> dict[str, int]:
 
 
 def pieces_digest(tables: Tables, first: Mapping[str, int], last: Mapping[str, int]) -> bytes:
-    """The digest of a group by where it begins and ends in each dataset; read piece by piece."""
+    """Return the digest of a group by where it begins and ends in each dataset."""
     return digest_of_pieces(
         (name, last[name] - first[name], read_pieces(tables, name, first[name], last[name]))
         for name in tables.schema.content
@@ -131,6 +131,6 @@ def pieces_digest(tables: Tables, first: Mapping[str, int], last: Mapping[str, i
 
 
 def read_pieces(tables: Tables, name: str, first: int, last: int) -> Iterator[Rows]:
-    """Rows of a dataset, piece by piece."""
+    """Return rows of a dataset, piece by piece."""
     for place in range(first, last, CHECKED_ROWS):
         yield tables.read(name, place, min(last, place + CHECKED_ROWS))

@@ -56,6 +56,7 @@ SCHEMA = Schema(
     parts=tuple(name for name in PARTS if name != "legend"),
     pes=np.dtype([(name, "<i4") for name in _PE_FIELDS]),
     passes=np.dtype([*PASS_DTYPE.descr[:-5], *((name, "<i4") for name in _BASES)]),
+    pass_chunk=1 << 14,
 )
 
 
@@ -99,7 +100,7 @@ class _Upgrade:
         self.room = MOST_VALUES
 
     def done(self) -> tuple[dict[str, int], dict[str, Rows]]:
-        """The upgraded template."""
+        """Return the upgraded template."""
         parts, shape = self.parts, self.shape
         if any(not 1 <= shape[name] <= 1 << 31 for name in ("images", "ofmap_columns")):
             raise ValueError("its images or ofmap columns are out of range")
@@ -123,7 +124,7 @@ class _Upgrade:
         return {name: shape[name] for name in kept}, upgraded
 
     def _pe(self, pe: Mapping[str, int], *, top: bool) -> tuple[int, ...]:
-        """A row of `PE_DTYPE`; `top` is the PE of a chain whose psums go to the GLB."""
+        """Return a row of `PE_DTYPE`; psums go to the GLB from the `top` of a chain."""
         p, q, s = pe["p"], pe["q"], pe["s"]
         for name in "pqs":
             if not 1 <= pe[name] <= 1 << 20:
@@ -160,16 +161,17 @@ class _Upgrade:
 
 
 def _uses(p: int, q: int, s: int) -> Rows:
-    """The order of filter words: they came by filter, channel and column, and were used by column,
-    channel and filter.
+    """Return when each filter word is used.
+
+    Words come by filter, channel and column; products run by column, channel and filter.
     """
     f, c, x = np.meshgrid(np.arange(p), np.arange(q), np.arange(s), indexing="ij")
     uses: Rows = ((x * q + c) * p + f).reshape(-1)
     return uses
 
 
-def _runs(columns: int, whole: int, step: int, place: int) -> Rows:
-    """Words of the windows of a row: a step of each, but of the one in `place` all."""
+def _runs(columns: int, whole: int, step: int, window: int) -> Rows:
+    """Return words of the windows of a row: a step of each, but of one window all."""
     words = np.full(columns, step)
-    words[place] = whole
+    words[window] = whole
     return words

@@ -33,13 +33,13 @@ LIBVER = ("v110", "v110")
 
 
 def json_bytes(data: object) -> Rows:
-    """`data` as compact JSON, as an array of bytes."""
+    """Return `data` as compact JSON, as an array of bytes."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return np.frombuffer(text.encode(), np.uint8)
 
 
 def partial_path(path: Path) -> Path:
-    """Where a trace stands until it is whole: beside its name, so that it can be moved there."""
+    """Return where a trace is written: beside its name, so that it can be moved there."""
     return path.with_name(f"{path.name}.partial-{os.getpid()}-{secrets.token_hex(4)}")
 
 
@@ -70,7 +70,7 @@ def let_go(file: Any) -> None:
 
 
 def create_file(path: Path, schema: Schema = CURRENT) -> tuple[Any, dict[str, Any]]:
-    """A new file with every dataset, empty; it says of itself that it is being written.
+    """Return a new file with every dataset, empty; its header says that it is being written.
 
     Raises:
         OSError: it cannot be written, or is there already.
@@ -148,7 +148,7 @@ class TraceWriter:
     # ---------------------------------------------------------------- layers
 
     def begin_layer(self, description: Mapping[str, Any]) -> int:
-        """A layer starts; its number."""
+        """Begin a layer and return its number."""
         self._turn(not self._in_layer, "a layer begins before the last one has ended")
         self._in_layer = True
         self._text("layer", description)
@@ -156,7 +156,7 @@ class TraceWriter:
         return self._layers - 1
 
     def add_template(self, template: Template) -> int:
-        """A pass as events; its number."""
+        """Add a pass as a program with dates and return its number."""
         self._turn(self._in_layer, "a template outside a layer")
         if self._blocks is not None:
             template = without_blocks(template, self._layout, self._blocks)
@@ -172,7 +172,7 @@ class TraceWriter:
         return self._templates - 1
 
     def add_passes(self, passes: Sequence[tuple[int, ...]]) -> None:
-        """Passes of the layer that have run: `PASS_DTYPE` without the layer, in order."""
+        """Add passes of the layer that have run: `PASS_DTYPE` without the layer, in order."""
         self._turn(self._in_layer, "a pass outside a layer")
         rows = [(self._layers - 1, *row) for row in passes]
         self._put("passes", np.array(rows, PASS_DTYPE))
@@ -180,7 +180,7 @@ class TraceWriter:
             self._flush()
 
     def end_layer(self, tiles: Sequence[tuple[int, ...]], result: Mapping[str, Any]) -> None:
-        """The layer has ended: its tiles (`TILE_DTYPE` without the layer) and the run's figures."""
+        """End the layer with its tiles (`TILE_DTYPE` without the layer) and the run's figures."""
         self._turn(self._in_layer, "a layer ends that has not begun")
         self._put("tiles", np.array([(self._layers - 1, *row) for row in tiles], TILE_DTYPE))
         self._text("result", result)

@@ -14,10 +14,11 @@ from sim.cli.options import OneOf
 from sim.cli.output import Target, keep_apart, write_stdout
 
 if TYPE_CHECKING:
+    from traces.columns import Query
+    from traces.conditions import Condition
     from traces.diff import Side
-    from traces.reader import LayerTrace, Query, Trace
+    from traces.reader import LayerTrace, Trace
     from traces.replay import LayerReplay
-    from traces.state import Condition
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -225,7 +226,7 @@ def replay(
     filter the events are printed instead; --step and --break show the state of the machine, of the
     first layer unless --layer names one.
     """
-    from traces.state import parse_condition
+    from traces.conditions import parse_condition
 
     if expression is not None and not step:
         filters = {"--from": first, "--until": last, "--block": block, "--pe": pe,
@@ -320,7 +321,7 @@ def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
 
 def _print_events(found: Trace, query: Query, limit: int) -> None:
     from traces.export import select
-    from traces.state import event_text
+    from traces.text import event_text
 
     chosen = select(found, query, limit, stalls=False)
     for row in range(len(chosen.events)):
@@ -341,7 +342,7 @@ def _walk(
     interactive: bool,
 ) -> None:  # fmt: skip
     from sim.cli.trace_step import StepPrompt
-    from traces.state import longest
+    from traces.conditions import longest
     from traces.step import Stepper
 
     walked: LayerTrace = found.layers[0] if found.layers else _nothing(found)

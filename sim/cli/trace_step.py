@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from traces.state import LINE_LEVELS, PE_LEVELS, countable, parse_condition
+from traces.conditions import countable, parse_condition
+from traces.state import LINE_LEVELS, PE_LEVELS
 from vocabulary import CAUSES
 from workloads.inputs.words import shown
 

@@ -94,7 +94,7 @@ class Probe:
             observer.layer_begins(plan)
 
     def ran(self, machine: Machine, outcome: PassOutcome) -> None:
-        """A machine has run; it is kept until the next one, in case the layer has a use for it."""
+        """Keep a machine that has run until the next one, in case the layer has a use for it."""
         self._fresh = machine, outcome
 
     def passed(
@@ -121,7 +121,7 @@ class Probe:
     def timeline(
         self, hw: Hardware, traffic: Traffic, passes: Sequence[TimedPass]
     ) -> WatchedTimeline:
-        """The layer's timeline, watched."""
+        """Return the layer's timeline, watched."""
         self._timeline = WatchedTimeline(hw, traffic, passes)
         return self._timeline
 
@@ -133,7 +133,7 @@ class Probe:
             observer.layer_ends(tiles)
 
     def _close(self, prefetched_words: int) -> None:
-        """Tell of the pass before, now that it is known how much it prefetched."""
+        """Report the pass before, now that it is known how much it prefetched."""
         if self._open is None:
             return
         (step, cycles, told), self._open = self._open, None
@@ -144,7 +144,7 @@ class Probe:
     def _number(
         self, place: int, outcome: PassOutcome, key: Hashable, again: Callable[[], Machine]
     ) -> int:
-        """The number of the template for the observer in that place, who is told of a new one."""
+        """Return the number of the template for the observer in that place; give it a new one."""
         # By the key, not by the outcome: that may have been simulated anew, and is not kept here.
         number = self._numbers.get((place, key))
         if number is not None:

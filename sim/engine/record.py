@@ -36,7 +36,7 @@ class _Record:
         self.own = [(self.out.set_of(block),) for block in self.blocks]
 
     def template(self) -> Template:
-        """All PEs and all streams."""
+        """Return all PEs and all streams."""
         machine = self.machine
         self._dram()
         self._loads()
@@ -59,18 +59,18 @@ class _Record:
         return self.out.set_of(*sorted(map(self.blocks.__getitem__, pes)))
 
     def _sets(self, stream: Stream) -> tuple[int, ...]:
-        """The PE set of each beat of a stream's pattern."""
+        """Return the PE set of each beat of a stream's pattern."""
         sets = {pes: self._set(pes) for pes in dict.fromkeys(beat.pes for beat in stream.pattern)}
         return tuple(sets[beat.pes] for beat in stream.pattern)
 
     @staticmethod
     def _same(values: Sequence[int]) -> tuple[int, ...]:
-        """A pattern of values, once where all are equal."""
+        """Return a pattern of values: one where all are equal."""
         return tuple(values[:1]) if len(set(values)) == 1 else tuple(values)
 
     @staticmethod
     def _cut(count: int, words: int, full: int) -> tuple[int, ...]:
-        """Words of `count` lines of `full` that carry `words`: the last may be short."""
+        """Return the words of `count` lines of `full` that carry `words`: the last may be short."""
         rest = words - full * (count - 1)
         return (full,) if rest == full else (full,) * (count - 1) + (rest,)
 
@@ -79,7 +79,7 @@ class _Record:
     def _port(
         self, action: str, stream: Stream, starts: Sequence[int], words: tuple[int, ...]
     ) -> None:
-        """Lines that a port of the GLB reads for a bus, or writes from it."""
+        """Add the lines that a port of the GLB reads for a bus, or writes from it."""
         bus = BLOCKS.index(stream.network)
         source, destination = (GLB, bus) if action == "read" else (bus, GLB)
         self.out.add(
@@ -91,7 +91,7 @@ class _Record:
         self, stream: Stream, starts: Sequence[int], words: Sequence[int], pes: tuple[int, ...],
         data: Iterable[Any], *, outward: bool = False,
     ) -> None:  # fmt: skip
-        """Beats of a bus; `pes` are the sets of PEs at its far end."""
+        """Add the beats of a bus; `pes` are the sets of PEs at its far end."""
         glb = (self.out.set_of(GLB),)
         self.out.add(
             BLOCKS.index(stream.network), "send", stream.operand, starts,
@@ -101,7 +101,7 @@ class _Record:
         )  # fmt: skip
 
     def _dram(self) -> None:
-        """Lines over the DRAM link: those of this pass, and those that it may prefetch."""
+        """Add the lines over the DRAM link: those of this pass, and those that it may prefetch."""
         dram, stream = self.machine.dram, self.program.load_stream
         words = self._cut(dram.beats, stream.words, dram.beat_words)
         words = words if len(words) == 1 else words[dram.start.beats :]

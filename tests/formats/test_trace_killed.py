@@ -18,8 +18,8 @@ from recording import lenet5, opened, record, replayed
 import traces
 from sim.recorder import TraceRecorder
 from sim.run import Values, simulate
+from traces.columns import Events
 from traces.header import SIZE, TraceError
-from traces.reader import Events
 from traces.recover import lookup3, recover
 from traces.replay import replay
 from traces.schema import CONTENT, group_digest

@@ -57,7 +57,7 @@ from sim.plan.make import make_plan
 from sim.plan.mapper import MOST_P, MOST_Q, MOST_R, MOST_T, auto_mapping
 from sim.report.load import MOST_PART_VALUES
 from sim.run import MOST_JOBS, MOST_READINGS, Values, check_values, predict, prepare, simulate
-from traces.reader import LARGEST_ARRAY
+from traces.checks import LARGEST_ARRAY
 from traces.schema import MOST_BYTES as MOST_TRACE_BYTES
 from traces.schema import MOST_TEMPLATE_BYTES, TABLES
 from vocabulary import Phase

@@ -13,7 +13,7 @@ from vocabulary import CAUSES
 
 
 def write_npz(trace: Trace, layer: LayerTrace, chosen: Selected, out: IO[bytes]) -> None:
-    """NumPy arrays: the columns, the names behind their numbers, sets of blocks, and the stalls."""
+    """Write the columns, the names behind their numbers, sets of blocks, and the stalls."""
     del layer
     events, stalls = chosen.events, chosen.stalls
     layout = trace.layout

@@ -68,7 +68,7 @@ def write_csv(trace: Trace, layer: LayerTrace, chosen: Selected, out: IO[bytes])
 
 
 def _block_name(trace: Trace) -> Callable[[int], str]:
-    """Names without commas, so that `pe(3;4)` needs no quotes."""
+    """Return names without commas, so that `pe(3;4)` needs no quotes."""
     return lambda block: trace.layout.name(block).replace(",", ";")
 
 

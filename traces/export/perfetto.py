@@ -13,12 +13,12 @@ from traces.events import ACTIONS, KINDS
 from traces.export.selection import Selected
 from traces.export.tracks import Tracks
 from traces.reader import LayerTrace, Trace
-from traces.state import set_text
+from traces.text import set_text
 from vocabulary import CAUSES
 
 
 def write_perfetto(trace: Trace, layer: LayerTrace, chosen: Selected, out: IO[bytes]) -> None:
-    """Chrome trace JSON, which Perfetto opens: a track for each PE, bus and port.
+    """Write Chrome trace JSON, which Perfetto opens: a track for each PE, bus and port.
 
     What a PE waits for stands between its events, as a slice of the cause's name. A slice never
     overlaps the next one of its track, as the format asks; `args.cycles` has the full duration of
@@ -97,7 +97,7 @@ def _perfetto_names(tracks: Tracks, groups: list[str]) -> Iterator[str]:
 
 
 def _until_next(track: NDArray[np.int64], start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Cycles until the next event of the same track starts."""
+    """Return the cycles until the next event of the same track starts."""
     order = np.lexsort((start, track))
     gaps = np.full(len(start), np.iinfo(np.int64).max, np.int64)
     if len(start) > 1:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.reader import Events, LayerTrace, Query, Trace, join_events
+from traces.columns import Events, Query, join_events
+from traces.reader import LayerTrace, Trace
 from traces.stalls import WORKING, Spans
 
 DEFAULT_EVENTS = {"perfetto": 200_000, "vcd": 200_000, "csv": 1_000_000, "npz": 2_000_000}
@@ -50,7 +51,7 @@ class Stalls:
 
 
 def select(trace: Trace, query: Query, most: int, *, stalls: bool = True) -> Selected:
-    """The first events of a query, `most` at most, and the `stalls` up to the last of them."""
+    """Return the first `most` events of a query, and the `stalls` up to the last of them."""
     parts: list[Events] = []
     left, cut = most, False
     for batch in trace.batches(query):
@@ -69,7 +70,7 @@ def _no_stalls() -> Stalls:
 
 
 def _stalls(trace: Trace, query: Query, events: Events | None) -> Stalls:
-    """The stalls in the cycles of a query, or up to the last of some events of it."""
+    """Return the stalls in the cycles of a query, or up to the last of some events of it."""
     layout = trace.layout
     pes = {layout.pe(row, column): (row, column)
            for row in range(layout.rows) for column in range(layout.columns)}  # fmt: skip
@@ -103,7 +104,7 @@ def _waits(
     spans: Mapping[tuple[int, int], Spans], pes: Mapping[int, tuple[int, int]],
     layer: int, one: Any, first: int, last: int,
 ) -> NDArray[np.int64]:  # fmt: skip
-    """The columns of `Stalls` of one pass, as far as they lie in the cycles [first, last)."""
+    """Return the columns of `Stalls` of one pass within the cycles [first, last)."""
     begin = int(one["start"])
     parts = []
     for block, at in pes.items():
@@ -125,7 +126,7 @@ def _waits(
 
 
 def one_layer(trace: Trace, name: str | None) -> LayerTrace:
-    """The layer of an export: the named one, or the only one.
+    """Return the layer of an export: the named one, or the only one.
 
     Raises:
         ValueError: there are several, or none.

@@ -43,8 +43,8 @@ class Tracks:
         kinds, places = np.unique(key, return_inverse=True)
         names: dict[tuple[str, str], int] = {}
         numbers = []
-        for found in kinds.tolist():
-            rest, kind = divmod(found, len(KINDS))
+        for one in kinds.tolist():
+            rest, kind = divmod(one, len(KINDS))
             block, action = divmod(rest, len(ACTIONS))
             track = track_name(trace, block, action, kind)
             numbers.append(names.setdefault(track, len(names)))

@@ -8,9 +8,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from traces.columns import Events
 from traces.export.selection import Selected, Stalls
 from traces.export.tracks import Tracks
-from traces.reader import Events, LayerTrace, Trace
+from traces.reader import LayerTrace, Trace
 from vocabulary import CAUSES
 
 if TYPE_CHECKING:

@@ -33,9 +33,9 @@ from sim.engine.dram import PrefetchState
 from sim.engine.machine import Machine, PassOutcome
 from sim.errors import SimulationError
 from sim.recorder import record_machine
+from traces.conditions import parse_condition
 from traces.diff import diff
 from traces.replay import replay
-from traces.state import parse_condition
 from traces.step import Stepper
 from workloads.layer import Layer
 

@@ -13,17 +13,11 @@ import traces
 from hw_models.load import load_hardware
 from sim.recorder import TraceRecorder
 from sim.run import Prepared, Values, prepare, simulate
+from traces.columns import Query
+from traces.conditions import Condition, Hold, amounts, countable, first_hold, parse_condition
 from traces.export import select
-from traces.reader import Query, Trace
-from traces.state import (
-    Condition,
-    Hold,
-    PassView,
-    amounts,
-    countable,
-    first_hold,
-    parse_condition,
-)
+from traces.reader import Trace
+from traces.state import PassView
 from traces.step import Stepper
 from vocabulary import CAUSES
 
