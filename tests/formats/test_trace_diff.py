@@ -81,11 +81,11 @@ def _released_late(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def _deeper(monkeypatch: pytest.MonkeyPatch) -> None:
+def _shallower(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = FeedBus.__init__
 
     def broken(self: FeedBus, *args: Any, fifo_words: int, **options: Any) -> None:
-        whole(self, *args, fifo_words=fifo_words + 1, **options)
+        whole(self, *args, fifo_words=fifo_words - 1, **options)
 
     monkeypatch.setattr(FeedBus, "__init__", broken)
 
@@ -148,7 +148,7 @@ MUTANTS = [
     ),
     Mutant("the diagonals run the other way", _mirrored, {"destination"}, ("gin_ifmap", "send")),
     Mutant("ifmap words leave the spad late", _released_late, {"start"}, ("pe", "fill")),
-    Mutant("the ifmap FIFO is deeper", _deeper, {"start"}, ("gin_ifmap", "send"), FULL_FIFO),
+    Mutant("the ifmap FIFO is shallower", _shallower, {"start"}, ("gin_ifmap", "send"), FULL_FIFO),
     Mutant("an incoming psum is added twice", _added_twice, {"data"}, ("link", "send"),
            words=True),
     Mutant("a pass begins with nothing fetched", _nothing_fetched, set(),
