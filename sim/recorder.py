@@ -163,13 +163,13 @@ class TraceRecorder:
             for t in self._tiles
         ]
         self._results.append(result)
-        found = _result(result, pricing)
+        figures = _result(result, pricing)
         # What a result file would hold, for `report`: the layer, and the sums up to here.
-        found["report"] = {
+        figures["report"] = {
             "layer": result.to_dict(),
             "totals": self._prepared.result("event", self._results).totals(),
         }
-        self._writer.end_layer(tiles, found)
+        self._writer.end_layer(tiles, figures)
 
     def _flush(self) -> None:
         if self._passes:
@@ -272,7 +272,7 @@ def _machine(hw: Hardware) -> dict[str, int]:
 
 def _result(result: LayerResult, pricing: Pricing) -> dict[str, Any]:
     name = result.layer.name
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "entries": result.entries,
         "multicast": {str(reached): words for reached, words in sorted(result.multicast.items())},
         "processing_cycles": result.processing_cycles,
@@ -282,19 +282,19 @@ def _result(result: LayerResult, pricing: Pricing) -> dict[str, Any]:
         "pe_cycles": {cause: result.pe_cycles[cause].tolist() for cause in CAUSES},
     }
     if result.energy is not None:
-        found["energy"] = result.energy.to_dict()
-        found["pricing"] = {
+        figures["energy"] = result.energy.to_dict()
+        figures["pricing"] = {
             "table": pricing.table.model_dump(mode="json"),
             "bits": dict(pricing.bits.get(name, {})),
             "pruned": pricing.pruned.get(name, 0.0),
             "dram_coding": result.dram_coding,
         }
     if result.values is not None:
-        found["ofmap"] = {
+        figures["ofmap"] = {
             "shape": list(result.values.ofmap.shape),
             "blake2b": ofmap_digest(result.values.ofmap),
         }
-    return found
+    return figures
 
 
 def ofmap_digest(ofmap: NDArray[np.int64]) -> str:

@@ -229,6 +229,9 @@ def first_hold(
             reached[number] = bool(condition.holds(0) or np.any(condition.holds(levels)))
         return reached[number]
 
+    # A count goes on from pass to pass, so passes before `after` are added up: equal ones once,
+    # unless they prefetched words, of which the template does not say how many. A level begins
+    # anew in each pass: passes in which it never reaches the number are not looked at.
     for place in range(len(layer.passes)):
         row = layer.passes[place]
         number = int(row["template"])

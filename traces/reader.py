@@ -211,7 +211,7 @@ class Trace:
         return template
 
     @property
-    def causes_told(self) -> bool:
+    def causes_known(self) -> bool:
         """Whether all events were recorded that say what PEs wait for."""
         return set(NEEDED) <= set(self.restricted.get("blocks", NEEDED))
 
@@ -223,7 +223,7 @@ class Trace:
             TraceError: its events contradict each other.
 
         """
-        if not self.causes_told:
+        if not self.causes_known:
             raise ValueError(
                 "what PEs wait for follows from events of the PEs and of the NoC, and only blocks "
                 f"of {', '.join(self.restricted['blocks'])} were recorded"
@@ -358,6 +358,8 @@ class Trace:
         """
         row = layer.passes[place]
         events = self.expand(int(row["template"]))
+        # A template has all beats that the link would have prefetched for the largest pass to come:
+        # what comes next is not known when it is recorded. Of these the pass claims the first.
         prefetch = np.flatnonzero(events.action == ACTION["prefetch"])
         if len(prefetch):
             line = int(events.words[prefetch[0]])

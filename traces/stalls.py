@@ -133,6 +133,10 @@ class PassSpans:
         takes = self.only(block, "accumulate", "psum")
         if bursts is None or takes is None or len(takes.start) % len(bursts.start):
             raise ReplayError(f"{self.layout.name(block)} has bursts without psums")
+        # Arrays are (bursts, beats). What a PE does follows from three dates: when it was free,
+        # when it did something, and when it could have. For a beat it was free (`before`) at the
+        # end of the MACs, or of the beat before. A wait up to the date at which the beat could be
+        # read is for the PE below; the rest is for room in the FIFO above.
         count = len(bursts.start)
         done = bursts.start + bursts.duration + work.bubble
         begin = takes.start.reshape(count, -1)

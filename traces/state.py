@@ -92,8 +92,9 @@ class PassView:
         came = self._words(plain, self.layout.pe(row, column), self.layout.link(row, column))
         if came is None:
             return None
-        left = [(when, words) for when, words in self._moves(name) if len(words) and words[0] < 0]
-        gone = -sum(int(words[when <= cycle].sum()) for when, words in left)
+        # Words leave in the order in which they came, so what is there begins where the gone end.
+        moves = [(when, words) for when, words in self._moves(name) if np.any(words < 0)]
+        gone = -sum(int(words[when <= cycle].sum()) for when, words in moves)
         held: list[int] = came[gone : gone + self.level(name, cycle)].tolist()
         return held
 

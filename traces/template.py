@@ -201,6 +201,8 @@ class Template:
     @cached_property
     def starts(self) -> Ints:
         """The starts of all rows, stream after stream."""
+        # One sum over all steps, less what had come together before each stream: its first step is
+        # a date, and not a distance. A loop over the streams takes many times as long.
         total = np.cumsum(self.steps, dtype=np.int64)
         if not len(total):
             return total

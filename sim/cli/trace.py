@@ -46,12 +46,12 @@ class Place(_PlaceType):
         """Row and column."""
         if isinstance(value, tuple):
             return value
-        found = re.fullmatch(r"\s*\(?(\d{1,5})\s*,\s*(\d{1,5})\)?\s*", value)
-        if found is None:
+        parts = re.fullmatch(r"\s*\(?(\d{1,5})\s*,\s*(\d{1,5})\)?\s*", value)
+        if parts is None:
             from workloads.inputs.words import shown
 
             self.fail(f"{shown(value)} is no PE; one is ROW,COLUMN, as in 3,4", param, ctx)
-        return int(found[1]), int(found[2])
+        return int(parts[1]), int(parts[2])
 
 
 class Until(click.Option):
@@ -59,8 +59,8 @@ class Until(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """The first name alone."""
-        found = super().get_help_record(ctx)
-        return found and (f"{self.opts[0]} {self.metavar}", found[1])
+        record = super().get_help_record(ctx)
+        return record and (f"{self.opts[0]} {self.metavar}", record[1])
 
 
 @click.group(invoke_without_command=True)
@@ -80,11 +80,11 @@ def trace(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def _told(command: Command) -> Command:
-    """Let mistakes about a trace be told as mistakes, with no word of a defect."""
+def _reported(command: Command) -> Command:
+    """Report mistakes about a trace as the user's, with no word of a defect."""
 
     @wraps(command)
-    def telling(*args: object, **options: object) -> object:
+    def reporting(*args: object, **options: object) -> object:
         from traces.header import TraceError
 
         try:
@@ -92,7 +92,7 @@ def _told(command: Command) -> Command:
         except (TraceError, _MistakeError) as error:
             raise click.ClickException(str(error)) from None
 
-    return telling  # type: ignore[return-value]
+    return reporting  # type: ignore[return-value]
 
 
 class _MistakeError(Exception):
@@ -142,14 +142,14 @@ def _query_options(*until: str) -> Callable[[Command], Command]:
 
 
 def _query(
-    found: Trace, layer: str | None, first: int | None, last: int | None, block: str | None,
+    opened: Trace, layer: str | None, first: int | None, last: int | None, block: str | None,
     pe: tuple[int, int] | None, action: str | None, kind: str | None,
 ) -> Query:  # fmt: skip
     cycles = None
     if first is not None or last is not None:
         cycles = (first or 0, MOST_CYCLE if last is None else last)
     query: Query = _asked(
-        found.query, layer=layer, block=block, pe=pe, action=action, kind=kind, cycles=cycles
+        opened.query, layer=layer, block=block, pe=pe, action=action, kind=kind, cycles=cycles
     )
     return query
 
@@ -159,44 +159,44 @@ def _query(
 
 @trace.command(short_help="Say what is in a trace: run, layers, events.")
 @file_argument
-@_told
+@_reported
 def info(file: str) -> None:
     """Say what FILE is: the run, its layers, passes and events, and what was recorded."""
-    with _open(file) as found:
-        write_stdout("".join(f"{line}\n" for line in _info(found)))
+    with _open(file) as opened:
+        write_stdout("".join(f"{line}\n" for line in _info(opened)))
 
 
-def _info(found: Trace) -> Iterator[str]:
+def _info(opened: Trace) -> Iterator[str]:
     from workloads.inputs.words import printable
 
-    about = found.description
-    size = found.path.stat().st_size
-    yield f"{printable(str(found.path))}: {found.state} trace, {size / 1e6:.2f} MB"
+    about = opened.description
+    size = opened.path.stat().st_size
+    yield f"{printable(str(opened.path))}: {opened.state} trace, {size / 1e6:.2f} MB"
     yield f"written by {about['program']}"
     yield (
         f"network {about['network']}, batch {about.get('batch')}, array "
-        f"{found.layout.rows} x {found.layout.columns}"
+        f"{opened.layout.rows} x {opened.layout.columns}"
     )
     words = "no words, counts and times alone"
     if about.get("values"):
         seed = about.get("seed")
         words = "with words, " + ("from files" if seed is None else f"seed {seed}")
     yield words
-    if found.partial:
-        yield f"partial: {found.partial}"
+    if opened.partial:
+        yield f"partial: {opened.partial}"
     yield f"{'layer':<12}{'passes':>9}{'distinct':>10}{'cycles':>14}{'events':>16}  mapping"
-    for layer in found.layers:
+    for layer in opened.layers:
         mapping = layer.description.get("mapping")
         factors = mapping if isinstance(mapping, dict) else {}
         cycles = int(layer.passes["cycles"].sum()) if len(layer.passes) else 0
         yield (
             f"{layer.name:<12.40}{len(layer.passes):>9}"
             f"{len(set(layer.passes['template'].tolist())):>10}{cycles:>14}"
-            f"{found.event_count(layer):>16}  {','.join(f'{k}={v}' for k, v in factors.items())}"
+            f"{opened.event_count(layer):>16}  {','.join(f'{k}={v}' for k, v in factors.items())}"
         )
-    stored = found.table_rows("steps")
-    events = sum(found.event_count(layer) for layer in found.layers)
-    yield f"{events} events, stored as {stored} rows of {found.templates} distinct passes"
+    stored = opened.table_rows("steps")
+    events = sum(opened.event_count(layer) for layer in opened.layers)
+    yield f"{events} events, stored as {stored} rows of {opened.templates} distinct passes"
 
 
 # --- replay ---------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def _info(found: Trace) -> Iterator[str]:
     "pass against a number, as in 'glb.psum.read > 1000' or 'fifo.psum_in(3,4) >= 8'; or what a PE "
     "does, and for how many cycles by now, as in 'waiting_psum_in(3,4) > 10'.",
 )  # fmt: skip
-@_told
+@_reported
 def replay(
     file: str, layer: str | None, first: int | None, last: int | None, block: str | None,
     pe: tuple[int, int] | None, action: str | None, kind: str | None, limit: int, step: bool,
@@ -237,25 +237,25 @@ def replay(
                     f"{name} has no meaning with --break alone, which looks at every event; with "
                     "--step it says at which events n and p stop"
                 )
-    with _open(file) as found:
-        query = _query(found, layer, first, last, block, pe, action, kind)
+    with _open(file) as opened:
+        query = _query(opened, layer, first, last, block, pe, action, kind)
         condition = None if expression is None else _asked(parse_condition, expression)
         if step or condition is not None:
-            _walk(found, query, layer, condition, interactive=step)
-        elif query != found.query():
-            _print_events(found, query, limit)
+            _walk(opened, query, layer, condition, interactive=step)
+        elif query != opened.query():
+            _print_events(opened, query, limit)
         else:
-            _rebuild(found)
+            _rebuild(opened)
 
 
-def _rebuild(found: Trace) -> None:
+def _rebuild(opened: Trace) -> None:
     from traces.replay import replay as rebuild
 
     wrong = 0
-    if found.partial:
-        raise _MistakeError(f"{found.path}: the ledger cannot be rebuilt: {found.partial}")
-    for layer in rebuild(found):
-        layer.differences += _energy_differences(found, layer)
+    if opened.partial:
+        raise _MistakeError(f"{opened.path}: the ledger cannot be rebuilt: {opened.partial}")
+    for layer in rebuild(opened):
+        layer.differences += _energy_differences(opened, layer)
         wrong += bool(layer.differences)
         verdict = "equal to the run" if not layer.differences else "NOT EQUAL to the run"
         click.echo(
@@ -269,14 +269,14 @@ def _rebuild(found: Trace) -> None:
     if wrong:
         raise click.exceptions.Exit(DIFFERS)
     what = "ledger, stalls, cycles and energy"
-    if found.description.get("values"):
+    if opened.description.get("values"):
         what = "ledger, stalls, cycles, energy and ofmaps"
-    layers = len(found.layers)
+    layers = len(opened.layers)
     click.echo(f"{what} of {layers} layer{'s' if layers != 1 else ''} are those of the run")
 
 
-def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
-    """Price the rebuilt ledger, and hold it against what the run said."""
+def _energy_differences(opened: Trace, layer: LayerReplay) -> list[str]:
+    """Price the rebuilt ledger, and hold it against what the run result."""
     from pydantic import ValidationError
 
     from hw_models.energy import EnergyTable
@@ -284,13 +284,13 @@ def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
     from sim.account.energy import energy
     from sim.account.result import coded_bits
 
-    said = found.layer(layer.name).result or {}
-    pricing = said.get("pricing")
+    result = opened.layer(layer.name).result or {}
+    pricing = result.get("pricing")
     if not isinstance(pricing, dict):
         return []
     try:
         table = EnergyTable.model_validate(pricing["table"])
-        hw = Hardware.model_validate(found.description["hardware"])
+        hw = Hardware.model_validate(opened.description["hardware"])
         breakdown = energy(
             layer.entries,
             table,
@@ -310,24 +310,24 @@ def _energy_differences(found: Trace, layer: LayerReplay) -> list[str]:
     except (ValidationError, ValueError, TypeError, KeyError):
         return ["energy: the trace's energy table or hardware is none"]
     rebuilt = breakdown.to_dict()
-    recorded = said.get("energy")
-    told = recorded if isinstance(recorded, dict) else {}
+    recorded = result.get("energy")
+    of_the_run = recorded if isinstance(recorded, dict) else {}
     return [
-        f"energy {name}: {rebuilt[name]} by the events, {told.get(name)} by the run"
+        f"energy {name}: {rebuilt[name]} by the events, {of_the_run.get(name)} by the run"
         for name in sorted(rebuilt)
-        if rebuilt[name] != told.get(name)
+        if rebuilt[name] != of_the_run.get(name)
     ]
 
 
-def _print_events(found: Trace, query: Query, limit: int) -> None:
+def _print_events(opened: Trace, query: Query, limit: int) -> None:
     from traces.export import select
     from traces.text import event_text
 
-    chosen = select(found, query, limit, stalls=False)
+    chosen = select(opened, query, limit, stalls=False)
     for row in range(len(chosen.events)):
-        layer = found.layers[int(chosen.events.layer[row])].name
+        layer = opened.layers[int(chosen.events.layer[row])].name
         place = f"{layer} pass {int(chosen.events.pass_[row])}"
-        click.echo(f"{place}  {event_text(found, chosen.events, row)}")
+        click.echo(f"{place}  {event_text(opened, chosen.events, row)}")
     if chosen.cut:
         click.echo(f"the first {limit} events; narrow the query, or ask for more by --limit")
     elif not len(chosen.events):
@@ -338,25 +338,25 @@ def _print_events(found: Trace, query: Query, limit: int) -> None:
 
 
 def _walk(
-    found: Trace, query: Query, layer: str | None, condition: Condition | None, *,
+    opened: Trace, query: Query, layer: str | None, condition: Condition | None, *,
     interactive: bool,
 ) -> None:  # fmt: skip
     from sim.cli.trace_step import StepPrompt
     from traces.conditions import longest
     from traces.step import Stepper
 
-    walked: LayerTrace = found.layers[0] if found.layers else _nothing(found)
+    walked: LayerTrace = opened.layers[0] if opened.layers else _nothing(opened)
     if layer is not None:
-        walked = found.layer(layer)
+        walked = opened.layer(layer)
     if not len(walked.passes):
-        _nothing(found)
-    stepper = Stepper(found, walked, query)
+        _nothing(opened)
+    stepper = Stepper(opened, walked, query)
     prompt = StepPrompt(stepper)
     there = stepper.move(1) if condition is None else _asked(stepper.find, condition)
     if there:
         prompt.show()
     elif condition is not None:
-        most = longest(found, walked, condition)
+        most = longest(opened, walked, condition)
         note = "" if most is None else f"; the longest without a break is {most} cycles"
         click.echo(f"{condition} never holds in {walked.name}{note}")
         if not interactive:
@@ -368,8 +368,8 @@ def _walk(
         prompt.talk()
 
 
-def _nothing(found: Trace) -> LayerTrace:
-    raise _MistakeError(f"{found.path} has no passes")
+def _nothing(opened: Trace) -> LayerTrace:
+    raise _MistakeError(f"{opened.path} has no passes")
 
 
 # --- diff -----------------------------------------------------------------------------------------
@@ -378,7 +378,7 @@ def _nothing(found: Trace) -> LayerTrace:
 @trace.command(short_help="Find the first event in which two runs part.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@_told
+@_reported
 def diff(a: str, b: str) -> None:
     """Find the first event in which two runs part, and what differs in the end.
 
@@ -387,18 +387,18 @@ def diff(a: str, b: str) -> None:
     from traces.diff import diff as compare
 
     with _open(a) as left, _open(b) as right:
-        found = _asked(compare, left, right)
-    for line in found.inputs[:SHOWN_DIFFERENCES]:
+        difference = _asked(compare, left, right)
+    for line in difference.inputs[:SHOWN_DIFFERENCES]:
         click.echo(f"A and B differ in {line}")
-    if len(found.inputs) > SHOWN_DIFFERENCES:
-        click.echo(f"and {len(found.inputs) - SHOWN_DIFFERENCES} more")
-    if found.same:
+    if len(difference.inputs) > SHOWN_DIFFERENCES:
+        click.echo(f"and {len(difference.inputs) - SHOWN_DIFFERENCES} more")
+    if difference.same:
         click.echo("every event is the same")
         return
-    if found.first is None:
+    if difference.first is None:
         click.echo("every event is the same; the runs' figures are not:")
     else:
-        first = found.first
+        first = difference.first
         differs = f" ({', '.join(first.columns)})" if first.columns else ""
         click.echo(
             f"the runs part in layer {first.layer}, pass {first.pass_index}, cycle "
@@ -406,12 +406,12 @@ def diff(a: str, b: str) -> None:
         )
         for name, side in (("A", first.a), ("B", first.b)):
             _show_side(name, side)
-        passes = "pass differs" if found.passes == 1 else "passes differ"
-        click.echo(f"{found.passes} {passes}")
-    for line in found.figures[:SHOWN_DIFFERENCES]:
+        passes = "pass differs" if difference.passes == 1 else "passes differ"
+        click.echo(f"{difference.passes} {passes}")
+    for line in difference.figures[:SHOWN_DIFFERENCES]:
         click.echo(f"  {line}")
-    if len(found.figures) > SHOWN_DIFFERENCES:
-        click.echo(f"  and {len(found.figures) - SHOWN_DIFFERENCES} more")
+    if len(difference.figures) > SHOWN_DIFFERENCES:
+        click.echo(f"  and {len(difference.figures) - SHOWN_DIFFERENCES} more")
     raise click.exceptions.Exit(DIFFERS)
 
 
@@ -441,7 +441,7 @@ def _show_side(name: str, side: Side) -> None:
 @_query_options("--until")
 @click.option("--limit", type=click.IntRange(1, MOST_EVENTS), metavar="N",
               help="Events at most.  [default: as many as viewers open well]")  # fmt: skip
-@_told
+@_reported
 def export(
     file: str, form: str, output: str | None, layer: str | None, first: int | None,
     last: int | None, block: str | None, pe: tuple[int, int] | None, action: str | None,
@@ -460,16 +460,16 @@ def export(
     if target.is_stdout:
         raise click.UsageError("-o -: an export is written to a file")
     keep_apart({"-o": target.name}, (file,))
-    with _open(file) as found:
-        chosen_layer = _asked(one_layer, found, layer)
-        query = _query(found, chosen_layer.name, first, last, block, pe, action, kind)
+    with _open(file) as opened:
+        chosen_layer = _asked(one_layer, opened, layer)
+        query = _query(opened, chosen_layer.name, first, last, block, pe, action, kind)
         target.check()
-        chosen = select(found, query, limit or DEFAULT_EVENTS[form])
-        target.write_binary(lambda out: WRITERS[form](found, chosen_layer, chosen, out))
-        if not found.causes_told:
+        chosen = select(opened, query, limit or DEFAULT_EVENTS[form])
+        target.write_binary(lambda out: WRITERS[form](opened, chosen_layer, chosen, out))
+        if not opened.causes_known:
             click.echo(
                 "note: stalls are left out: they follow from events of the PEs and of the NoC, and "
-                f"only blocks of {', '.join(found.restricted['blocks'])} were recorded",
+                f"only blocks of {', '.join(opened.restricted['blocks'])} were recorded",
                 err=True,
             )
         if chosen.cut:
@@ -488,7 +488,7 @@ def export(
 @click.option(
     "-o", "--output", metavar="FILE", help="The file to write.  [default: NAME.recovered]"
 )
-@_told
+@_reported
 def recover(file: str, output: str | None) -> None:
     """Save what is whole of FILE, the partial trace that a killed run left behind."""
     from traces.recover import recover as save

@@ -62,7 +62,7 @@ class Observer(Protocol):
         """A layer starts."""
 
     def wants(self, start: int, cycles: int) -> bool:
-        """Whether a pass of the layer of these cycles shall be told of."""
+        """Return whether to report a pass of the layer of these cycles."""
 
     def template(self, number: int, record: Template) -> None:
         """A pass that was not seen before; `number` counts from 0."""
@@ -108,13 +108,13 @@ class Probe:
         ran before anyone watched.
         """
         self._close(fetched_words)
-        told = [
+        watching = [
             (observer, self._number(place, outcome, key, again))
             for place, observer in enumerate(self.observers)
             if observer.wants(self._start, cycles)
         ]
-        if told:
-            self._open = step, cycles, told
+        if watching:
+            self._open = step, cycles, watching
         self._start += cycles
         self._fresh = None
 
@@ -136,8 +136,8 @@ class Probe:
         """Report the pass before, now that it is known how much it prefetched."""
         if self._open is None:
             return
-        (step, cycles, told), self._open = self._open, None
-        for observer, number in told:
+        (step, cycles, watching), self._open = self._open, None
+        for observer, number in watching:
             seen = PassSeen(step, number, self._start - cycles, cycles, prefetched_words)
             observer.passed(seen)
 

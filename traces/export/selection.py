@@ -77,7 +77,7 @@ def _stalls(trace: Trace, query: Query, events: Events | None) -> Stalls:
     if query.blocks is not None:
         pes = {block: at for block, at in pes.items() if block in query.blocks}
     rows: list[NDArray[np.int64]] = [np.zeros((6, 0), np.int64)]
-    if pes and query.actions is None and query.kinds is None and trace.causes_told:
+    if pes and query.actions is None and query.kinds is None and trace.causes_known:
         one_pe = next(iter(pes.values())) if len(pes) == 1 else None
 
         @lru_cache(maxsize=8)  # with words every pass is a template of its own
