@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: setup run test test-all test-versions test-oldest test-newest test-week bench lint format clean
+.PHONY: setup run test test-all test-versions test-oldest test-newest test-week bench docs lint format clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,9 @@ test-week: test-all
 bench: setup
 	$(BIN)/python tests/perf/bench_speed.py
 	$(BIN)/python tests/perf/bench_growth.py
+
+docs: setup
+	$(BIN)/python -m sim.result.document docs/result.md
 
 lint: setup
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hw_models.energy import PARTS_OF_A_PE, EnergyTable
 from hw_models.spec import WORDS, WordBits
+from sim.result.model import EnergyPart
 from vocabulary import ACTIONS, BUSES, DATA_TYPES, ENTRIES, DataType, Level, Network
 from workloads.inputs.words import exact
 
@@ -130,21 +131,25 @@ class EnergyBreakdown:
             return None
         return part * _PICO / self.seconds
 
+    def to_model(self) -> EnergyPart:
+        """Return the object in the result file: the nearest floats, counts as they are."""
+        return EnergyPart(
+            table=self.table,
+            unit=self.unit,
+            total=float(self.total),
+            by_level={name: float(value) for name, value in self.by_level.items()},
+            by_data_type={name: float(value) for name, value in self.by_data_type.items()},
+            by_action={name: float(value) for name, value in self.by_action.items()},
+            unpriced={name: _plain(count) for name, count in self.unpriced.items()},
+            per_mac=_float(self.per_mac),
+            average_power_w=_float(self.average_power_w),
+            chip_power_w=_float(self.chip_power_w),
+            energy_delay_product=_float(self.energy_delay_product),
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """The breakdown as plain data: floats nearest to the exact values, counts as they are."""
-        return {
-            "table": self.table,
-            "unit": self.unit,
-            "total": float(self.total),
-            "by_level": {name: float(value) for name, value in self.by_level.items()},
-            "by_data_type": {name: float(value) for name, value in self.by_data_type.items()},
-            "by_action": {name: float(value) for name, value in self.by_action.items()},
-            "unpriced": {name: _plain(count) for name, count in self.unpriced.items()},
-            "per_mac": _float(self.per_mac),
-            "average_power_w": _float(self.average_power_w),
-            "chip_power_w": _float(self.chip_power_w),
-            "energy_delay_product": _float(self.energy_delay_product),
-        }
+        """Return the object in the result file as plain data."""
+        return self.to_model().model_dump(mode="json")
 
 
 def energy(

@@ -19,14 +19,22 @@ from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import Fault, InputError
 from sim.plan.dram_traffic import Coding, Traffic
+from sim.result.model import (
+    BoundPart,
+    CyclesPart,
+    LayerPart,
+    PePart,
+    QueuePart,
+    RefusedPart,
+    ResultFile,
+    StepPart,
+    TotalCyclesPart,
+    TotalsPart,
+    ValuesPart,
+)
 from vocabulary import BUSES, Cause, DataType, Level, Network, Wait
 from workloads.inputs.words import exact
 from workloads.layer import Layer, layer_to_dict
-
-SCHEMA = "eyeriss-sim/result"
-VERSION = 3
-"""Of the result file. 1 named the bound of processing latency alone, by station (`bounds`); 2 did
-not say how long each bus sends, nor which part of the dataflow each PE has."""
 
 MOST_FILE_BYTES: Final = 1 << 27
 """A result file: what is written is never larger, and `report` reads no larger one."""
@@ -57,14 +65,14 @@ class ValuesCheck:
     seed: int | None
     gated_off: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """The check's object in the result file."""
-        return {
-            "elements": int(self.ofmap.size),
-            "wrong": self.wrong,
-            "gated_off": self.gated_off,
-            "seed": self.seed,
-        }
+    def to_model(self) -> ValuesPart:
+        """Return the check's object in the result file."""
+        return ValuesPart(
+            elements=int(self.ofmap.size),
+            wrong=self.wrong,
+            gated_off=self.gated_off,
+            seed=self.seed,
+        )
 
 
 class Queue(Protocol):
@@ -110,8 +118,17 @@ class LayerBound(Protocol):
     def text(self) -> str:
         """The same in a few words."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The bound's object in the result file."""
+    @property
+    def cycles(self) -> int:
+        """Total latency in closed form."""
+
+    @property
+    def doubled(self) -> dict[str, int]:
+        """The same with each resource alone twice as fast."""
+
+    @property
+    def together(self) -> int:
+        """The same with all of `by` twice as fast."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,71 +203,69 @@ class LayerResult:
         """GLB accesses in the published convention, bytes."""
         return published_glb_bytes(self.entries)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The layer's object in the result file."""
+    def to_model(self) -> LayerPart:
+        """Return the layer's object in the result file."""
         accesses = nested(self.entries)
         accesses[Level.NOC][Network.GIN_IFMAP]["multicast"] = {
             str(reached): words for reached, words in sorted(self.multicast.items())
         }
-        return {
-            "name": self.layer.name,
-            "shape": layer_to_dict(self.layer),
-            "mapping": self.mapping.to_dict(),
-            "mapping_source": self.mapping_source,
-            "configurations": self.configurations,
-            "passes": self.passes,
-            "passes_simulated": self.passes_simulated,
-            "macs": self.macs,
-            "cycles": {
-                "processing": self.processing_cycles,
-                "total": self.total_cycles,
-                "standstill": self.standstill_cycles,
-                "by_cause": self.cycles_by_cause,
-            },
-            "active_pes": self.active_pes,
-            "utilization": {"active": self.utilization_active, "array": self.utilization_array},
-            "dram_bytes": self.dram_bytes,
-            "dram_coding": self.dram_coding,
-            "accesses": accesses,
-            "bus_cycles": self.bus_cycles,
-            "glb_published_convention_bytes": self.glb_published_bytes,
-            **(
-                {
-                    "queues": {
-                        name: {"peak": queue.peak, "blocked_cycles": queue.blocked_cycles}
-                        for name, queue in self.queues.items()
-                    }
-                }
-                if self.queues
-                else {}
+        bound, energy, timeline, values = self.bound, self.energy, self.timeline, self.values
+        return LayerPart(
+            name=self.layer.name,
+            shape=layer_to_dict(self.layer),
+            mapping=self.mapping.to_dict(),
+            mapping_source=self.mapping_source,
+            configurations=self.configurations,
+            passes=self.passes,
+            passes_simulated=self.passes_simulated,
+            macs=self.macs,
+            cycles=CyclesPart(
+                processing=self.processing_cycles,
+                total=self.total_cycles,
+                standstill=self.standstill_cycles,
+                by_cause=self.cycles_by_cause,
             ),
-            "pe": {
-                "part": self.pe_parts.tolist(),
-                "macs": self.pe_macs.tolist(),
-                "busy_cycles": self.busy_cycles.tolist(),
-                "by_cause": {cause: c.tolist() for cause, c in self.pe_cycles.items()},
+            active_pes=self.active_pes,
+            utilization={"active": self.utilization_active, "array": self.utilization_array},
+            dram_bytes=self.dram_bytes,
+            dram_coding=dict(self.dram_coding),
+            accesses=accesses,
+            bus_cycles=self.bus_cycles,
+            glb_published_convention_bytes=self.glb_published_bytes,
+            queues={
+                name: QueuePart(peak=queue.peak, blocked_cycles=queue.blocked_cycles)
+                for name, queue in self.queues.items()
             },
-            **({"values": self.values.to_dict()} if self.values is not None else {}),
-            **({"bound": self.bound.to_dict()} if self.bound is not None else {}),
-            **({"energy": self.energy.to_dict()} if self.energy is not None else {}),
-            **({"timeline": self.timeline.to_dict()} if self.timeline is not None else {}),
-            **(
-                {
-                    "eyexam": [
-                        {
-                            "step": step.name,
-                            "cycles": step.cycles,
-                            "macs_per_cycle": self.macs / step.cycles,
-                            "limit": step.limit,
-                            "reason": step.reason,
-                        }
-                        for step in self.eyexam
-                    ]
-                }
-                if self.eyexam
-                else {}
+            # Not checked number by number: an array may have a million PEs.
+            pe=PePart.model_construct(
+                part=self.pe_parts.tolist(),
+                macs=self.pe_macs.tolist(),
+                busy_cycles=self.busy_cycles.tolist(),
+                by_cause={cause: cycles.tolist() for cause, cycles in self.pe_cycles.items()},
             ),
-        }
+            values=values.to_model() if values is not None else None,
+            bound=BoundPart(
+                by=bound.by, cycles=bound.cycles, doubled=bound.doubled, together=bound.together
+            )
+            if bound is not None
+            else None,
+            energy=energy.to_model() if energy is not None else None,
+            timeline=timeline.to_model() if timeline is not None else None,
+            eyexam=[
+                StepPart(
+                    step=step.name,
+                    cycles=step.cycles,
+                    macs_per_cycle=self.macs / step.cycles,
+                    limit=step.limit,
+                    reason=step.reason,
+                )
+                for step in self.eyexam
+            ],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the layer's object in the result file as plain data."""
+        return self.to_model().model_dump(mode="json")
 
     @property
     def busy_cycles(self) -> NDArray[np.int64]:
@@ -265,9 +280,13 @@ class RefusedLayer:
     name: str
     reasons: tuple[str, ...]
 
+    def to_model(self) -> RefusedPart:
+        """Return the refusal's object in the result file."""
+        return RefusedPart(name=self.name, reasons=list(self.reasons))
+
     def to_dict(self) -> dict[str, Any]:
-        """The refusal's object in the result file."""
-        return {"name": self.name, "reasons": list(self.reasons)}
+        """Return the refusal's object in the result file as plain data."""
+        return self.to_model().model_dump(mode="json")
 
 
 @dataclass(frozen=True)
@@ -420,52 +439,55 @@ class Result:
         """Core cycles as milliseconds at the core clock."""
         return cycles / self.hw.core_hz * 1e3
 
+    def to_model(self) -> ResultFile:
+        """Return the model of the whole result file."""
+        return ResultFile(
+            engine=self.engine,
+            network=self.network,
+            batch=self.batch,
+            hw=self.hw,
+            layers=[layer.to_model() for layer in self.layers],
+            refused=[refused.to_model() for refused in self.refused],
+            notes=list(self.notes),
+            totals=self._totals(),
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """The whole result file, as plain data."""
-        return {
-            "schema": SCHEMA,
-            "version": VERSION,
-            "engine": self.engine,
-            "network": self.network,
-            "batch": self.batch,
-            "hw": self.hw.to_dict(),
-            "layers": [layer.to_dict() for layer in self.layers],
-            "refused": [refused.to_dict() for refused in self.refused],
-            "notes": list(self.notes),
-            "totals": self.totals(),
-        }
+        """Return the whole result file as plain data."""
+        return self.to_model().model_dump(mode="json", by_alias=True)
 
     def totals(self) -> dict[str, Any]:
-        """The sums over all layers but those `left_out`, as plain data."""
+        """Return the sums over all layers but those `left_out`, as plain data."""
+        return self._totals().model_dump(mode="json")
+
+    def _totals(self) -> TotalsPart:
         energy = self.energy
         dram: dict[str, int] = {}
         for layer in self.layers:
             for kind, count in layer.dram_bytes.items():
                 dram[kind] = dram.get(kind, 0) + count
-        return {
-            "macs": self.macs,
-            "passes": sum(layer.passes for layer in self.layers),
-            "passes_simulated": sum(layer.passes_simulated for layer in self.layers),
-            "cycles": {
-                "processing": self.processing_cycles,
-                "total": self.total_cycles,
-                "by_cause": self.cycles_by_cause,
-            },
-            "milliseconds": {
+        return TotalsPart(
+            macs=self.macs,
+            passes=sum(layer.passes for layer in self.layers),
+            passes_simulated=sum(layer.passes_simulated for layer in self.layers),
+            cycles=TotalCyclesPart(
+                processing=self.processing_cycles,
+                total=self.total_cycles,
+                by_cause=self.cycles_by_cause,
+            ),
+            milliseconds={
                 "processing": self.milliseconds(self.processing_cycles),
                 "total": self.milliseconds(self.total_cycles),
             },
-            "dram_bytes": dram,
-            "accesses": nested(self.entries),
-            "glb_published_convention_bytes": sum(
-                layer.glb_published_bytes for layer in self.layers
-            ),
-            "energy": energy.to_dict() if energy is not None else None,
-            "left_out": list(self.left_out),
-            "images_per_second": self.images_per_second,
-            "mj_per_image": self.mj_per_image,
-            "tops_per_watt": self.tops_per_watt,
-        }
+            dram_bytes=dram,
+            accesses=nested(self.entries),
+            glb_published_convention_bytes=sum(layer.glb_published_bytes for layer in self.layers),
+            energy=energy.to_model() if energy is not None else None,
+            left_out=list(self.left_out),
+            images_per_second=self.images_per_second,
+            mj_per_image=self.mj_per_image,
+            tops_per_watt=self.tops_per_watt,
+        )
 
 
 def layer_result(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from sim.plan.limits import MOST_KINDS, MOST_RUNS
 from sim.plan.order import Order, Runs
+from sim.result.model import DetailPart, KindPart, LeftOutPart, TimelinePart
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ class PassKind:
         """Cycles of all its passes."""
         return self.cycles * self.passes
 
-    def to_dict(self) -> dict[str, Any]:
-        """The kind's object in the result file, without `busy`."""
-        return {
-            "images": self.images,
-            **({"columns": self.columns} if self.columns is not None else {}),
-            "strip_rows": self.strip_rows,
-            "filters": self.filters,
-            "channels": self.channels,
-            "first_channels": self.first_channels,
-            "cycles": self.cycles,
-            "passes": self.passes,
-            "phases": self.phases,
-        }
+    def to_model(self) -> KindPart:
+        """Return the kind's object in the result file, without `busy`."""
+        return KindPart(
+            images=self.images,
+            columns=self.columns,
+            strip_rows=self.strip_rows,
+            filters=self.filters,
+            channels=self.channels,
+            first_channels=self.first_channels,
+            cycles=self.cycles,
+            passes=self.passes,
+            phases=dict(self.phases),
+        )
 
 
 @dataclass(frozen=True)
@@ -100,26 +100,23 @@ class Timeline:
             sum(kind.all_cycles for kind in others),
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """The timeline's object in the result file.
-
-        `order` is a list of [times, [[kind, passes in a row], ...]]; `complete` is false where it
-        is cut. `detail` shows one pass of the kind that takes most of the time.
-        """
+    def to_model(self) -> TimelinePart:
+        """Return the timeline's object in the result file."""
         longest = max(range(len(self.kinds)), key=lambda place: self.kinds[place].all_cycles)
         busy = self.kinds[longest].busy
-        left_out = {"passes": self.passes_left_out, "cycles": self.cycles_left_out}
-        return {
-            "kinds": [kind.to_dict() for kind in self.kinds],
-            **({"left_out": left_out} if self.passes_left_out else {}),
-            "order": [[times, [list(run) for run in runs]] for times, runs in self.order],
-            "complete": self.complete,
-            **(
-                {"detail": {"kind": longest, "busy": {k: list(v) for k, v in busy.items()}}}
-                if busy
-                else {}
-            ),
-        }
+        left_out, detail = None, None
+        if self.passes_left_out:
+            left_out = LeftOutPart(passes=self.passes_left_out, cycles=self.cycles_left_out)
+        if busy:
+            shares = {station: list(values) for station, values in busy.items()}
+            detail = DetailPart(kind=longest, busy=shares)
+        return TimelinePart(
+            kinds=[kind.to_model() for kind in self.kinds],
+            left_out=left_out,
+            order=[(times, list(runs)) for times, runs in self.order],
+            complete=self.complete,
+            detail=detail,
+        )
 
 
 def _alike(kind: PassKind) -> tuple[object, ...]:

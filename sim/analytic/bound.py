@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sim.analytic.row_stationary.estimate import total_cycles
+from sim.result.model import bound_text
 from vocabulary import Network, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hw_models.spec import Hardware, Word
     from sim.dataflow.row_stationary.mapping import Mapping
     from sim.dataflow.row_stationary.passes import Plan
@@ -45,11 +44,6 @@ TIE = Fraction(1, 100)
 about as far off in the worst of random layers (docs/validation.md). Ties are called ties."""
 
 
-def bound_text(by: Sequence[str]) -> str:
-    """Name the resources that bound a layer; `=` stands between those of a tie."""
-    return " = ".join(by) if by else "none"
-
-
 @dataclass(frozen=True)
 class Bound:
     """What bounds a layer, and what each resource would give.
@@ -68,15 +62,6 @@ class Bound:
     def text(self) -> str:
         """The resources in a few words; `=` stands between those of a tie."""
         return bound_text(self.by)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The bound's object in the result file."""
-        return {
-            "by": list(self.by),
-            "cycles": self.cycles,
-            "doubled": self.doubled,
-            "together": self.together,
-        }
 
 
 def doubled_fields(hw: Hardware, resource: str) -> dict[str, int | float]:

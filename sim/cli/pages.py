@@ -15,7 +15,7 @@ from sim.cli.output import STDOUT, Target, stdout_width, write_stdout
 
 if TYPE_CHECKING:
     from sim.account.result import Result
-    from sim.report.load import ResultFile
+    from sim.result.model import ResultFile
     from sim.run import Prepared
 
 Command = TypeVar("Command", bound=Callable[..., object])

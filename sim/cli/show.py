@@ -1,4 +1,4 @@
-"""`eyeriss-sim show`: what a network, a chip, an energy table or a mapping holds."""
+"""`eyeriss-sim show`: what a network, a chip, an energy table, a mapping or a result file holds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def show(ctx: click.Context) -> None:
-    """Print what a network, a hardware description, an energy table or a mapping holds.
+    """Print what a network, a hardware description, an energy table, a mapping or a result holds.
 
     Without a command: the names of what is shipped.
     """
@@ -67,6 +67,14 @@ def show_energy(name: str | None) -> None:
     from hw_models.energy import load_energy_table
 
     write_stdout(energy_text(load_energy_table(name), stdout_width()))
+
+
+@show.command("schema", short_help="JSON Schema of a result file.")
+def show_schema() -> None:
+    """Print the JSON Schema of a result file, which `run --json` and `estimate --json` write."""
+    from sim.result.document import shipped_schema
+
+    write_stdout(shipped_schema())
 
 
 @show.command("mapping", short_help="How layers stand on the array, or why not.")

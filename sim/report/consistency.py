@@ -14,7 +14,7 @@ from vocabulary import CAUSES, Cause, Network
 from workloads.inputs.words import shown
 
 if TYPE_CHECKING:
-    from sim.report.load import EnergyPart, LayerPart, ResultFile, TimelinePart
+    from sim.result.model import EnergyPart, LayerPart, ResultFile, TimelinePart
 
 ROUNDING = 1e-9  # of floats in the file, which are each rounded for themselves
 SUM = "the sum of the layers"

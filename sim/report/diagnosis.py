@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sim.advice import Advice, advise
-from sim.report.load import BoundPart, LayerPart, ResultFile
 from sim.report.views import View
+from sim.result.model import BoundPart, LayerPart, ResultFile
 from vocabulary import Cause, DataType, Level, Network, Resource
 
 WORTH_SAYING = 0.03

@@ -7,25 +7,22 @@ import math
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from hw_models.spec import Hardware
-from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY, SCHEMA, VERSION
-from sim.analytic.bound import bound_text
-from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
+from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY
 from sim.errors import Fault, InputError
 from sim.facts import LayerFacts, layer_facts
 from sim.report.consistency import contradictions, wrong_totals
+from sim.result.model import SCHEMA, VERSION, BoundPart, LayerPart, PePart, ResultFile, TimelinePart
 from traces.header import MAGIC, TraceError
-from vocabulary import BUSES, CAUSES, CROSSING, Level, Network, Resource, Wait
+from vocabulary import BUSES, CAUSES, CROSSING, Network, Resource, Wait
 from workloads.inputs.json_text import json_memory, read_json
 from workloads.inputs.models import wording
 from workloads.inputs.words import DocumentPath, field_name, printable, shown
-from workloads.layer import Layer, ShapeError, layer_from_dict
-from workloads.network import MAX_BATCH, MAX_LAYERS
+from workloads.layer import ShapeError
+from workloads.network import MAX_LAYERS
 
 if TYPE_CHECKING:
     from sim.account.result import Result
@@ -39,288 +36,14 @@ in pydantic where it is wrong."""
 
 MOST_PART_FAULTS = 10_000
 NO_MAPS: Mapping[str, Any] = {"part": [], "macs": [], "busy_cycles": [], "by_cause": {}}
-MOST_COUNT = (1 << 63) - 1
-MOST_FLOAT = 1e100
 MOST_FAULTS = 12
-MOST_CAUSES = 32
-MOST_PART_LENGTH = 40
-MOST_QUEUES = 64
 
-# A larger number than any run has would overflow where it is drawn.
-_Int: TypeAlias = Annotated[int, Field(ge=-MOST_COUNT, le=MOST_COUNT)]
-_Count: TypeAlias = Annotated[int, Field(ge=0, le=MOST_COUNT)]
-_Positive: TypeAlias = Annotated[int, Field(ge=1, le=MOST_COUNT)]
-_Float: TypeAlias = Annotated[float, Field(ge=-MOST_FLOAT, le=MOST_FLOAT)]
-
-
-def _map(value: object) -> object:
-    """A map of the array; one fault for all of it, as it may have a million places."""
-    rows = value if isinstance(value, list) else [value]
-    for row in rows:
-        if not isinstance(row, list) or any(
-            type(item) is not int or not -MOST_COUNT <= item <= MOST_COUNT for item in row
-        ):
-            raise ValueError("must be a list of rows of whole numbers")
-    return value
-
-
-def _names(value: object) -> object:
-    """A map of the array that holds short texts."""
-    rows = value if isinstance(value, list) else [value]
-    for row in rows:
-        if not isinstance(row, list) or any(
-            type(item) is not str or len(item) > MOST_PART_LENGTH for item in row
-        ):
-            raise ValueError(f"must be a list of rows of texts of up to {MOST_PART_LENGTH}")
-    return value
-
-
-_Names: TypeAlias = Annotated[list[list[str]], BeforeValidator(_names)]
-_Matrix: TypeAlias = Annotated[list[list[int]], BeforeValidator(_map)]
 Part = TypeVar("Part", bound=BaseModel)
 
 
-class _Part(BaseModel):
-    # What a later version adds is none of this reader's business.
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class CyclesPart(_Part):
-    """Core cycles of a layer."""
-
-    processing: _Positive
-    total: _Positive
-    standstill: dict[str, _Int]
-    by_cause: dict[str, _Int]
-
-
-class PePart(_Part):
-    """What each PE stands for and did, (rows, columns)."""
-
-    part: _Names = []
-    macs: _Matrix
-    busy_cycles: _Matrix
-    by_cause: dict[str, _Matrix] = Field(max_length=MOST_CAUSES)
-
-
-class ValuesPart(_Part):
-    """How the ofmap of a run with real words compares with NumPy's."""
-
-    elements: _Count
-    wrong: _Count
-    gated_off: _Int = 0
-    seed: _Int | None = None
-
-
-class BoundPart(_Part):
-    """What bounds the total latency, in closed form."""
-
-    by: tuple[str, ...]
-    cycles: _Positive
-    doubled: dict[str, _Positive]
-    together: _Positive
-
-    @property
-    def text(self) -> str:
-        """The resources in a few words; `=` stands between those of a tie."""
-        return bound_text(self.by)
-
-
-class QueuePart(_Part):
-    """How full the FIFOs of one kind got, and how long their writers waited for room."""
-
-    peak: _Count
-    blocked_cycles: _Count
-
-
-class EnergyPart(_Part):
-    """A priced ledger."""
-
-    table: str
-    unit: str
-    total: Annotated[_Float, Field(ge=0)]
-    by_level: dict[str, _Float]
-    by_data_type: dict[str, _Float]
-    by_action: dict[str, _Float]
-    unpriced: dict[str, _Float]
-    per_mac: _Float | None = None
-    average_power_w: _Float | None = None
-    chip_power_w: _Float | None = None
-
-
-class KindPart(_Part):
-    """Passes that are equal to the cycle."""
-
-    images: _Int
-    columns: _Int | None = None
-    strip_rows: _Int
-    filters: _Int
-    channels: _Int
-    first_channels: bool
-    cycles: _Count
-    passes: _Positive
-    phases: dict[str, _Int]
-
-
-class DetailPart(_Part):
-    """One pass of a kind: how busy each station is, slice by slice."""
-
-    kind: _Count
-    busy: dict[str, list[_Float]]
-
-
-class LeftOutPart(_Part):
-    """Passes of kinds that the file does not tell of one by one."""
-
-    passes: _Positive
-    cycles: _Positive
-
-
-class TimelinePart(_Part):
-    """The passes over time."""
-
-    kinds: list[KindPart]
-    left_out: LeftOutPart | None = None
-    order: list[tuple[_Int, list[tuple[_Int, _Int]]]] = []
-    complete: bool = False
-    detail: DetailPart | None = None
-
-
-class StepPart(_Part):
-    """A step of Eyexam."""
-
-    step: str
-    cycles: _Positive
-    macs_per_cycle: _Float
-    limit: str = ""
-    reason: str
-
-
-class LayerPart(_Part):
-    """A layer's object in the result file."""
-
-    name: str = Field(min_length=1, max_length=200)
-    shape: dict[str, Any]
-    mapping: dict[str, _Int]
-    mapping_source: str
-    passes: _Positive
-    passes_simulated: _Count
-    macs: _Positive
-    cycles: CyclesPart
-    active_pes: _Positive
-    utilization: dict[str, _Float]
-    dram_bytes: dict[str, _Int]
-    accesses: dict[str, dict[str, Any]]
-    bus_cycles: dict[str, _Count] = {}
-    glb_published_convention_bytes: _Count
-    queues: dict[str, QueuePart] = Field(default={}, max_length=MOST_QUEUES)
-    pe: PePart
-    values: ValuesPart | None = None
-    bound: BoundPart | None = None
-    energy: EnergyPart | None = None
-    timeline: TimelinePart | None = None
-    eyexam: list[StepPart] = []
-
-    @property
-    def layer(self) -> Layer:
-        """The layer's shape."""
-        return layer_from_dict(self.shape)
-
-    @property
-    def factors(self) -> RowStationary:
-        """The layer's mapping."""
-        return RowStationary(**self.mapping)
-
-    @property
-    def entries(self) -> dict[str, int]:
-        """The ledger by dotted name."""
-        return flat(self.accesses)
-
-    @property
-    def multicast(self) -> dict[int, int]:
-        """Ifmap words by PEs reached."""
-        found = self.accesses[Level.NOC][Network.GIN_IFMAP].get("multicast", {})
-        return {int(reached): words for reached, words in found.items()}
-
-
-class RefusedPart(_Part):
-    """A layer that the chip refused."""
-
-    name: str
-    reasons: list[str]
-
-
-class TotalCyclesPart(_Part):
-    """Core cycles of all layers."""
-
-    processing: _Int
-    total: _Int
-    by_cause: dict[str, _Int]
-
-
-class TotalsPart(_Part):
-    """What stands under `totals`."""
-
-    macs: _Int
-    passes: _Int | None = None
-    passes_simulated: _Int | None = None
-    cycles: TotalCyclesPart | None = None
-    milliseconds: dict[str, _Float] = {}
-    dram_bytes: dict[str, _Int] = {}
-    accesses: dict[str, Any] = {}
-    glb_published_convention_bytes: _Int | None = None
-    energy: EnergyPart | None = None
-
-    @property
-    def entries(self) -> dict[str, int]:
-        """The ledger by dotted name."""
-        return flat(self.accesses)
-
-
-class ResultFile(_Part):
-    """A whole result file."""
-
-    engine: str
-    network: str
-    batch: int = Field(ge=1, le=MAX_BATCH)
-    hw: Hardware
-    layers: list[LayerPart]
-    refused: list[RefusedPart] = []
-    notes: list[str] = []
-    totals: TotalsPart
-
-    @property
-    def simulated(self) -> bool:
-        """Whether the figures come from the simulation and not from the closed form."""
-        return self.engine != "closed-form"
-
-    def milliseconds(self, cycles: float) -> float:
-        """Core cycles as milliseconds at the core clock."""
-        return cycles / self.hw.core_hz * 1e3
-
-
-def flat(accesses: Mapping[str, Any], at: str = "") -> dict[str, int]:
-    """Nested accesses by dotted name; the histogram of multicasts stays out."""
-    found: dict[str, int] = {}
-    for name, value in accesses.items():
-        if isinstance(value, dict):
-            if name != "multicast":
-                found |= flat(value, f"{at}{name}.")
-        else:
-            found[f"{at}{name}"] = value
-    return found
-
-
 def of_result(result: Result) -> ResultFile:
-    """A result as its file would read, without writing one."""
-    head = {**replace(result, layers=()).to_dict(), "totals": result.totals()}
-    # Layer by layer: all of them as plain data would be more than all the rest of the run.
-    layers = (_plain(layer.to_dict()) for layer in result.layers)
-    return _whole(_plain(head), layers, "result")
-
-
-def _plain(data: dict[str, Any]) -> Any:
-    return json.loads(json.dumps(data))
+    """Return a result as the model of its file."""
+    return result.to_model()
 
 
 def read_results(names: Sequence[str]) -> list[ResultFile]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from sim.account.energy import data_type
 from sim.reference.tables import NETWORKS, Published, load_published
-from sim.report.load import LayerPart, ResultFile
 from sim.report.queues import LEGEND, queue_rows
 from sim.report.tables import percentages, time_parts
+from sim.result.model import LayerPart, ResultFile
 from vocabulary import BUSES, CAUSES, DATA_TYPES, Cause, DataType, Level, Network
 
 View = dict[str, Any]

@@ -366,7 +366,7 @@ def test_the_longest_kinds_and_orders_take_no_more_than_estimated() -> None:
     order = tuple((1, ((n % MOST_KINDS, long + n),)) for n in range(MOST_RUNS))
     timeline = Timeline.of(kinds, order)
     assert timeline.complete
-    text = json_text(timeline.to_dict()).encode()
+    text = json_text(timeline.to_model().model_dump(mode="json")).encode()
     beside = file_memory(plan) - 100_000 - 1100 * hw.pes
     assert json_memory(text) <= beside
     assert sum(map(text.count, (b",", b"[", b"{"))) < MOST_PART_VALUES / 2

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from hostile_memory import BOUND, peak, slow
 
-from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY, SCHEMA, VERSION
+from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY
 from sim.cli import main
 from sim.report.load import MOST_PART_VALUES
+from sim.result.model import SCHEMA, VERSION
 from traces.header import seal
 from traces.schema import TABLES
 from workloads.inputs.json_text import json_memory

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim.report.load import LayerPart, ResultFile
 from sim.report.views import energy_table, summed
+from sim.result.model import LayerPart, ResultFile
 from vocabulary import Network
 
 METRICS: tuple[tuple[str, str, str], ...] = (

@@ -16,9 +16,9 @@ from importlib import resources
 from typing import Any
 
 from sim.report.diagnosis import MOST_ADVISED, layer_story, network_story, slowest
-from sim.report.load import ResultFile
 from sim.report.page.compare import compare
 from sim.report.views import views
+from sim.result.model import ResultFile
 from vocabulary import Cause, DataType, Lane, Level, Phase
 
 

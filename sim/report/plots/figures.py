@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sim.report.load import ResultFile
+    from sim.result.model import ResultFile
 
 __all__ = ["DEFAULT", "FORMATS", "PLOTS", "draw", "plain", "plot_files", "require_matplotlib"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sim.account.result import Result
-from sim.report.load import ResultFile, of_result
+from sim.report.load import of_result
+from sim.result.model import ResultFile
 from sim.run import run
 
 

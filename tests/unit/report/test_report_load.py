@@ -12,7 +12,8 @@ from report_results import conv12, lenet, plain, written
 
 from sim.account.result import Result
 from sim.errors import InputError
-from sim.report.load import check_result, flat, of_result, read_result
+from sim.report.load import check_result, of_result, read_result
+from sim.result.model import flat
 from sim.run import estimate
 
 Change = Callable[[dict[str, Any]], object]

@@ -97,13 +97,13 @@ def kind(cycles: int, passes: int = 1, load: int = 0, **others: Any) -> PassKind
 def test_a_long_order_is_cut_and_says_so() -> None:
     kinds = (kind(10), kind(20))
     order = tuple((1, ((place % 2, place + 1),)) for place in range(MOST_RUNS + 1))
-    found = Timeline.of(kinds, order).to_dict()
+    found = Timeline.of(kinds, order).to_model().model_dump(mode="json")
     assert found["order"] == [[1, [[place % 2, place + 1]]] for place in range(MOST_RUNS)]
     assert not found["complete"]
-    assert not Timeline.of(kinds).to_dict()["complete"]
-    assert Timeline.of(kinds, order[:MOST_RUNS]).to_dict()["complete"]
+    assert not Timeline.of(kinds).complete
+    assert Timeline.of(kinds, order[:MOST_RUNS]).complete
     one_block = ((3, tuple((place % 2, 1) for place in range(MOST_RUNS + 7))),)
-    found = Timeline.of(kinds, one_block).to_dict()
+    found = Timeline.of(kinds, one_block).to_model().model_dump(mode="json")
     assert [(times, len(runs)) for times, runs in found["order"]] == [(1, MOST_RUNS)]
     assert not found["complete"]
 
@@ -122,17 +122,17 @@ def test_what_is_busy_is_kept_of_the_kind_that_takes_most_of_the_time() -> None:
     busy = {"pes": [0.5]}
     found = Timeline.of((kind(10, busy=busy), kind(20, busy=busy), kind(5, busy=busy)))
     assert [each.busy for each in found.kinds] == [{}, busy, {}]
-    assert found.to_dict()["detail"] == {"kind": 1, "busy": busy}
+    assert found.to_model().model_dump(mode="json")["detail"] == {"kind": 1, "busy": busy}
 
 
 def test_kinds_beyond_the_limit_are_left_out_and_summed() -> None:
     kinds = [kind(10 + place, 2) for place in range(MOST_KINDS + 3)]
     order = tuple((1, ((place, 2),)) for place in range(len(kinds)))
-    found = Timeline.of(kinds, order).to_dict()
+    found = Timeline.of(kinds, order).to_model().model_dump(mode="json")
     assert len(found["kinds"]) == len(found["order"]) == MOST_KINDS
     others = sum(each.all_cycles for each in kinds[MOST_KINDS:])
     assert found["left_out"] == {"passes": 6, "cycles": others}
     assert not found["complete"]
     shown = sum(each["cycles"] * each["passes"] for each in found["kinds"])
     assert shown + others == sum(each.all_cycles for each in kinds)
-    assert "left_out" not in Timeline.of(kinds[:MOST_KINDS]).to_dict()
+    assert Timeline.of(kinds[:MOST_KINDS]).to_model().left_out is None
