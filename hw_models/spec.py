@@ -164,6 +164,10 @@ class Array(Section):
 
     rows: _Side = Field(description="PEs in a column [P]")
     columns: _Side = Field(description="PEs in a row [P]")
+    first_channel_set: Literal["bottom", "top"] = Field(
+        default="bottom",
+        description="end of a psum chain at which channel set 0 stands; psums go up [F]",
+    )
 
 
 class PE(Section):
@@ -187,6 +191,42 @@ class PE(Section):
         description="'shift': one word moves per cycle, so a window costs q*V cycles more and the "
         "ifmap FIFO is not drained meanwhile [F]",
     )
+    ifmap_wait: Literal["window", "word"] = Field(
+        default="window",
+        description="what MACs wait for: all ifmap words of their window, or each MAC for its own "
+        "word; a shift register then shifts before it takes in words [F]",
+    )
+    start_cycles: int = Field(
+        default=0,
+        ge=0,
+        le=_MAX_CYCLES,
+        description="cycles by which the first MAC of a pass comes later than its ifmap word "
+        "allows [F]",
+    )
+    image_change_cycles: int = Field(
+        default=0,
+        ge=0,
+        le=_MAX_CYCLES,
+        description="cycles after which the ifmap words of an image that is done make room for "
+        "those of the next [F]",
+    )
+    filter_words_per_cycle: _BusWords | None = Field(
+        default=None,
+        description="words that move from the filter FIFO to the spad in a cycle; null: what the "
+        "bus brings passes straight into the spad [F]",
+    )
+    psum_latency_cycles: int = Field(
+        default=0,
+        ge=0,
+        le=_MAX_CYCLES,
+        description="cycles from the accumulation of a psum to its place in the FIFO of outgoing "
+        "psums [F]",
+    )
+    psum_slot_freed: Literal["first_word", "last_word"] = Field(
+        default="first_word",
+        description="when the slot of an incoming psum beat is free again: when the PE takes the "
+        "first word of it, or psum_latency_cycles after the last [F]",
+    )
 
 
 class NoC(Section):
@@ -203,6 +243,21 @@ class NoC(Section):
         ge=1,
         le=_MAX_CYCLES,
         description="cycles of one hop of a psum beat to the PE above [F]",
+    )
+    filter_order: Literal["row", "use"] = Field(
+        default="row",
+        description="'row': all filter words of a PE row, then the next row's; 'use': words in the "
+        "order in which MACs use them, a beat to each PE row in turn [F]",
+    )
+    ifmap_order: Literal["set", "word"] = Field(
+        default="set",
+        description="within an ifmap column: all words of a channel set, then the next set's, or a "
+        "word to each channel set in turn [F]",
+    )
+    psum_order: Literal["chain", "beat"] = Field(
+        default="chain",
+        description="within a window: all beats of a psum chain, then the next chain's, or a beat "
+        "to each chain in turn [F]",
     )
     bus_fifo_entries: int = Field(
         default=2,
@@ -222,10 +277,11 @@ class GLB(Section):
     port_bits: int = Field(
         ge=1, le=_MAX_BITS, description="width of each GLB port, bits per core cycle [I]"
     )
-    filter_load: Literal["exposed", "streamed"] = Field(
+    filter_load: Literal["exposed", "streamed", "first"] = Field(
         default="exposed",
         description="'exposed': the array computes nothing while the filters of a pass load [I]; "
-        "'streamed': a MAC waits only for its own filter word [F]",
+        "'streamed': a MAC waits only for its own filter word; 'first': likewise, but ifmap words "
+        "leave the GLB after all filter words [F]",
     )
 
 

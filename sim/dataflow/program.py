@@ -12,11 +12,9 @@ partial sums to continue from, and `gon_psum` takes partial sums away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import import_module
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from vocabulary import Network
@@ -73,11 +71,6 @@ class Stream:
         buses = {pes: len({rows[pe] for pe in pes}) for pes in {beat.pes for beat in self.pattern}}
         return self.times * sum(beat.words * buses[beat.pes] for beat in self.pattern)
 
-    def runs(self) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """The pattern as (PEs, words of each beat) of beats in a row that go to the same PEs."""
-        for pes, beats in groupby(self.pattern, lambda beat: beat.pes):
-            yield pes, tuple(beat.words for beat in beats)
-
 
 @dataclass(frozen=True)
 class Load:
@@ -102,11 +95,13 @@ class Burst(NamedTuple):
     """A unit of work of a PE: what it needs before its first product, and frees after its last.
 
     It begins when `needs` further words have come over `gin_ifmap`; the oldest `frees` of those in
-    the spad leave when its products are done.
+    the spad leave when its products are done. They are used in the order in which they came.
+    `clears`: with them goes all that the spad is set up for, and the next burst starts afresh.
     """
 
     needs: int
     frees: int
+    clears: bool = False
 
 
 class OfmapBlock(NamedTuple):
@@ -170,8 +165,9 @@ class PEProgram:
 class Program:
     """All of a pass, without a clock. Equal programs are the same pass.
 
-    `loads` come over `gin_filter` in their order, `feed` over `gin_ifmap`; `psums_in` is None where
-    no PE continues from the GLB. In a pattern of partial sums the beats of a PE stand together.
+    `loads` come over `gin_filter`, one after the other, or beat by beat in the order of
+    `load_order`, which has the load of each beat; `feed` comes over `gin_ifmap`. `psums_in` is None
+    where no PE continues from the GLB. A beat of partial sums goes to or comes from one PE.
     `links` lead from one PE to another (below, above). `legend` names what the legends of the PEs
     count, such as ("filter set", "filter row").
     """
@@ -183,11 +179,21 @@ class Program:
     psums_in: Stream | None
     psums_out: Stream
     legend: tuple[str, ...] = ()
+    load_order: tuple[int, ...] = ()
+
+    @cached_property
+    def beat_loads(self) -> tuple[int, ...]:
+        """The load of each beat of their network, in its order."""
+        in_turn = (number for number, load in enumerate(self.loads) for _ in load.beats)
+        return self.load_order or tuple(in_turn)
 
     @cached_property
     def load_stream(self) -> Stream:
         """The loads as what their network sends."""
-        pattern = tuple(Beat(words, load.pes) for load in self.loads for words in load.beats)
+        beats = [iter(load.beats) for load in self.loads]
+        pattern = tuple(
+            Beat(next(beats[number]), self.loads[number].pes) for number in self.beat_loads
+        )
         return Stream("filter", Network.GIN_FILTER, pattern)
 
     @property

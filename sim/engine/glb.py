@@ -35,12 +35,18 @@ class ReadPort:
         self.per_cycle = per_cycle
         self.source = source
         self.data = data
+        self.begins = 0
 
-    def run(self, count: int) -> Generator[Event, None, None]:
-        """The port's process over `count` entries."""
+    def run(self, count: int, behind: Event | None = None) -> Generator[Event, Any, int]:
+        """The port's process over `count` entries; its value is the cycle after the last of them.
+
+        `behind` is the process of a port whose last entry this one waits for.
+        """
         lines, source, data, per_cycle = self.lines, self.source, self.data, self.per_cycle
         room, freed, ready = lines.room, lines.freed, lines.ready
-        cycle = 0
+        if behind is not None:
+            self.begins = yield behind
+        cycle = self.begins
         for line in range(count):
             if line >= per_cycle:
                 # An entry can be read by the bus from the cycle after that in which the port did.
@@ -59,6 +65,7 @@ class ReadPort:
             if source is not None:
                 source.take(cycle + 1)
             lines.put(cycle + 1)
+        return ready[-1]
 
 
 class WritePort:

@@ -6,7 +6,8 @@ left through the GON.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from math import gcd
@@ -99,7 +100,7 @@ class Machine:
         self.pes: list[PE] = []
         self.links: list[LocalLink] = []
         self.fifos: list[Fifo] = []
-        self.loads = [PELoad(self.env, load) for load in program.loads]
+        self.loads = [PELoad(self.env, load, hw.pe) for load in program.loads]
         self._rooms: dict[tuple[tuple[int, ...], int, int], list[int]] = {}
         self._build_pes()
         self._build_links()
@@ -145,8 +146,7 @@ class Machine:
                 port=FeedPort(env, name, part.operands if shift else pe_hw.ifmap_spad_words),
                 psum_in=psum_in,
                 psum_out=self._psum_fifo(f"{name} psum out", part, pe_hw.psum_out_fifo_words),
-                pipeline_stages=pe_hw.pipeline_stages,
-                shift_spad=shift,
+                rules=pe_hw,
                 psum_bits=self.hw.arithmetic.psum_bits,
                 values=self.words is not None,
             )
@@ -182,8 +182,9 @@ class Machine:
         lines = self._line_fifo("filter lines", self._load_entries, line_entries)
         data = self._lines(self.words.loads, entry_words) if self.words is not None else []
         self.load_port = ReadPort(lines, self.load_buffer, data, line_entries)
-        streamed = hw.glb.filter_load == "streamed"
-        self.load_bus = LoadBus(env, self.loads, lines, entry_words, streamed)
+        streamed = hw.glb.filter_load != "exposed"
+        turns = [self.loads[number] for number in program.beat_loads]
+        self.load_bus = LoadBus(env, turns, lines, entry_words, streamed)
 
         self._feed_lines = -(-program.feed.words // self.feed_line_words)
         lines = self._line_fifo("ifmap lines", self._feed_lines)
@@ -206,8 +207,8 @@ class Machine:
 
         self.psum_lines = program.psums_out.beats
         lines = self._line_fifo("psum lines out", self.psum_lines)
-        tops = [(self.pes[pe].psum_out, len(beats)) for (pe,), beats in program.psums_out.runs()]
-        self.psum_out_bus = PsumOutBus(env, tops, program.psums_out.times, lines)
+        turns_out = self._psum_turns(program.psums_out, [pe.psum_out for pe in self.pes])
+        self.psum_out_bus = PsumOutBus(env, turns_out, program.psums_out.times, lines)
         self.write_port = WritePort(lines)
         self.psum_port: ReadPort | None = None
         self.psum_in_bus: PsumInBus | None = None
@@ -215,9 +216,21 @@ class Machine:
             stream = program.psums_in
             lines = self._line_fifo("psum lines in", stream.beats)
             self.psum_port = ReadPort(lines, None, self._psum_data(stream))
-            ends = [(self.pes[pe].psum_in, len(beats)) for (pe,), beats in stream.runs()]
-            bottoms = [(fifo, beats) for fifo, beats in ends if fifo is not None]
-            self.psum_in_bus = PsumInBus(env, bottoms, stream.times, lines)
+            turns_in = self._psum_turns(stream, [pe.psum_in for pe in self.pes])
+            self.psum_in_bus = PsumInBus(env, turns_in, stream.times, lines)
+
+    @staticmethod
+    def _psum_turns(stream: Stream, fifos: Sequence[Fifo | None]) -> list[tuple[Fifo, int, int]]:
+        """For each beat of the pattern the PE's FIFO, its place among the PE's beats, and these."""
+        beats = Counter(pe for (_, (pe,)) in stream.pattern)
+        places: Counter[int] = Counter()
+        turns = []
+        for _, (pe,) in stream.pattern:
+            fifo = fifos[pe]
+            assert fifo is not None  # whatever psums are brought to continues
+            turns.append((fifo, places[pe], beats[pe]))
+            places[pe] += 1
+        return turns
 
     # ---------------------------------------------------------------- values
 
@@ -252,11 +265,13 @@ class Machine:
 
         """
         env = self.env
+        load_port = env.process(self.load_port.run(self._load_entries))
+        behind = load_port if self.hw.glb.filter_load == "first" else None
         started = [
             env.process(self.dram.run()),
-            env.process(self.load_port.run(self._load_entries)),
+            load_port,
             env.process(self.load_bus.run()),
-            env.process(self.feed_port.run(self._feed_lines)),
+            env.process(self.feed_port.run(self._feed_lines, behind)),
             env.process(self.feed_bus.run()),
             env.process(self.psum_out_bus.run()),
             env.process(self.write_port.run(self.psum_lines)),
@@ -281,16 +296,19 @@ class Machine:
 
         Registers and ports add a few cycles to a beat, hence the factor.
         """
-        hw, dram, program = self.hw, self.dram, self.program
+        hw, dram, program, pe_hw = self.hw, self.dram, self.program, self.hw.pe
         link = (dram.beats + dram.ahead_beats) * dram.beat_ticks // dram.ticks_per_cycle
         words = program.load_stream.words + program.feed.words
         bursts = sum(
             (pe.mac_cycles + pe.bubble_cycles + pe.program.operands) * pe.program.burst_count
             for pe in self.pes
         )
-        hops = sum(link.beats for link in self.links) * hw.noc.local_hop_cycles
+        hop = hw.noc.local_hop_cycles + pe_hw.psum_latency_cycles
+        hops = (sum(link.beats for link in self.links) + len(self.pes)) * hop
         psums = sum(pe.sums for pe in program.pes)
-        work = words + bursts + hops + psums + 3 * self.psum_lines
+        rounds = sum(pe.program.times for pe in self.pes)
+        waits = pe_hw.start_cycles + rounds * pe_hw.image_change_cycles
+        work = words + bursts + hops + psums + waits + 3 * self.psum_lines
         return 4 * (link + hw.dram.first_access_latency_cycles + work) + 1000
 
     def _deadlock(self, endless: int | None) -> str:

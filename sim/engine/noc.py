@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class LoadBus:
-    """Multicasts the words that PEs keep for the pass: load by load, in their order.
+    """Multicasts the words that PEs keep for the pass: a beat of a load at a time, as in `turns`.
 
     The array computes nothing until the last word is there (`exposed`), or each MAC waits for its
     own word only (`streamed`).
     """
 
     def __init__(
-        self, env: Environment, loads: Sequence[PELoad], lines: Fifo, entry_words: int,
+        self, env: Environment, turns: Sequence[PELoad], lines: Fifo, entry_words: int,
         streamed: bool,
     ) -> None:  # fmt: skip
         self.env = env
-        self.loads = loads
+        self.turns = turns
         self.lines = lines
         self.entry_words = entry_words
         self.streamed = streamed
@@ -43,31 +43,33 @@ class LoadBus:
         env, lines, entry_words = self.env, self.lines, self.entry_words
         next_cycle = 0
         entry = 0
-        for load in self.loads:
-            for size in load.program.beats:
-                last_entry = (self.sent_words + size - 1) // entry_words
-                while last_entry >= len(lines.ready):
-                    # One at a time: an entry is narrower than a beat of the bus on other chips.
-                    yield lines.entry()
-                cycle = max(next_cycle, lines.ready[last_entry])
-                if cycle > env.now:
-                    yield env.timeout(cycle - env.now)
-                load.log.append(cycle + 1)
-                if lines.data:
-                    for word in range(self.sent_words, self.sent_words + size):
-                        load.data.append(lines.data[word // entry_words][word % entry_words])
-                self.sent_words += size
-                self.deliveries += size * load.pe_count
-                # The bus keeps what is left of a line: no load need start on a new one.
-                while entry <= last_entry:
-                    lines.take(cycle + 1)
-                    entry += 1
-                next_cycle = cycle + 1
-            if self.streamed:
+        for load in self.turns:
+            size = load.next_words
+            last_entry = (self.sent_words + size - 1) // entry_words
+            while last_entry >= len(lines.ready):
+                # One at a time: an entry is narrower than a beat of the bus on other chips.
+                yield lines.entry()
+            cycle = max(next_cycle, lines.ready[last_entry], load.room_from)
+            if cycle > env.now:
+                yield env.timeout(cycle - env.now)
+            load.deliver(cycle)
+            if lines.data:
+                for word in range(self.sent_words, self.sent_words + size):
+                    load.data.append(lines.data[word // entry_words][word % entry_words])
+            self.sent_words += size
+            self.deliveries += size * load.pe_count
+            # The bus keeps what is left of a line: no load need start on a new one.
+            while entry <= last_entry:
+                lines.take(cycle + 1)
+                entry += 1
+            next_cycle = cycle + 1
+            if self.streamed and not load.next_words:
                 load.streamed()
         if not self.streamed:
-            for load in self.loads:
-                load.loaded(next_cycle)
+            loads = dict.fromkeys(self.turns)
+            loaded = max(load.usable[-1] for load in loads)
+            for load in loads:
+                load.loaded(loaded)
 
 
 class FeedBus:
@@ -149,14 +151,15 @@ class FeedBus:
 class _PsumBus:
     """A bus between the GLB and FIFOs of PEs, which it serves in turn, `rounds` times over.
 
-    `ends` are these FIFOs, each with its beats of a round.
+    `turns` has for each beat of a round its FIFO, its place among the beats of this FIFO in the
+    round, and their number.
     """
 
     def __init__(
-        self, env: Environment, ends: Sequence[tuple[Fifo, int]], rounds: int, lines: Fifo
+        self, env: Environment, turns: Sequence[tuple[Fifo, int, int]], rounds: int, lines: Fifo
     ) -> None:
         self.env = env
-        self.ends = ends
+        self.turns = turns
         self.rounds = rounds
         self.lines = lines
         self.log: list[int] = []
@@ -171,27 +174,26 @@ class PsumInBus(_PsumBus):
         lines_ready = lines.ready
         line = 0
         cycle = 0
-        for turn in range(self.rounds):
-            for fifo, beats in self.ends:
-                room, freed = fifo.room, fifo.freed
-                for beat in range(turn * beats, (turn + 1) * beats):
-                    if line >= len(lines_ready):
-                        yield lines.entry()
-                    cycle = max(cycle, lines_ready[line])
-                    blocker = room[beat]
-                    if blocker >= 0:
-                        if blocker >= len(freed):
-                            yield fifo.place(blocker)
-                        cycle = max(cycle, freed[blocker])
-                    if cycle > env.now:
-                        yield env.timeout(cycle - env.now)
-                    log.append(cycle)
-                    if lines.data:
-                        fifo.data.append(lines.data[line])
-                    lines.take(cycle + 1)
-                    line += 1
-                    cycle += 1
-                    fifo.put(cycle)
+        for number in range(self.rounds):
+            for fifo, place, beats in self.turns:
+                if line >= len(lines_ready):
+                    yield lines.entry()
+                cycle = max(cycle, lines_ready[line])
+                blocker = fifo.room[number * beats + place]
+                if blocker >= 0:
+                    freed = fifo.freed
+                    if blocker >= len(freed):
+                        yield fifo.place(blocker)
+                    cycle = max(cycle, freed[blocker])
+                if cycle > env.now:
+                    yield env.timeout(cycle - env.now)
+                log.append(cycle)
+                if lines.data:
+                    fifo.data.append(lines.data[line])
+                lines.take(cycle + 1)
+                line += 1
+                cycle += 1
+                fifo.put(cycle)
 
 
 class PsumOutBus(_PsumBus):
@@ -203,27 +205,27 @@ class PsumOutBus(_PsumBus):
         room, freed = lines.room, lines.freed
         line = 0
         cycle = 0
-        for turn in range(self.rounds):
-            for fifo, beats in self.ends:
+        for number in range(self.rounds):
+            for fifo, place, beats in self.turns:
                 ready = fifo.ready
-                for beat in range(turn * beats, (turn + 1) * beats):
-                    if beat >= len(ready):
-                        yield fifo.entry()
-                    cycle = max(cycle, ready[beat])
-                    blocker = room[line]
-                    if blocker >= 0:
-                        if blocker >= len(freed):
-                            yield lines.place(blocker)
-                        cycle = max(cycle, freed[blocker])
-                    if cycle > env.now:
-                        yield env.timeout(cycle - env.now)
-                    log.append(cycle)
-                    if fifo.data:
-                        lines.data.append(fifo.data[beat])
-                    cycle += 1
-                    fifo.take(cycle)
-                    line += 1
-                    lines.put(cycle)
+                beat = number * beats + place
+                if beat >= len(ready):
+                    yield fifo.entry()
+                cycle = max(cycle, ready[beat])
+                blocker = room[line]
+                if blocker >= 0:
+                    if blocker >= len(freed):
+                        yield lines.place(blocker)
+                    cycle = max(cycle, freed[blocker])
+                if cycle > env.now:
+                    yield env.timeout(cycle - env.now)
+                log.append(cycle)
+                if fifo.data:
+                    lines.data.append(fifo.data[beat])
+                cycle += 1
+                fifo.take(cycle)
+                line += 1
+                lines.put(cycle)
 
 
 class LocalLink:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from functools import cached_property
-from itertools import chain, repeat
 from operator import sub
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from simpy import Environment, Event
 
+    from hw_models import spec
     from sim.dataflow.program import Load, PEProgram
     from sim.engine.fifo import Fifo
 
@@ -123,19 +123,49 @@ class FeedPort:
 class PELoad:
     """The words that PEs with the same multicasts keep for the pass, while they arrive.
 
-    One log tells when each beat of them could be read. `lead` is the first cycle in which a burst
-    may start, once that is `decided`.
+    All of these PEs see the same, so one FIFO and spad serve for theirs. `log` has the cycle from
+    which each beat could be read, `usable` that from which a MAC can have each word. Words pass
+    straight into the spad, or `filter_words_per_cycle` of them move there from the FIFO. `lead` is
+    the first cycle in which a burst may start, once that is `decided`.
     """
 
-    def __init__(self, env: Environment, program: Load) -> None:
+    def __init__(self, env: Environment, program: Load, rules: spec.PE) -> None:
         self._env = env
         self._waiting: list[Event] = []
+        self._rate = rules.filter_words_per_cycle
+        self._fifo_words = rules.filter_fifo_words
         self.program = program
         self.pe_count = len(program.pes)
         self.log: list[int] = []
+        self.usable: list[int] = []
         self.data: list[Any] = []
         self.decided = False
         self.lead = 0
+
+    @property
+    def next_words(self) -> int:
+        """Words of the next beat; 0 behind the last one."""
+        beats, sent = self.program.beats, len(self.log)
+        return beats[sent] if sent < len(beats) else 0
+
+    @property
+    def room_from(self) -> int:
+        """The first cycle in which the FIFO has room for the next beat."""
+        last = len(self.usable) + self.next_words - 1 - self._fifo_words
+        # A word can be used in the cycle in which its place in the FIFO is free again.
+        return 0 if self._rate is None or last < 0 else self.usable[last]
+
+    def deliver(self, cycle: int) -> None:
+        """The bus brings the next beat in `cycle`."""
+        words, rate, usable = self.next_words, self._rate, self.usable
+        self.log.append(cycle + 1)
+        if rate is None:
+            usable += [cycle + 1] * words
+            return
+        for _ in range(words):
+            # It moves in the cycle after it came or later, as the last of `rate` in a cycle.
+            behind = usable[-rate] if len(usable) >= rate else 0
+            usable.append(max(cycle + 1, behind) + 1)
 
     def loaded(self, cycle: int) -> None:
         """No MAC of these PEs waits for a filter word from `cycle` on (exposed load)."""
@@ -147,8 +177,7 @@ class PELoad:
         A burst uses the words in another order than that in which they arrive. One that starts at
         `lead` meets each of its words just in time at the latest one.
         """
-        beats = map(repeat, self.log, self.program.beats)
-        self._decide(max(map(sub, chain.from_iterable(beats), self.program.uses)))
+        self._decide(max(map(sub, self.usable, self.program.uses)))
 
     def _decide(self, lead: int) -> None:
         self.decided, self.lead = True, lead
@@ -191,14 +220,18 @@ class PE:
         "busy_until",
         "env",
         "gated_macs",
+        "image_change_cycles",
+        "late_slots",
         "load",
         "mac_cycles",
         "port",
         "program",
         "psum_bits",
         "psum_in",
+        "psum_latency_cycles",
         "psum_out",
         "shift_spad",
+        "start_cycles",
         "starts",
         "takes",
         "values",
@@ -206,6 +239,7 @@ class PE:
         "wait_load",
         "wait_psum_in",
         "wait_psum_out",
+        "word_ages",
     )
 
     def __init__(
@@ -217,8 +251,7 @@ class PE:
         port: FeedPort,
         psum_in: Fifo | None,
         psum_out: Fifo,
-        pipeline_stages: int,
-        shift_spad: bool,
+        rules: spec.PE,
         psum_bits: int | None,
         values: bool,
     ) -> None:
@@ -230,8 +263,16 @@ class PE:
         self.psum_out = psum_out
         self.mac_cycles = program.burst_products
         # The last product for an output is issued that many cycles before its psum is taken in.
-        self.bubble_cycles = max(0, pipeline_stages - program.outputs)
-        self.shift_spad = shift_spad
+        self.bubble_cycles = max(0, rules.pipeline_stages - program.outputs)
+        self.shift_spad = rules.ifmap_spad == "shift"
+        # MACs in front of that which uses a word first; None where a burst waits for all words.
+        self.word_ages = (
+            range(0, self.mac_cycles, program.outputs) if rules.ifmap_wait == "word" else None
+        )
+        self.start_cycles = rules.start_cycles
+        self.image_change_cycles = rules.image_change_cycles
+        self.psum_latency_cycles = rules.psum_latency_cycles
+        self.late_slots = rules.psum_slot_freed == "last_word"
         self.psum_bits = psum_bits
         self.values = values
         self.starts: list[int] = []
@@ -256,16 +297,24 @@ class PE:
         out_freed, room = out.freed, out.room
         sizes = program.beats
         mac_cycles, bubble = self.mac_cycles, self.bubble_cycles
-        shift = self.shift_spad
+        latency, late_slots = self.psum_latency_cycles, self.late_slots
+        shift, ages, clearing = self.shift_spad, self.word_ages, self.image_change_cycles
         compute = self._compute if self.values else None
-        need = 0
+        need = shifted = 0
         beat = 0
         for _ in range(program.times):
-            for needs, leaving in program.bursts:
+            for needs, leaving, clears in program.bursts:
                 need += needs
                 if len(entered) < need:
                     yield port.word(need - 1)
-                start = entered[need - 1] + 1
+                if ages is None:
+                    start = entered[need - 1] + 1
+                else:
+                    words = entered[need - program.operands : need]
+                    start = max(shifted, max(map(sub, words, ages)) + 1)
+                if not starts:
+                    first = need - 1 if ages is None else 0
+                    start = max(start, entered[first] + 1 + self.start_cycles)
                 if start > free:
                     self.wait_feed += start - free
                 else:
@@ -273,7 +322,7 @@ class PE:
                 end = start + mac_cycles
                 starts.append(start)
                 if not shift:
-                    port.release(leaving, end)
+                    port.release(leaving, end + clearing if clears else end)
                 results = compute(leaving) if compute is not None else None
                 delay = end - env.now
                 if delay > 0:
@@ -299,15 +348,20 @@ class PE:
                     takes.append(take)
                     if results is not None:
                         self._pass_on(results, beat, size)
-                    if source is not None:
-                        source.take(take + 1)
                     end = take + size
-                    out.put(end)
+                    if source is not None:
+                        source.take(end + latency if late_slots else take + 1)
+                    out.put(end + latency)
                     beat += 1
                 free = end
                 if shift:
-                    # Only between bursts does the shift register move, one word a cycle.
-                    port.release(leaving, free)
+                    # Only between bursts does the shift register move, one word a cycle: with each
+                    # word that comes in or, where MACs do not wait for all of them, before.
+                    if clears:
+                        end += clearing
+                    elif ages is not None:
+                        end = shifted = end + leaving
+                    port.release(leaving, end)
                 self.bursts_done += 1
         self.busy_until = free
 

@@ -66,32 +66,35 @@ def queue_use(
         ),
         f"{program.feed.network}_lines": _port_use(feed_port),
         f"{program.psums_out.network}_lines": QueueUse(
-            _peak(out.lines.freed, out.log), _waited(out.log, _in_order(out.ends, out.rounds))
+            _peak(out.lines.freed, out.log), _waited(out.log, _in_order(out.turns, out.rounds))
         ),
         "ifmap_fifo": _ifmap_fifos(program.feed, feed_bus, pes),
     }
-    # Two logs of each PE have it all: it takes the beat below in the cycle in which it writes its
-    # own, and a link writes above what it takes from below.
+    # A PE takes the place of a beat of its own in the cycle in which it takes the beat from below,
+    # and a link writes above what it takes from below.
     takes = _arrays([pe.takes for pe in pes])
     leaves = _arrays([pe.psum_out.freed for pe in pes])
+    freed = _arrays([pe.psum_in.freed if pe.psum_in is not None else [] for pe in pes])
     beats = [pe.program.beats for pe in pes]
     use["psum_out_fifo"] = QueueUse(
         _peak_words(zip(takes, leaves, beats, strict=True)),
         sum(pe.wait_psum_out for pe in pes),
     )
     depth, least = hw.pe.psum_in_fifo_words, min(map(min, beats))
-    peak = _peak_words((leaves[low] - 1, takes[up] + 1, beats[up]) for low, up in program.links)
+    peak = _peak_words((leaves[low] - 1, freed[up], beats[up]) for low, up in program.links)
     blocked = 0
     if peak + least > depth:  # else no link waits
         blocked = sum(_waited(link.log, link.below.ready) for link in links)
     if into is not None and psum_port is not None and program.psums_in is not None:
         use[f"{program.psums_in.network}_lines"] = _port_use(psum_port)
         blocked += _waited(into.log, into.lines.ready)
-        ends = [pe for (pe,), _ in program.psums_in.runs()]
         rounds = np.array(into.log, np.int64).reshape(into.rounds, -1)
-        logs = np.split(rounds, np.cumsum([len(beats[pe]) for pe in ends])[:-1], axis=1)
-        written = zip(ends, logs, strict=True)
-        fed = _peak_words((log.ravel(), takes[pe] + 1, beats[pe]) for pe, log in written)
+        columns: dict[int, list[int]] = {}
+        for column, (_, (pe,)) in enumerate(program.psums_in.pattern):
+            columns.setdefault(pe, []).append(column)
+        fed = _peak_words(
+            (rounds[:, own].ravel(), freed[pe], beats[pe]) for pe, own in columns.items()
+        )
         peak = max(peak, fed)
     use["psum_in_fifo"] = QueueUse(peak, blocked)
     return use
@@ -108,7 +111,7 @@ def _waited(log: Sequence[int], ready: Sequence[int] | NDArray[np.int64]) -> int
 def _port_use(port: ReadPort) -> QueueUse:
     """The lines that a port of the global buffer reads ahead of its bus."""
     written = np.array(port.lines.ready, np.int64) - 1
-    able = np.concatenate([[0], written[:-1]])
+    able = np.concatenate([[port.begins], written[:-1]])
     late = able[port.per_cycle :]  # entries that the port cannot read in the cycle of those before
     np.maximum(late, written[: late.size] + 1, out=late)
     if port.source is not None:
@@ -125,10 +128,12 @@ def _peak(
     return int((places - np.searchsorted(np.array(freed, np.int64), written, "right")).max())
 
 
-def _in_order(ends: Sequence[tuple[Fifo, int]], rounds: int) -> NDArray[np.int64]:
-    """When each beat could be read that a bus takes from its ends, in the order of the bus."""
-    ready = [np.array(fifo.ready, np.int64).reshape(rounds, beats) for fifo, beats in ends]
-    return np.concatenate(ready, axis=1).ravel()
+def _in_order(turns: Sequence[tuple[Fifo, int, int]], rounds: int) -> NDArray[np.int64]:
+    """When each beat could be read that a bus takes from FIFOs, in the order of the bus."""
+    ready = {
+        id(fifo): np.array(fifo.ready, np.int64).reshape(rounds, beats) for fifo, _, beats in turns
+    }
+    return np.stack([ready[id(fifo)][:, place] for fifo, place, _ in turns], axis=1).ravel()
 
 
 def _arrays(logs: Sequence[Sequence[int]]) -> list[NDArray[np.int64]]:

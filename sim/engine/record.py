@@ -171,7 +171,10 @@ class _Record:
         # Many PEs share their bursts and their words, which are long: each is looked at once.
         uses = {id(load): out.pattern(load.uses) for load in program.loads}
         bursts = {
-            id(bursts): [out.pattern(self._same(words)) for words in zip(*bursts, strict=True)]
+            id(bursts): [
+                out.pattern(self._same(words))
+                for words in ([burst.needs for burst in bursts], [burst.frees for burst in bursts])
+            ]
             for bursts in {id(pe.bursts): pe.bursts for pe in program.pes}.values()
         }
         for pe, block, own in zip(self.machine.pes, self.blocks, self.own, strict=True):

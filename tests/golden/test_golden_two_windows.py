@@ -29,7 +29,7 @@ def told(machine: Machine) -> list[str]:
     rows = len(machine.feed_bus.column)  # one channel
     for word, cycle in enumerate(machine.feed_bus.log):
         events.append((cycle, f"ifmap bus: column {word // rows}, row {word % rows}"))
-    chains = len(machine.psum_out_bus.ends)
+    chains = len(machine.psum_out_bus.turns)
     for name, bus in (("psum bus", machine.psum_in_bus), ("GON", machine.psum_out_bus)):
         for beat, cycle in enumerate(bus.log if bus else []):
             events.append((cycle, f"{name}: window {beat // chains}, chain {beat % chains}"))

@@ -18,8 +18,9 @@ def random_cases(seed: int, most_work: int = 6000) -> Iterator[Case]:
     """Yield cases without end, the same for the same seed; each takes the model about a second."""
     draw = random.Random(seed)
     columns = random.Random(f"columns of {seed}")  # its own, so that the others stay what they are
+    of_orders = random.Random(f"orders of {seed}")
     while True:
-        settings = chip(draw)
+        settings = chip(draw) + orders_and_waits(of_orders)
         try:
             hw = load_hardware("eyeriss_v1", settings)
             layer = small_layer(draw, hw.array.rows)
@@ -79,6 +80,28 @@ def chip(draw: random.Random) -> tuple[str, ...]:
         *sometimes(0.4, f"limits.filters=[1, {draw.randint(1, 9)}]"),
         *sometimes(0.2, f"limits.channels=[1, {draw.randint(1, 4)}]"),
     )
+
+
+def orders_and_waits(draw: random.Random) -> tuple[str, ...]:
+    """Settings of what the chip leaves open: half of the time none, else each of them or not."""
+    if draw.random() < 0.5:
+        return ()
+    rules = (
+        "noc.filter_order=use",
+        "noc.ifmap_order=word",
+        "noc.psum_order=beat",
+        "array.first_channel_set=top",
+        "pe.ifmap_wait=word",
+        f"pe.start_cycles={draw.randint(1, 5)}",
+        f"pe.image_change_cycles={draw.randint(1, 5)}",
+        f"pe.filter_words_per_cycle={draw.randint(1, 3)}",
+        f"pe.psum_latency_cycles={draw.randint(1, 4)}",
+        "pe.psum_slot_freed=last_word",
+        "glb.filter_load=first",
+        "glb.filter_load=streamed",
+        "pe.ifmap_spad=shift",
+    )
+    return tuple(rule for rule in rules if draw.random() < 0.5)
 
 
 def small_layer(draw: random.Random, rows: int) -> Layer:

@@ -56,6 +56,7 @@ def chips(draw: st.DrawFn) -> Hardware:
     description["array"] = {
         "rows": draw(st.integers(1, 14)),
         "columns": draw(st.integers(1, 16)),
+        "first_channel_set": draw(st.sampled_from(["bottom", "top"])),
     }
     description["pe"] = {
         "pipeline_stages": draw(st.integers(1, 5)),
@@ -67,12 +68,21 @@ def chips(draw: st.DrawFn) -> Hardware:
         "psum_in_fifo_words": beat + draw(depth),
         "psum_out_fifo_words": beat + draw(depth),
         "ifmap_spad": draw(st.sampled_from(["addressed", "shift"])),
+        "ifmap_wait": draw(st.sampled_from(["window", "word"])),
+        "start_cycles": draw(st.sampled_from([0, 0, 3])),
+        "image_change_cycles": draw(st.sampled_from([0, 0, 2])),
+        "filter_words_per_cycle": draw(st.sampled_from([None, 1, 2])),
+        "psum_latency_cycles": draw(st.sampled_from([0, 0, 2])),
+        "psum_slot_freed": draw(st.sampled_from(["first_word", "last_word"])),
     }
     description["noc"] = {
         "gin_filter_words_per_cycle": filter_words,
         "gin_ifmap_words_per_cycle": ifmap_words,
         "psum_words_per_cycle": psum_words,
         "local_hop_cycles": draw(st.sampled_from([1, 1, 2, 8])),
+        "filter_order": draw(st.sampled_from(["row", "use"])),
+        "ifmap_order": draw(st.sampled_from(["set", "word"])),
+        "psum_order": draw(st.sampled_from(["chain", "beat"])),
         "bus_fifo_entries": draw(st.integers(1, 5)),
     }
     description["glb"] = {
@@ -82,7 +92,7 @@ def chips(draw: st.DrawFn) -> Hardware:
         # Prefetch buffers of a few lines, too; then the GLB needs more banks.
         "bank_bytes": draw(st.sampled_from([16, 64, 4096])),
         "banks": 4096,
-        "filter_load": draw(st.sampled_from(["exposed", "streamed"])),
+        "filter_load": draw(st.sampled_from(["exposed", "streamed", "first"])),
     }
     description["dram"] = {
         **EYERISS["dram"],

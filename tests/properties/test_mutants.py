@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from breaking import Break, after_init, case, with_option, with_result
 
+from hw_models.spec import Hardware
 from sim.check.cases import Case
 from sim.check.compare import check_layer
 from sim.dataflow.program import PassData, PEProgram, Stream
@@ -170,25 +171,31 @@ def _gon_loses_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     after_init(monkeypatch, PsumOutBus, lambda gon: setattr(gon, "rounds", gon.rounds - 1))
 
 
+def _chains_reversed(bus: PsumOutBus | PsumInBus) -> None:
+    fifos = [fifo for fifo, _, _ in bus.turns]
+    # The order of the beats of a chain stays.
+    bus.turns = sorted(bus.turns, key=lambda turn: -fifos.index(turn[0]))
+
+
 @mutant("the GON serves the chains in another order than the GLB expects", "values")
 def _gon_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, PsumOutBus, lambda gon: setattr(gon, "ends", gon.ends[::-1]))
+    after_init(monkeypatch, PsumOutBus, _chains_reversed)
 
 
 @mutant("the psum bus serves the chains in another order than the GLB sends", "values")
 def _psum_gin_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    after_init(monkeypatch, PsumInBus, lambda gin: setattr(gin, "ends", gin.ends[::-1]))
+    after_init(monkeypatch, PsumInBus, _chains_reversed)
 
 
 @mutant("psums come from the GLB in the first pass, too", "counts")
 def _first_pass_reads_psums(monkeypatch: pytest.MonkeyPatch) -> None:
     program, streams = lowering.pass_program, lowering.stream_words
 
-    def zeros(shape: PassShape, data: PassData) -> Any:
+    def zeros(shape: PassShape, data: PassData, hw: Hardware) -> Any:
         if data.psums is None:
             size = (shape.images, sum(shape.filters), shape.strip_rows, shape.ofmap_columns)
             data = replace(data, psums=np.zeros(size, np.int64))
-        return streams(shape, data)
+        return streams(shape, data, hw)
 
     monkeypatch.setattr(
         lowering,
@@ -216,7 +223,7 @@ def _hop_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 @mutant("a filter multicast misses a column", "law")
 def _filter_multicast(monkeypatch: pytest.MonkeyPatch) -> None:
     def miss(gin: LoadBus) -> None:
-        for load in gin.loads:
+        for load in dict.fromkeys(gin.turns):
             load.pe_count -= 1
 
     after_init(monkeypatch, LoadBus, miss)

@@ -19,13 +19,17 @@ from naive.layer import LayerTimes, configurations
 from test_naive import engine_times, naive_times
 
 import sim.engine.layer_run as engine_layer
+from sim.dataflow.row_stationary import program
 from sim.dataflow.row_stationary.passes import PassShape, Plan
+from sim.dataflow.row_stationary.placement import Placement
 from sim.engine.dram import DramLink, Prefetch, PrefetchState
 from sim.engine.dram_timeline import TileLink, TileTimeline
 from sim.engine.fifo import Fifo
+from sim.engine.glb import ReadPort
 from sim.engine.layer_run import PassMemory
 from sim.engine.machine import Machine
 from sim.engine.noc import FeedBus, LocalLink, PsumInBus, PsumOutBus
+from sim.engine.pe import PE, PELoad
 from sim.errors import SimulationError
 from sim.plan.dram_traffic import Traffic
 
@@ -92,6 +96,21 @@ CASES = {
         "m=6,n=1,e=1,p=6,q=3,r=1,t=1",
         "noc.psum_words_per_cycle=1", "noc.bus_fifo_entries=1", "pe.psum_in_fifo_words=3",
         M=6, C=4, H=1, W=2, R=1, S=1,
+    ),
+    "orders and waits of a shift register for words, filters first": case(
+        "m=7,n=2,e=2,p=5,q=2,r=2,t=2",
+        "array.columns=4", "noc.filter_order=use", "noc.ifmap_order=word", "noc.psum_order=beat",
+        "array.first_channel_set=top", "pe.ifmap_wait=word", "pe.ifmap_spad=shift",
+        "pe.start_cycles=3", "pe.image_change_cycles=4", "pe.filter_words_per_cycle=1",
+        "pe.filter_fifo_words=4", "pe.psum_latency_cycles=2", "glb.filter_load=first",
+        M=7, C=7, H=3, W=4, R=2, S=2, batch=2,
+    ),
+    "slots freed late, an addressed spad for words": case(
+        "m=8,n=2,e=2,p=8,q=1,r=1,t=1",
+        "noc.psum_order=beat", "pe.ifmap_wait=word", "pe.start_cycles=3",
+        "pe.image_change_cycles=3", "pe.psum_slot_freed=last_word", "pe.psum_latency_cycles=3",
+        "pe.psum_in_fifo_words=4", "pe.ifmap_spad_words=4", "glb.filter_load=streamed",
+        M=8, C=2, H=3, W=5, R=2, S=2, batch=2,
     ),
 }  # fmt: skip
 
@@ -325,7 +344,7 @@ def _hop_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @mutant("the psum bus holds a beat back until the one before was taken in")
 def _psum_bus_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     def tighten(gin: PsumInBus) -> None:
-        for fifo, _ in gin.ends:
+        for fifo, _, _ in gin.turns:
             fifo.room = [max(entry, beat - 1) for beat, entry in enumerate(fifo.room)]
 
     after_init(monkeypatch, PsumInBus, tighten)
@@ -581,6 +600,84 @@ def _noted(own: dict[int, int], found: Any) -> Any:
     return found
 
 
+# --- orders, waits and rates that are fields ------------------------------------------------------
+
+
+def _sorted_by(monkeypatch: pytest.MonkeyPatch, function: str, key: Callable[[Any], Any]) -> None:
+    with_result(monkeypatch, program, function, lambda items: sorted(items, key=key))
+
+
+@mutant("psum beats go round the filter sets, then the ofmap rows")
+def _psum_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    _sorted_by(monkeypatch, "psum_beats", lambda beat: (beat.first, beat.filter_set))
+
+
+@mutant("ifmap words go round the rows, then the channel sets")
+def _feed_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    _sorted_by(monkeypatch, "feed_order", lambda word: (word[1], word[0], word[2]))
+
+
+@mutant("filter beats go round the filter sets, then the filter rows")
+def _load_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_result(
+        monkeypatch, program, "filter_rows", lambda rows: {key: rows[key] for key in sorted(rows)}
+    )
+
+
+@mutant("channel set 0 stands at the bottom")
+def _first_set_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    after_init(
+        monkeypatch,
+        Placement,
+        lambda placement: object.__setattr__(placement, "first_set_on_top", False),
+    )
+
+
+@mutant("a filter word more moves into the spad in a cycle")
+def _filter_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    after_init(
+        monkeypatch, PELoad, lambda load: setattr(load, "_rate", load._rate and load._rate + 1)
+    )
+
+
+@mutant("the filter FIFO holds a word more")
+def _filter_fifo(monkeypatch: pytest.MonkeyPatch) -> None:
+    after_init(monkeypatch, PELoad, lambda load: setattr(load, "_fifo_words", load._fifo_words + 1))
+
+
+def _pe(name: str, field: str, change: Callable[[Any], Any]) -> None:
+    @mutant(name)
+    def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+        after_init(monkeypatch, PE, lambda pe: setattr(pe, field, change(getattr(pe, field))))
+
+
+_pe("a psum is offered a cycle early", "psum_latency_cycles", lambda cycles: max(0, cycles - 1))
+_pe("the slot of a psum beat is free behind its first word", "late_slots", lambda late: False)
+_pe("the first MAC comes a cycle early", "start_cycles", lambda cycles: max(0, cycles - 1))
+_pe(
+    "a change of image takes a cycle less", "image_change_cycles", lambda cycles: max(0, cycles - 1)
+)
+_pe("MACs wait for all words of their window", "word_ages", lambda ages: None)
+_pe("each MAC waits for its word a cycle too long", "word_ages",
+    lambda ages: ages and range(0, len(ages) * (ages.step - 1) or 1, ages.step - 1))  # fmt: skip
+
+
+@mutant("ifmap words do not wait for the filters")
+def _feed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ReadPort.run
+    monkeypatch.setattr(ReadPort, "run", lambda self, count, behind=None: whole(self, count))
+
+
+@mutant("ifmap words leave the GLB a cycle before the last filter words")
+def _feed_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ReadPort.run
+
+    def broken(self: ReadPort, *args: Any) -> Generator[Any, Any, int]:
+        return (yield from whole(self, *args)) - 1
+
+    monkeypatch.setattr(ReadPort, "run", broken)
+
+
 # --- the test -------------------------------------------------------------------------------------
 
 
@@ -629,5 +726,5 @@ def test_a_mutant_is_caught(
 
 
 def test_there_are_enough_mutants() -> None:
-    assert len(MUTANTS) >= 37
+    assert len(MUTANTS) >= 51
     assert len({each.name for each in MUTANTS}) == len(MUTANTS)

@@ -204,7 +204,7 @@ def test_the_psums_that_leave_are_the_convolution(
         data = pass_data(shape, seed)
         outcome = pass_machine(shape, hw, start, data).run()
         assert outcome.psums is not None
-        assert (psum_block(shape, outcome.psums) == convolved(shape, data)).all()
+        assert (psum_block(shape, outcome.psums, hw) == convolved(shape, data)).all()
         without = pass_machine(shape, hw, start).run()
         assert outcome.cycles == without.cycles
         assert (outcome.stalls == without.stalls).all()
@@ -228,7 +228,9 @@ def test_truncated_psums_are_the_convolution_modulo_their_width(
         assert outcome.psums is not None
         half = 1 << (bits - 1)
         assert -half <= outcome.psums.min() <= outcome.psums.max() < half
-        assert not ((psum_block(shape, outcome.psums) - convolved(shape, data)) % (2 * half)).any()
+        assert not (
+            (psum_block(shape, outcome.psums, hw) - convolved(shape, data)) % (2 * half)
+        ).any()
 
 
 @given(cases(), prefetch_states())

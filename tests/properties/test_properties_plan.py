@@ -41,17 +41,21 @@ def test_no_two_pes_of_a_placement_are_the_same_and_all_are_on_the_array(case: C
             assert [site.row for site in chain] == list(
                 range(chain[0].row, chain[0].row - len(chain), -1)
             )
+            on_top = case.plan.hw.array.first_channel_set == "top"
+            sets = range(mapping.r)
             assert [(site.channel_set, site.filter_row) for site in chain] == [
-                (k, i) for k in range(mapping.r) for i in reversed(range(layer.R))
+                (k, i) for k in (sets[::-1] if on_top else sets) for i in reversed(range(layer.R))
             ]
             for site in chain:
                 assert 0 <= site.row < case.plan.hw.array.rows
                 assert 0 <= site.column < case.plan.hw.array.columns
                 assert (site.row, site.column) not in seen
                 seen.add((site.row, site.column))
-            # At the edge of the channel loop the chain keeps its lower end.
+            # At the edge of the channel loop the chain keeps the end where channel set 0 stands.
             for fewer in range(1, mapping.r):
-                assert placement.chain(filter_set, ofmap_row, fewer) == chain[: layer.R * fewer]
+                steps = layer.R * fewer
+                kept = chain[-steps:] if on_top else chain[:steps]
+                assert placement.chain(filter_set, ofmap_row, fewer) == kept
     assert len(seen) == case.plan.active_pes
 
 

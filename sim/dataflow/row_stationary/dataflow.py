@@ -84,6 +84,7 @@ class RowStationary:
             set_columns=fitted.e,
             channel_sets=fitted.r,
             filter_sets=fitted.t,
+            first_set_on_top=hw.array.first_channel_set == "top",
         )
         return Plan(layer, batch, hw, fitted, placement, source)
 

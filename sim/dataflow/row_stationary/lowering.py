@@ -29,13 +29,13 @@ class RowStationaryLowering:
 
     def stream_words(self, shape: PassShape, data: PassData, hw: Hardware) -> StreamWords:
         """Return the words of a pass in the order in which its program's streams send them."""
-        return stream_words(shape, data)
+        return stream_words(shape, data, hw)
 
     def psum_block(
         self, shape: PassShape, words: NDArray[np.int64], hw: Hardware
     ) -> NDArray[np.int64]:
         """Return what left a pass as (images, filters, strip rows, ofmap columns)."""
-        return psum_block(shape, words)
+        return psum_block(shape, words, hw)
 
 
 LOWERING: Lowering = RowStationaryLowering()

@@ -25,7 +25,8 @@ class Placement:
     """PE sets on the array; positions are derived, so two equal placements are one key.
 
     `set_rows` is R, `set_columns` is e, `channel_sets` is r, `filter_sets` is t.
-    Row 0 is the top of the array; psums travel up, towards row 0.
+    Row 0 is the top of the array; psums travel up, towards row 0. Channel set 0 stands at the
+    bottom of its chain, or at the top (`array.first_channel_set`).
     """
 
     array_rows: int
@@ -34,6 +35,7 @@ class Placement:
     set_columns: int
     channel_sets: int
     filter_sets: int
+    first_set_on_top: bool = False
 
     @property
     def chain_length(self) -> int:
@@ -68,7 +70,8 @@ class Placement:
         """The PEs that compute ofmap row `ofmap_row` of the strip, from the bottom to the top.
 
         `channel_sets` may be fewer than the placement has, in a pass at the edge of the channel
-        loop; the chain then ends lower. Filter row 0 is the uppermost of each set.
+        loop; a set stands where it does in a full pass, so the chain then ends lower, or with set 0
+        on top begins higher. Filter row 0 is the uppermost of each set.
         """
         length = self.chain_length
         segment, offset = divmod(ofmap_row, self.array_columns)
@@ -80,13 +83,14 @@ class Placement:
             shelf, place = divmod(filter_set, side_by_side)
             top = shelf * length
             column = place * self.set_columns + ofmap_row
-        bottom = top + length - 1
+        steps = self.set_rows * channel_sets
+        bottom = top + (steps if self.first_set_on_top else length) - 1
         return tuple(
             Site(
                 row=bottom - step,
                 column=column,
-                channel_set=step // self.set_rows,
+                channel_set=(steps - 1 - step if self.first_set_on_top else step) // self.set_rows,
                 filter_row=self.set_rows - 1 - step % self.set_rows,
             )
-            for step in range(self.set_rows * channel_sets)
+            for step in range(steps)
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-from typing import TYPE_CHECKING
+from itertools import accumulate, zip_longest
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.dataflow.program import (
     COLUMN,
@@ -22,6 +22,8 @@ from sim.errors import SimulationError
 from vocabulary import Network
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hw_models.spec import Hardware
     from sim.dataflow.row_stationary.passes import PassShape
     from sim.dataflow.row_stationary.placement import Site
@@ -40,6 +42,46 @@ def pass_program(shape: PassShape, hw: Hardware) -> Program:
 def pe_chains(shape: PassShape) -> list[tuple[int, int]]:
     """(filter set, ofmap row of the strip) of each psum chain, in the order of the psum buses."""
     return [(k, row) for k in range(len(shape.filters)) for row in range(shape.strip_rows)]
+
+
+class PsumBeat(NamedTuple):
+    """A beat of a window on the psum buses: its chain, and its words among the set's filters."""
+
+    filter_set: int
+    ofmap_row: int
+    first: int
+    words: int
+
+
+def psum_beats(shape: PassShape, hw: Hardware) -> list[PsumBeat]:
+    """The beats of a window in the order of the psum buses (`noc.psum_order`)."""
+    beats = []
+    for k, row in pe_chains(shape):
+        sizes = beat_sizes(shape.filters[k], hw.noc.psum_words_per_cycle)
+        beats += [
+            PsumBeat(k, row, first, words)
+            for first, words in zip(accumulate(sizes, initial=0), sizes, strict=False)
+        ]
+    if hw.noc.psum_order == "beat":
+        # A beat to each chain in turn: all filter sets of an ofmap row, then those of the next.
+        beats.sort(key=lambda beat: (beat.first, beat.ofmap_row, beat.filter_set))
+    return beats
+
+
+def feed_order(shape: PassShape, hw: Hardware) -> list[tuple[int, int, int]]:
+    """(channel set, channel, ifmap row) of each word of a column, by `noc.ifmap_order`.
+
+    Channels count within their set.
+    """
+    words = [
+        (channel_set, channel, row)
+        for channel_set, channels in enumerate(shape.channels)
+        for channel in range(channels)
+        for row in range(shape.ifmap_rows)
+    ]
+    if hw.noc.ifmap_order == "word":
+        words.sort(key=lambda word: (word[1], word[2], word[0]))
+    return words
 
 
 class _Builder:
@@ -67,7 +109,8 @@ class _Builder:
             links=tuple(
                 (pe, pe + 1) for first in firsts for pe in range(first, first + length - 1)
             ),
-            loads=self._loads(),
+            loads=(loads := self._loads()),
+            load_order=self._load_order(loads),
             feed=self._feed(),
             psums_in=None if shape.first_channels else self._psums(Network.GIN_PSUM, 0),
             psums_out=self._psums(Network.GON_PSUM, length - 1),
@@ -92,8 +135,9 @@ class _Builder:
         bursts = []
         for channels in shape.channels:
             window, step = channels * shape.filter_columns, channels * shape.column_step
-            needs = [window] + [step] * (shape.ofmap_columns - 1)
-            bursts.append(tuple(map(Burst, needs, [*needs[1:], window])))
+            last = shape.ofmap_columns - 1
+            needs = [window] + [step] * last
+            bursts.append(tuple(map(Burst, needs, [*needs[1:], window], [False] * last + [True])))
         return tuple(
             PEProgram(
                 row=site.row,
@@ -123,13 +167,15 @@ class _Builder:
 
     def _loads(self) -> tuple[Load, ...]:
         """Filter rows: each goes to the PEs of one row of one PE set, from the top of the array."""
-        shape, width = self.shape, self.hw.noc.gin_filter_words_per_cycle
-        members = filter_rows(shape)
+        shape, noc = self.shape, self.hw.noc
+        members = filter_rows(shape, self.hw)
         uses: dict[tuple[int, int], tuple[int, ...]] = {}
         loads = []
         for (k, channel_set, filter_row), pes in members.items():
             p, q, s = shape.filters[k], shape.channels[channel_set], shape.filter_columns
-            if (p, q) not in uses:
+            if noc.filter_order == "use":
+                uses[p, q] = tuple(range(p * q * s))
+            elif (p, q) not in uses:
                 # Words arrive with the column innermost, then channel, then filter; products run
                 # with the filter innermost, then channel, then column.
                 uses[p, q] = tuple(
@@ -139,40 +185,51 @@ class _Builder:
                 Load(
                     name=f"filter set {k}, channel set {channel_set}, row {filter_row}",
                     pes=pes,
-                    beats=beat_sizes(p * q * s, width),
+                    beats=beat_sizes(p * q * s, noc.gin_filter_words_per_cycle),
                     uses=uses[p, q],
                 )
             )
         return tuple(loads)
 
+    def _load_order(self, loads: Sequence[Load]) -> tuple[int, ...]:
+        """The load of each beat of the filter bus; empty where they come one after the other."""
+        if self.hw.noc.filter_order == "row":
+            return ()
+        rounds = zip_longest(*([number] * len(load.beats) for number, load in enumerate(loads)))
+        return tuple(number for turn in rounds for number in turn if number is not None)
+
     def _feed(self) -> Stream:
-        """Ifmap words, along diagonals: by image, column, channel, row."""
+        """Ifmap words, along diagonals: by image and column, then by `feed_order`."""
         shape = self.shape
         reach: dict[tuple[int, int], list[int]] = {}
         for pe, (_, ofmap_row, site) in enumerate(self.parts):
             row = ofmap_row * shape.row_step + site.filter_row
             reach.setdefault((site.channel_set, row), []).append(pe)
-        column = []
-        for channel_set, channels in enumerate(shape.channels):
-            rows = [Beat(1, tuple(reach[channel_set, row])) for row in range(shape.ifmap_rows)]
-            column += rows * channels
-        return Stream("ifmap", Network.GIN_IFMAP, tuple(column), shape.images * shape.ifmap_columns)
+        beats = {key: Beat(1, tuple(pes)) for key, pes in reach.items()}
+        column = tuple(
+            beats[channel_set, row] for channel_set, _, row in feed_order(shape, self.hw)
+        )
+        return Stream("ifmap", Network.GIN_IFMAP, column, shape.images * shape.ifmap_columns)
 
     def _psums(self, network: Network, place: int) -> Stream:
-        """Psums at that place of each chain, by window, chain, beat."""
+        """Psums at that place of each chain: by window, then by `psum_beats`."""
+        ends = {
+            (k, row): (number * self.length + place,)
+            for number, (k, row, _) in enumerate(self.chains)
+        }
         pattern = tuple(
-            Beat(words, (number * self.length + place,))
-            for number, (k, _, _) in enumerate(self.chains)
-            for words in self.psum_beats[k]
+            Beat(beat.words, ends[beat.filter_set, beat.ofmap_row])
+            for beat in psum_beats(self.shape, self.hw)
         )
         return Stream("psum", network, pattern, self.shape.windows)
 
 
-def filter_rows(shape: PassShape) -> dict[tuple[int, int, int], tuple[int, ...]]:
+def filter_rows(shape: PassShape, hw: Hardware) -> dict[tuple[int, int, int], tuple[int, ...]]:
     """PEs by (filter set, channel set, filter row) that they hold, in the order of the filter bus.
 
     Rows of the array are served from the top, within a row from the left; all segments of a set get
-    the same words, in the turn of the uppermost.
+    the same words, in the turn of the uppermost. With `noc.filter_order: use` it is the part in the
+    convolution that counts: filter row, then channel set, then filter set.
     """
     members: dict[tuple[int, int, int], list[int]] = {}
     sites: dict[tuple[int, int, int], Site] = {}
@@ -183,5 +240,8 @@ def filter_rows(shape: PassShape) -> dict[tuple[int, int, int], tuple[int, ...]]
             members.setdefault(key, []).append(pe)
             sites.setdefault(key, site)
             pe += 1
-    order = sorted(members, key=lambda key: (sites[key].row, sites[key].column))
+    if hw.noc.filter_order == "use":
+        order = sorted(members, key=lambda key: key[::-1])
+    else:
+        order = sorted(members, key=lambda key: (sites[key].row, sites[key].column))
     return {key: tuple(members[key]) for key in order}

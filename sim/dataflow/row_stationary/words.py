@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.dataflow.program import Regions, StreamWords
-from sim.dataflow.row_stationary.program import filter_rows
+from sim.dataflow.row_stationary.program import feed_order, filter_rows, psum_beats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hw_models.spec import Hardware
     from sim.dataflow.program import PassData
     from sim.dataflow.row_stationary.passes import Pass, PassShape, Plan
 
@@ -47,32 +48,54 @@ def _touched(first: int, count: int, stride: int, size: int) -> NDArray[np.int64
     return np.unique(starts[:, None] + np.arange(size)[None, :])
 
 
-def stream_words(shape: PassShape, data: PassData) -> StreamWords:
+def stream_words(shape: PassShape, data: PassData, hw: Hardware) -> StreamWords:
     """The words of a pass in the order of its streams."""
-    filters = list(pairwise([0, *accumulate(shape.filters)]))
-    channels = list(pairwise([0, *accumulate(shape.channels)]))
-    rows = [
-        data.filters[slice(*filters[k]), slice(*channels[channel_set]), filter_row].reshape(-1)
-        for k, channel_set, filter_row in filter_rows(shape)
-    ]
+    feed = data.ifmap.transpose(0, 3, 1, 2).reshape(shape.images * shape.ifmap_columns, -1)
+    bases = [0, *accumulate(shape.channels)]
+    rows = shape.ifmap_rows
+    order = [(bases[k] + channel) * rows + row for k, channel, row in feed_order(shape, hw)]
     psums = None
     if data.psums is not None:
-        # By window, which is an image and a column; then filter set, ofmap row, filter.
-        windows = data.psums.transpose(0, 3, 2, 1).reshape(shape.windows, shape.strip_rows, -1)
-        sets = [windows[:, :, slice(*bounds)].reshape(shape.windows, -1) for bounds in filters]
-        psums = np.concatenate(sets, axis=1).reshape(-1)
+        # A window is an image and a column.
+        windows = data.psums.transpose(0, 3, 2, 1).reshape(shape.windows, -1)
+        psums = windows[:, _psum_order(shape, hw)].reshape(-1)
     return StreamWords(
-        loads=np.concatenate(rows), feed=data.ifmap.transpose(0, 3, 1, 2).reshape(-1),
-        psums_in=psums,
-    )  # fmt: skip
+        loads=_load_words(shape, data.filters, hw), feed=feed[:, order].reshape(-1), psums_in=psums
+    )
 
 
-def psum_block(shape: PassShape, words: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Psums as they left a pass, as (images, filters, strip rows, ofmap columns)."""
-    rows = shape.strip_rows
-    bounds = list(accumulate(filters * rows for filters in shape.filters))[:-1]
-    sets = [
-        part.reshape(shape.images, shape.ofmap_columns, rows, -1)
-        for part in np.split(words.reshape(shape.windows, -1), bounds, axis=1)
+def _load_words(shape: PassShape, filters: NDArray[np.int64], hw: Hardware) -> NDArray[np.int64]:
+    """Filter words, (filters, channels, R, S), in the order of their bus."""
+    filter_sets = list(pairwise([0, *accumulate(shape.filters)]))
+    channel_sets = list(pairwise([0, *accumulate(shape.channels)]))
+    width = hw.noc.gin_filter_words_per_cycle
+    loads = []
+    for k, channel_set, filter_row in filter_rows(shape, hw):
+        words = filters[slice(*filter_sets[k]), slice(*channel_sets[channel_set]), filter_row]
+        if hw.noc.filter_order == "use":
+            words = words.transpose(2, 1, 0)
+        loads.append(words.reshape(-1))
+    if hw.noc.filter_order == "row":
+        return np.concatenate(loads)
+    most = max(map(len, loads))
+    # A beat of each row in turn.
+    beats = [words[first : first + width] for first in range(0, most, width) for words in loads]
+    return np.concatenate(beats)
+
+
+def _psum_order(shape: PassShape, hw: Hardware) -> list[int]:
+    """Place among the (strip rows, filters) of a window of each psum, in the order of the buses."""
+    bases = [0, *accumulate(shape.filters)]
+    return [
+        beat.ofmap_row * bases[-1] + bases[beat.filter_set] + beat.first + word
+        for beat in psum_beats(shape, hw)
+        for word in range(beat.words)
     ]
-    return np.concatenate(sets, axis=3).transpose(0, 3, 2, 1)
+
+
+def psum_block(shape: PassShape, words: NDArray[np.int64], hw: Hardware) -> NDArray[np.int64]:
+    """Psums as they left a pass, as (images, filters, strip rows, ofmap columns)."""
+    windows = np.empty((shape.windows, shape.strip_rows * sum(shape.filters)), np.int64)
+    windows[:, _psum_order(shape, hw)] = words.reshape(shape.windows, -1)
+    block = windows.reshape(shape.images, shape.ofmap_columns, shape.strip_rows, -1)
+    return block.transpose(0, 3, 2, 1)

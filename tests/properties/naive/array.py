@@ -62,6 +62,7 @@ class Fifo:
         self.freed = 0  # of these, words read in this cycle
         self.items: deque[int] = deque()
         self.on_the_way: list[tuple[int, int]] = []  # cycles until it can be read, words
+        self.leaving: list[tuple[int, int]] = []  # cycles until its place is free, words
 
     def room(self, words: int) -> bool:
         return self.taken + words <= self.depth
@@ -73,12 +74,19 @@ class Fifo:
         """Write what room was promised for."""
         self.on_the_way.append((cycles, words))
 
-    def take(self) -> int:
+    def take(self, cycles: int = 0) -> int:
+        """Read an item, whose place is emptied so many cycles later."""
         words = self.items.popleft()
-        self.freed += words
+        if cycles:
+            self.leaving.append((cycles, words))
+        else:
+            self.freed += words
         return words
 
     def end_of_cycle(self) -> None:
+        if self.leaving:
+            self.freed += sum(words for cycles, words in self.leaving if cycles == 0)
+            self.leaving = [(cycles - 1, words) for cycles, words in self.leaving if cycles]
         self.taken -= self.freed
         self.freed = 0
         if self.on_the_way:
@@ -88,24 +96,43 @@ class Fifo:
 
 
 class FilterRow:
-    """The filter spads of a row of PEs: all of them get the same words.
+    """The filter FIFOs and spads of a row of PEs: all of them get the same words.
 
-    The bus sends them by filter, channel, column; MACs go by column, channel, filter.
+    MACs go by column, channel, filter; the bus sends the words in this order, too, or by filter,
+    channel, column.
     """
 
-    def __init__(self, filters: int, channels: int, columns: int) -> None:
-        sent = [(f, c, s) for f in range(filters) for c in range(channels) for s in range(columns)]
+    def __init__(self, hw: Hardware, filters: int, channels: int, columns: int) -> None:
+        used = [(f, c, s) for s in range(columns) for c in range(channels) for f in range(filters)]
+        sent = used if hw.noc.filter_order == "use" else sorted(used)
         place = {word: number for number, word in enumerate(sent)}
-        self.of_mac = [
-            place[f, c, s] for s in range(columns) for c in range(channels) for f in range(filters)
-        ]
+        self.of_mac = [place[word] for word in used]
         self.words = len(sent)
         self.there = 0
         self.coming = 0
+        self.a_cycle = hw.pe.filter_words_per_cycle
+        self.fifo = Fifo(hw.pe.filter_fifo_words)
+
+    def room(self, words: int) -> bool:
+        return self.a_cycle is None or self.fifo.room(words)
+
+    def receive(self, words: int) -> None:
+        if self.a_cycle is None:
+            self.coming += words
+        else:
+            for _ in range(words):
+                self.fifo.promise(1)
+                self.fifo.put(1)
+
+    def step(self) -> None:
+        """Move words from the FIFO to the spad."""
+        for _ in range(min(self.a_cycle or 0, len(self.fifo.items))):
+            self.coming += self.fifo.take()
 
     def end_of_cycle(self) -> None:
         self.there += self.coming
         self.coming = 0
+        self.fifo.end_of_cycle()
 
 
 class PE:
@@ -115,13 +142,19 @@ class PE:
         self, hw: Hardware, layer: Layer, block: Block, filters: int, channels: int, row: FilterRow
     ) -> None:
         self.row = row
-        self.streamed = hw.glb.filter_load == "streamed"
+        self.streamed = hw.glb.filter_load in ("streamed", "first")
         self.shift = hw.pe.ifmap_spad == "shift"
+        self.by_word = hw.pe.ifmap_wait == "word"
+        self.start_wait = hw.pe.start_cycles  # cycles that the first MAC still waits
+        self.image_change = hw.pe.image_change_cycles
+        self.latency = hw.pe.psum_latency_cycles
+        self.frees_late = hw.pe.psum_slot_freed == "last_word"
         self.ifmap = Fifo(hw.pe.ifmap_fifo_words)
         self.psum_in = Fifo(hw.pe.psum_in_fifo_words)
         self.psum_out = Fifo(hw.pe.psum_out_fifo_words)
         self.expects_psums = True
         self.beats = cut(filters, hw.noc.psum_words_per_cycle)
+        self.filters = filters
         self.macs = filters * channels * layer.S
         self.pause = max(0, hw.pe.pipeline_stages - filters)
         self.window_words = channels * layer.S
@@ -133,6 +166,8 @@ class PE:
         self.spad = 0  # words in the ifmap spad
         self.spad_change = 0  # of this cycle; seen in the next one
         self.spad_coming = 0
+        self.held: list[tuple[int, int]] = []  # cycles until they are free, places
+        self.to_shift = 0
         self.doing = "waiting"
         self.mac = 0
         self.paused = 0
@@ -141,8 +176,11 @@ class PE:
 
     def step(self, filters_loaded: bool) -> None:
         loaded = filters_loaded or self.streamed
-        there = self.windows_left and self.spad >= self.window_words
-        if self.doing == "waiting" and there and loaded:
+        there = self.windows_left and self.spad >= (1 if self.by_word else self.window_words)
+        late = there and self.start_wait
+        if late:
+            self.start_wait -= 1
+        if self.doing == "waiting" and there and loaded and not late:
             self.doing = "macs"
         self.move_ifmap_word()
         if self.doing == "macs":
@@ -151,28 +189,44 @@ class PE:
             self.step_pause()
         elif self.doing == "psums":
             self.step_psums()
+        elif self.doing == "shifting":
+            self.to_shift -= 1
+            if not self.to_shift:
+                self.doing = "waiting"
 
     def move_ifmap_word(self) -> None:
-        """From the FIFO to the spad; a shift register stands still during a window."""
-        if self.shift and self.doing != "waiting":
+        """From the FIFO to the spad; a shift register for whole windows stands still during one."""
+        if self.shift and not self.by_word and self.doing != "waiting":
             return
-        if self.ifmap.items and self.spad + self.spad_coming < self.places:
+        taken = self.spad + self.spad_coming + sum(places for _, places in self.held)
+        if self.ifmap.items and taken < self.places:
             self.ifmap.take()
             self.spad_coming += 1
 
     def step_macs(self) -> None:
         if self.streamed and self.row.of_mac[self.mac] >= self.row.there:
             return
+        if self.by_word and self.mac // self.filters >= self.spad:
+            return
         self.mac += 1
         if self.mac == self.macs:
             self.mac = 0
             self.column += 1
-            leaving = self.step_words
-            if self.column == self.columns:  # at the end of an image everything leaves
-                self.column, leaving = 0, self.window_words
-            self.spad_change -= leaving
+            if not self.shift:
+                self.words_leave()
             self.paused = 0
             self.doing = "pause" if self.pause else "psums"
+
+    def words_leave(self) -> None:
+        """The oldest words leave the spad, at the end of an image all of them."""
+        if self.column == self.columns:
+            self.column, leaving, cycles = 0, self.window_words, self.image_change
+        else:
+            leaving = self.step_words
+            cycles = self.to_shift = leaving if self.shift and self.by_word else 0
+        self.spad_change -= leaving
+        if cycles:
+            self.held.append((cycles + 1, leaving))  # this cycle counts, too
 
     def step_pause(self) -> None:
         self.paused += 1
@@ -185,21 +239,24 @@ class PE:
             if (self.expects_psums and not self.psum_in.items) or not self.psum_out.room(size):
                 return
             if self.expects_psums:
-                self.psum_in.take()
+                self.psum_in.take(size - 1 + self.latency if self.frees_late else 0)
             self.psum_out.promise(size)
             self.to_add = size
         self.to_add -= 1
         if not self.to_add:
-            self.psum_out.put(size)
+            self.psum_out.put(size, 1 + self.latency)
             self.beat += 1
             if self.beat == len(self.beats):
                 self.beat = 0
                 self.windows_left -= 1
-                self.doing = "waiting"
+                if self.shift:
+                    self.words_leave()
+                self.doing = "shifting" if self.to_shift else "waiting"
 
     def end_of_cycle(self) -> None:
         self.spad += self.spad_coming + self.spad_change
         self.spad_coming = self.spad_change = 0
+        self.held = [(cycles - 1, places) for cycles, places in self.held if cycles > 1]
         self.ifmap.end_of_cycle()
         self.psum_in.end_of_cycle()
         self.psum_out.end_of_cycle()
@@ -226,15 +283,20 @@ class Array:
         for t, filters in enumerate(block.filters):
             for k in range(self.height):
                 channels = block.channels[self.channel_set(k)]
-                row = self.rows[t, k] = FilterRow(filters, channels, layer.S)
+                row = self.rows[t, k] = FilterRow(self.hw, filters, channels, layer.S)
                 for j in range(block.rows):
                     self.pes[t, j, k] = PE(self.hw, layer, block, filters, channels, row)
                     if block.first and k == self.height - 1:
                         self.pes[t, j, k].expects_psums = False
 
     def channel_set(self, k: int) -> int:
-        """The channel set of row k of a chain: set 0 is the lowest."""
-        return len(self.block.channels) - 1 - k // self.layer.R
+        """The channel set of row k of a chain: set 0 is the lowest, or the uppermost."""
+        from_top = k // self.layer.R
+        return from_top if self.first_on_top else len(self.block.channels) - 1 - from_top
+
+    @property
+    def first_on_top(self) -> bool:
+        return self.hw.array.first_channel_set == "top"
 
     def place(self, t: int, k: int) -> tuple[int, int]:
         """Row and column on the array of the first PE in row k of filter set t."""
@@ -245,7 +307,8 @@ class Array:
         else:
             side_by_side = columns // block.set_columns
             top, left = t // side_by_side * chain, t % side_by_side * block.set_columns
-        return top + chain - self.height + k, left
+        missing = 0 if self.first_on_top else chain - self.height
+        return top + missing + k, left
 
     def build_filters(self) -> None:
         noc = self.hw.noc
@@ -257,11 +320,21 @@ class Array:
         self.filters_to_read = deque(cut(self.block.filter_words(self.layer), piece))
         self.filters_to_send = deque(self.filters_to_read)
         self.filter_kept = 0  # words of a piece that the bus keeps
-        self.filter_beats = deque(
-            (row, size)
-            for _, row in sorted(self.rows.items(), key=lambda item: self.place(*item[0]))
-            for size in cut(row.words, noc.gin_filter_words_per_cycle)
-        )
+        if noc.filter_order == "row":
+            beats = [
+                (row, size)
+                for _, row in sorted(self.rows.items(), key=lambda item: self.place(*item[0]))
+                for size in cut(row.words, noc.gin_filter_words_per_cycle)
+            ]
+        else:  # a beat to each row in turn: by filter row, then channel set, then filter set
+            turns = [
+                (beat, k % self.layer.R, self.channel_set(k), t, size, row)
+                for (t, k), row in self.rows.items()
+                for beat, size in enumerate(cut(row.words, noc.gin_filter_words_per_cycle))
+            ]
+            turns.sort(key=lambda turn: turn[:4])
+            beats = [(row, size) for *_, size, row in turns]
+        self.filter_beats = deque(beats)
         self.filters_loaded = False
 
     def build_ifmap(self) -> None:
@@ -280,21 +353,25 @@ class Array:
                     h = j * min(layer.U, layer.R) + k % layer.R
                     receivers.setdefault((c, h), []).append(pe)
         column = [
-            receivers[c, h]
-            for c in range(len(channel_sets))
-            for h in range(layer.ifmap_rows(block.rows))
+            (c, h) for c in range(len(channel_sets)) for h in range(layer.ifmap_rows(block.rows))
         ]
-        self.ifmap_left = deque(column * (block.images * block.ifmap_columns(layer)))
+        if self.hw.noc.ifmap_order == "word":  # by channel of its set, then row, then set
+            of_set = [c - channel_sets.index(s) for c, s in enumerate(channel_sets)]
+            column.sort(key=lambda word: (of_set[word[0]], word[1], channel_sets[word[0]]))
+        words = [receivers[word] for word in column]
+        self.ifmap_left = deque(words * (block.images * block.ifmap_columns(layer)))
 
     def build_psums(self) -> None:
         block, noc = self.block, self.hw.noc
-        order = [
-            (t, j, size)
-            for _ in range(block.images * block.columns)
+        window = [
+            (beat, t, j, size)
             for t, filters in enumerate(block.filters)
             for j in range(block.rows)
-            for size in cut(filters, noc.psum_words_per_cycle)
+            for beat, size in enumerate(cut(filters, noc.psum_words_per_cycle))
         ]
+        if noc.psum_order == "beat":  # one to each chain in turn: by ofmap row, then filter set
+            window.sort(key=lambda turn: (turn[0], turn[2], turn[1]))
+        order = [(t, j, size) for _, t, j, size in window] * (block.images * block.columns)
         self.gon_left = deque(order)
         self.psums_left = deque(() if block.first else order)
         self.psum_reads_left = len(self.psums_left)
@@ -311,6 +388,8 @@ class Array:
         self.step_psum_bus()
         self.step_gon()
         self.step_local_links()
+        for row in self.rows.values():
+            row.step()
         for pe in self.pes.values():
             pe.step(self.filters_loaded)
         self.end_of_cycle()
@@ -322,6 +401,7 @@ class Array:
 
     def step_ports(self) -> None:
         """Each port reads or writes a line; an item of a register is a line, or a piece of one."""
+        ifmaps_wait = self.hw.glb.filter_load == "first" and len(self.filters_to_read) > 0
         for _ in range(self.filter_pieces_of_line):
             waiting = self.filters_to_read
             if not (waiting and self.filter_register.room(1) and self.link.readable(waiting[0])):
@@ -329,7 +409,7 @@ class Array:
             self.link.read(waiting.popleft())
             self.filter_register.promise(1)
             self.filter_register.put(1)
-        if self.ifmap_reads_left and self.ifmap_register.room(1):
+        if self.ifmap_reads_left and self.ifmap_register.room(1) and not ifmaps_wait:
             self.ifmap_reads_left -= 1
             self.ifmap_register.promise(1)
             self.ifmap_register.put(1)
@@ -344,6 +424,8 @@ class Array:
         if not self.filter_beats:
             return
         row, size = self.filter_beats[0]
+        if not row.room(size):
+            return
         ready = islice(self.filters_to_send, len(self.filter_register.items))
         if self.filter_kept + sum(ready) < size:
             return
@@ -352,7 +434,7 @@ class Array:
             self.filter_kept += self.filters_to_send.popleft()
         self.filter_kept -= size
         self.filter_beats.popleft()
-        row.coming += size
+        row.receive(size)
 
     def step_ifmap_bus(self) -> None:
         for _ in range(self.hw.noc.gin_ifmap_words_per_cycle):
@@ -409,4 +491,4 @@ class Array:
         self.ifmap_register.end_of_cycle()
         self.psum_register.end_of_cycle()
         self.gon_register.end_of_cycle()
-        self.filters_loaded = not self.filter_beats
+        self.filters_loaded = all(row.there == row.words for row in self.rows.values())

@@ -51,7 +51,7 @@ def test_a_pass_by_hand() -> None:
     assert program.feed.pattern == (Beat(1, (1,)), Beat(1, (0, 3)), Beat(1, (2,)))
     assert program.feed.times == 2 * 5
     for pe in program.pes:
-        assert pe.bursts == (Burst(2, 1), Burst(1, 1), Burst(1, 1), Burst(1, 2))
+        assert pe.bursts == (Burst(2, 1), Burst(1, 1), Burst(1, 1), Burst(1, 2, clears=True))
         assert (pe.times, pe.operands, pe.outputs, pe.beats) == (2, 2, 3, (3,))
     assert program.psums_in is None
     assert program.psums_out == Stream("psum", "gon_psum", (Beat(3, (1,)), Beat(3, (3,))), 8)
@@ -92,8 +92,8 @@ def test_psums_go_there_and_back(factors: dict[str, int]) -> None:
         filters, channels = sum(shape.filters), sum(shape.channels)
         psums = np.arange(shape.psum_words).reshape(2, filters, 2, 4)
         data = PassData(np.zeros((2, channels, 3, 5)), np.zeros((filters, channels, 2, 2)), psums)
-        words = stream_words(shape, data).psums_in
+        words = stream_words(shape, data, CHIP).psums_in
         assert words is not None
         # The first chain's first filters, in the first column of the first image.
         assert words[: shape.filters[0]].tolist() == psums[0, : shape.filters[0], 0, 0].tolist()
-        assert (psum_block(shape, words) == psums).all()
+        assert (psum_block(shape, words, CHIP) == psums).all()

@@ -45,4 +45,4 @@ def test_a_product_is_gated_where_its_ifmap_word_is_zero() -> None:
     outcome = pass_machine(shape, chip(), prefetched(shape, chip()), data).run()
     assert outcome.gated_macs == 2 * 4
     assert outcome.psums is not None
-    assert psum_block(shape, outcome.psums)[0, :, 0].tolist() == [[10, 5, 0], [0, 15, 0]]
+    assert psum_block(shape, outcome.psums, chip())[0, :, 0].tolist() == [[10, 5, 0], [0, 15, 0]]

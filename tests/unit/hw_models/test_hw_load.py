@@ -109,7 +109,7 @@ frequency: 3
         f"{path}:5: array: unknown key 'cols'; did you mean 'columns'?",
         f"{path}:8: limits.filter_rows[1]: must be a whole number, got 'x'",
         f"{path}:9: noc: must be a mapping of keys to values, got 3",
-        f"{path}:11: glb.filter_load: must be 'exposed' or 'streamed', got 'stream'; "
+        f"{path}:11: glb.filter_load: must be 'exposed', 'streamed' or 'first', got 'stream'; "
         "did you mean 'streamed'?",
         f"{path}:12: unknown key 'frequency'; known: arithmetic, array, clock, description, dram, "
         "glb, limits, name, noc, pe, schedule, sources, word_bits",
@@ -174,8 +174,9 @@ def test_a_fault_points_to_the_file_that_gave_the_value(tmp_path: Path) -> None:
     assert refusal(path).splitlines() == [
         f"{base}:4: pe.ifmap_spad: must be 'addressed' or 'shift', got 'fifo'",
         f"{base}:5: pe: unknown key 'depth'; known: filter_fifo_words, filter_spad_words, "
-        "ifmap_fifo_words, ifmap_spad, ifmap_spad_words, pipeline_stages, psum_in_fifo_words, "
-        "psum_out_fifo_words, psum_spad_words",
+        "filter_words_per_cycle, ifmap_fifo_words, ifmap_spad, ifmap_spad_words, ifmap_wait, "
+        "image_change_cycles, pipeline_stages, psum_in_fifo_words, psum_latency_cycles, "
+        "psum_out_fifo_words, psum_slot_freed, psum_spad_words, start_cycles",
         f"{path}:4: pe.psum_spad_words: must be 1 or more, got 0",
     ]
 
@@ -329,7 +330,7 @@ def test_the_last_override_of_a_field_counts() -> None:
         (
             "array.rwos=24",
             "no hardware field 'array.rwos'; did you mean 'array.rows'? "
-            "known: array.rows, array.columns",
+            "known: array.rows, array.columns, array.first_channel_set",
         ),
         ("pe.banks=3", "no hardware field 'pe.banks'; did you mean 'glb.banks'?"),
         ("arry.rows=3", "no hardware field 'arry.rows'; did you mean 'array.rows'?"),
@@ -390,7 +391,7 @@ def test_faults_of_files_and_overrides_are_shown_at_once(tmp_path: Path) -> None
 def test_faults_of_overrides_are_shown_beside_an_unreadable_file() -> None:
     assert refusal("nowhere.yaml", "array.rwos=1").splitlines() == [
         "--set array.rwos=1: no hardware field 'array.rwos'; did you mean 'array.rows'? "
-        "known: array.rows, array.columns",
+        "known: array.rows, array.columns, array.first_channel_set",
         "nowhere.yaml: no such file",
     ]
 

@@ -1,5 +1,7 @@
 """Where the PE sets stand: the published placements and the rules of docs/machine.md section 3."""
 
+from dataclasses import replace
+
 import pytest
 
 from hw_models.load import load_hardware
@@ -74,6 +76,15 @@ def test_a_chain_runs_straight_up_through_its_channel_sets() -> None:
 def test_a_chain_at_the_edge_of_the_channel_loop_ends_lower() -> None:
     placement = published("CONV4").placement
     assert placement.chain(1, 5, 1) == placement.chain(1, 5, 2)[:3]
+
+
+def test_channel_set_0_on_top_stays_there_in_a_shorter_chain() -> None:
+    placement = replace(published("CONV4").placement, first_set_on_top=True)
+    chain = placement.chain(1, 5, 2)
+    assert [(site.row, site.channel_set, site.filter_row) for site in chain] == [
+        (11, 1, 2), (10, 1, 1), (9, 1, 0), (8, 0, 2), (7, 0, 1), (6, 0, 0),
+    ]  # fmt: skip
+    assert placement.chain(1, 5, 1) == chain[3:]
 
 
 def test_eight_small_sets_stand_side_by_side_and_stacked() -> None:
