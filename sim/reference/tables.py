@@ -8,12 +8,14 @@ corrected misprints.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from workloads.inputs.document import parse_document
+from workloads.inputs.document import parse_document, read_document
 from workloads.inputs.faults import Fault, InputError
 from workloads.inputs.models import validate
 from workloads.inputs.words import exact, unknown_name
@@ -24,8 +26,14 @@ __all__ = [
     "Mark",
     "Published",
     "PublishedLayer",
+    "RTLPass",
+    "RTLPasses",
+    "RTLRun",
+    "RTLRuns",
+    "RTLTimes",
     "load_power_shares",
     "load_published",
+    "load_rtl_passes",
 ]
 
 NETWORKS: Final = ("alexnet", "vgg16")
@@ -113,6 +121,109 @@ def load_published(network: str) -> Published:
             Fault("", None, "", unknown_name("network with published figures", network, NETWORKS))
         )
     return _shipped(f"{network}.yaml", Published)
+
+
+class RTLTimes(_Model):
+    """Times of a pass of the RTL in cycles, from the first word in the FIFO of a GIN.
+
+    `total` cycles go by until the last psum beat has been read from the FIFO behind the GON;
+    `first_psum` is the cycle, counted from 0, in which the first one is.
+    """
+
+    total: int = Field(gt=0)
+    first_psum: int = Field(ge=0)
+
+
+class RTLPass(_Model):
+    """A pass that was measured, in the letters of JSSC 2017, and its times under each run.
+
+    `W` and `D` are its ifmap columns and rows, `window` the cycles from window to window in steady
+    state. Psums come in.
+    """
+
+    R: int = Field(ge=1)
+    S: int = Field(ge=1)
+    U: int = Field(ge=1)
+    F: int = Field(ge=1)
+    W: int = Field(ge=1)
+    D: int = Field(ge=1)
+    n: int = Field(ge=1)
+    e: int = Field(ge=1)
+    p: int = Field(ge=1)
+    q: int = Field(ge=1)
+    r: int = Field(ge=1)
+    t: int = Field(ge=1)
+    active_pes: int = Field(ge=1)
+    window: int = Field(ge=1)
+    overlap: RTLTimes | None = None
+    shallow: RTLTimes | None = None
+    filters_first: RTLTimes | None = None
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        for name, there, needed in (
+            ("W", self.W, (self.F - 1) * min(self.U, self.S) + self.S),
+            ("D", self.D, (self.e - 1) * min(self.U, self.R) + self.R),
+            ("active_pes", self.active_pes, self.R * self.r * self.e * self.t),
+        ):
+            if there != needed:
+                raise ValueError(
+                    f"{name} is {there}, and {needed} by the other numbers of the pass"
+                )
+        return self
+
+    @property
+    def times(self) -> dict[str, RTLTimes]:
+        """What was measured, by run."""
+        found = {run: getattr(self, run) for run in ("overlap", "shallow", "filters_first")}
+        return {run: times for run, times in found.items() if times is not None}
+
+
+class RTLRun(_Model):
+    """How the RTL was run, and the settings of the chip that this stands for."""
+
+    title: str
+    set: tuple[str, ...]
+
+
+class RTLRuns(_Model):
+    """How the RTL was run, by the name of the run."""
+
+    overlap: RTLRun
+    shallow: RTLRun
+    filters_first: RTLRun
+
+
+class _RTLPasses(_Model):
+    source: str = ""
+    runs: RTLRuns | None = None
+    passes: dict[str, RTLPass] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class RTLPasses:
+    """Passes of a public RTL re-implementation by name, how it was run, and who says so."""
+
+    source: str
+    runs: RTLRuns
+    passes: Mapping[str, RTLPass]
+
+
+def load_rtl_passes(path: str | None = None) -> RTLPasses:
+    """Return the measured passes of the RTL that are shipped, or those of a file like theirs.
+
+    A file that does not say how the RTL was run means the shipped runs.
+
+    Raises:
+        InputError: file, line and field of everything wrong in it.
+
+    """
+    shipped = _shipped("rtl_passes.yaml", _RTLPasses)
+    assert shipped.runs is not None
+    if path is None:
+        return RTLPasses(shipped.source, shipped.runs, shipped.passes)
+    own = validate(_RTLPasses, read_document(path))
+    return RTLPasses(own.source or path, own.runs or shipped.runs, own.passes)
 
 
 class _PowerShares(_Model):
