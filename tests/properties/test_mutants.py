@@ -237,7 +237,7 @@ def _filters_stream(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- FIFOs and spads ------------------------------------------------------------------------------
 
 
-@mutant("the ifmap FIFO is one word deeper", "cycles", FULL_IFMAP_FIFO)
+@mutant("the ifmap FIFO is one word deeper", "law", FULL_IFMAP_FIFO)
 def _ifmap_fifo_deeper(monkeypatch: pytest.MonkeyPatch) -> None:
     with_option(monkeypatch, FeedBus, "fifo_words", lambda words: words + 1)
 
