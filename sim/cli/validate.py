@@ -79,7 +79,7 @@ def validate(
     if names == ["rtl"]:
         from sim.reference.rtl import compare_with_rtl
         from sim.reference.tables import load_rtl_passes
-        from sim.report.rtl import render_rtl
+        from sim.report.text.rtl import render_rtl
 
         passes = load_rtl_passes(passes_file)
         compared = compare_with_rtl(passes, hw=hw or "eyeriss_rtl", settings=settings)

@@ -47,36 +47,35 @@ def doubled_psum_buses(patch: pytest.MonkeyPatch) -> None:
     def gon(self: PsumOutBus) -> Generator[Any, None, None]:
         cycle, used = 0, 0
         for window in range(self.rounds):
-            for fifo, beats in self.ends:
-                for beat in range(window * beats, (window + 1) * beats):
-                    if beat >= len(fifo.ready):
-                        yield fifo.entry()
-                    if fifo.ready[beat] > cycle:
-                        cycle, used = fifo.ready[beat], 0
-                    if cycle > self.env.now:
-                        yield self.env.timeout(cycle - self.env.now)
-                    self.log.append(cycle)
-                    fifo.take(cycle + 1)
-                    self.lines.put(cycle + 1)
-                    cycle, used = (cycle + 1, 0) if used else (cycle, 1)
+            for fifo, place, beats in self.turns:
+                beat = window * beats + place
+                if beat >= len(fifo.ready):
+                    yield fifo.entry()
+                if fifo.ready[beat] > cycle:
+                    cycle, used = fifo.ready[beat], 0
+                if cycle > self.env.now:
+                    yield self.env.timeout(cycle - self.env.now)
+                self.log.append(cycle)
+                fifo.take(cycle + 1)
+                self.lines.put(cycle + 1)
+                cycle, used = (cycle + 1, 0) if used else (cycle, 1)
 
     def gin(self: PsumInBus) -> Generator[Any, None, None]:
         # A line read in cycle 0 can be on the bus in 1, as with one beat a cycle.
         cycle, used = 2, 0
         for window in range(self.rounds):
-            for fifo, beats in self.ends:
-                for beat in range(window * beats, (window + 1) * beats):
-                    blocker = fifo.room[beat]
-                    if blocker >= 0:
-                        if blocker >= len(fifo.freed):
-                            yield fifo.place(blocker)
-                        if fifo.freed[blocker] > cycle:
-                            cycle, used = fifo.freed[blocker], 0
-                    if cycle > self.env.now:
-                        yield self.env.timeout(cycle - self.env.now)
-                    self.log.append(cycle)
-                    fifo.put(cycle + 1)
-                    cycle, used = (cycle + 1, 0) if used else (cycle, 1)
+            for fifo, place, beats in self.turns:
+                blocker = fifo.room[window * beats + place]
+                if blocker >= 0:
+                    if blocker >= len(fifo.freed):
+                        yield fifo.place(blocker)
+                    if fifo.freed[blocker] > cycle:
+                        cycle, used = fifo.freed[blocker], 0
+                if cycle > self.env.now:
+                    yield self.env.timeout(cycle - self.env.now)
+                self.log.append(cycle)
+                fifo.put(cycle + 1)
+                cycle, used = (cycle + 1, 0) if used else (cycle, 1)
 
     def write(self: WritePort, count: int) -> Generator[Any, None, None]:
         for line in range(count):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.report.terminal import count, cut, sections_text, table, wrap
+from sim.report.tables import count, cut, sections_text, table, wrap
 
 if TYPE_CHECKING:
     from sim.reference.rtl import RTLComparison
