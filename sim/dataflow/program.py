@@ -169,7 +169,7 @@ class Program:
     `load_order`, which has the load of each beat; `feed` comes over `gin_ifmap`. `psums_in` is None
     where no PE continues from the GLB. A beat of partial sums goes to or comes from one PE.
     `links` lead from one PE to another (below, above). `legend` names what the legends of the PEs
-    count, such as ("filter set", "filter row").
+    count, such as ("filter set", "filter row"), in letters, digits and spaces.
     """
 
     pes: tuple[PEProgram, ...]
