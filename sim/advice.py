@@ -8,7 +8,8 @@ the simulation of a layer may take minutes, and is the reader's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -18,10 +19,8 @@ from pydantic import ValidationError
 
 from hw_models.spec import Hardware
 from sim.analytic.bound import Bound, doubled_fields, layer_bound
-from sim.analytic.row_stationary.estimate import total_cycles
-from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
-from sim.dataflow.row_stationary.mapping import with_largest_m
-from sim.dataflow.row_stationary.passes import Plan
+from sim.analytic.form import layer_counts, total_cycles
+from sim.dataflow.base import Mapping, Plan, find_dataflow
 from sim.errors import InputError
 from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping, thinned, useful_sizes
@@ -81,7 +80,7 @@ class Advice:
     """
 
     bound: Bound
-    mapping: RowStationary
+    mapping: Mapping
     changes: tuple[Change, ...]
     mappings: int
     others: int
@@ -102,7 +101,7 @@ class Advice:
         ]
 
 
-def advise(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> Advice:
+def advise(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Advice:
     """Try what might make a layer faster than it is under this mapping.
 
     Raises:
@@ -113,7 +112,7 @@ def advise(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> Ad
 
 
 @lru_cache(maxsize=4096)
-def _advise(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> Advice:
+def _advise(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Advice:
     plan = make_plan(layer, batch, hw, mapping)
     bound = layer_bound(plan)
     tried = _mappings(plan)
@@ -138,28 +137,28 @@ def _advise(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> A
 def _mappings(plan: Plan) -> list[Plan]:
     """Return the mapper's mapping, and the layer's own with one factor changed, where legal."""
     layer, batch, hw, own = plan.layer, plan.batch, plan.hw, plan.mapping
-    found = {auto_mapping(layer, batch, hw)}
-    pe, array = hw.pe, hw.array
+    dataflow = find_dataflow(plan.dataflow)
+    found: set[Mapping] = {auto_mapping(layer, batch, hw)}
     sizes = {
-        "n": useful_sizes(batch, batch),
-        "e": useful_sizes(layer.E, min(layer.E, array.rows * array.columns)),
-        "p": useful_sizes(layer.Mg, min(layer.Mg, pe.psum_spad_words)),
-        "q": useful_sizes(layer.C, min(layer.C, pe.ifmap_spad_words)),
-        "r": useful_sizes(layer.C, min(layer.C, array.rows)),
-        "t": useful_sizes(layer.Mg, min(layer.Mg, hw.pes)),
+        name: useful_sizes(total, most)
+        for name, (total, most) in dataflow.sizes_to_try(layer, batch, hw).items()
     }
     for name, tried in sizes.items():
         for size in thinned(tried, MOST_SIZES):
             factors = {key: getattr(own, key) for key in sizes} | {name: size}
-            other = with_largest_m(layer, factors, batch, hw)
-            if other is not None:
+            other = dataflow.complete(layer, factors, batch, hw)
+            if not isinstance(other, str):
                 found.add(other)
     found.discard(own)
-    plans = (_legal(layer, batch, hw, other) for other in sorted(found))
+    plans = (_legal(layer, batch, hw, other) for other in sorted(found, key=_factors))
     return [other for other in plans if other is not None]
 
 
-def _legal(layer: Layer, batch: int, hw: Hardware, mapping: RowStationary) -> Plan | None:
+def _factors(mapping: Mapping) -> tuple[int, ...]:
+    return tuple(mapping.to_dict().values())
+
+
+def _legal(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Plan | None:
     try:
         plan: Plan = make_plan(layer, batch, hw, mapping)
     except InputError:
@@ -186,12 +185,10 @@ def _why(plan: Plan, other: Plan) -> str:
 
 def _figures(plan: Plan) -> dict[str, int]:
     """Return beats and words of the layer on each bus and link, and cycles of the PEs in turn."""
-    classes = plan.classes
-    rate = plan.hw.noc.psum_words_per_cycle
+    classes, hw = plan.classes, plan.hw
     return {
         "the beats on the psum bus": sum(
-            times * shape.windows * shape.strip_rows * sum(-(-p // rate) for p in shape.filters)
-            for shape, times in classes.items()
+            times * shape.size(hw).psum_beats for shape, times in classes.items()
         ),
         "the words on the ifmap bus": sum(
             times * shape.ifmap_words for shape, times in classes.items()
@@ -199,19 +196,11 @@ def _figures(plan: Plan) -> dict[str, int]:
         "the filter words from DRAM": sum(
             times * shape.filter_words for shape, times in classes.items()
         ),
-        "the ifmap words from DRAM": _ifmap_words(plan),
+        "the ifmap words from DRAM": layer_counts(plan)["dram.ifmap.read"],
         "the cycles of the busiest PEs": sum(
             times * shape.least_cycles for shape, times in classes.items()
         ),
     }
-
-
-def _ifmap_words(plan: Plan) -> int:
-    """Return ifmap words that DRAM sends, over all strips and m-blocks."""
-    layer = plan.layer
-    rows = sum(layer.ifmap_rows(strip) for strip in plan.strips)
-    columns = sum(map(layer.touched_columns, plan.column_tiles))
-    return len(plan.m_blocks) * layer.G * plan.batch * layer.C * rows * columns
 
 
 # --- chips and batches ----------------------------------------------------------------------------
@@ -271,7 +260,7 @@ def _simplest(changes: list[Change]) -> list[Change]:
 
 
 def _on_chip(
-    plan: Plan, what: str, fields: Mapping[str, Any], bound: Bound, least: int | None
+    plan: Plan, what: str, fields: MappingABC[str, Any], bound: Bound, least: int | None
 ) -> Iterator[Change]:
     """Return the layer on a chip with these fields, under its mapping or (`least`) the mapper's."""
     hw = _with_fields(plan.hw, fields)
@@ -296,7 +285,7 @@ def _plain(value: object) -> str:
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
-def _with_fields(hw: Hardware, fields: Mapping[str, Any]) -> Hardware | None:
+def _with_fields(hw: Hardware, fields: MappingABC[str, Any]) -> Hardware | None:
     """Return the chip with other fields; None where there is no such chip."""
     data = hw.to_dict()
     for name, value in fields.items():

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sim.analytic.bound import Bound, layer_bound
-from sim.analytic.row_stationary.counts import bus_cycles
-from sim.dataflow.row_stationary.mapping import Mapping
-from sim.dataflow.row_stationary.passes import Plan
+from sim.analytic.form import bus_cycles
+from sim.dataflow.base import Mapping, Plan
 from sim.plan.make import make_plan
 from workloads.layer import Layer
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hw_models.energy import DEFAULT_TABLE, load_energy_table
 from hw_models.load import load_hardware
@@ -23,8 +22,8 @@ from sim.account.result import (
 )
 from sim.account.timeline import PassKind, Timeline
 from sim.analytic.bound import layer_bound
-from sim.analytic.row_stationary.eyexam import eyexam
-from sim.dataflow.row_stationary.passes import Plan
+from sim.analytic.form import eyexam
+from sim.dataflow.base import Plan
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.limits import (
@@ -50,8 +49,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw_models.spec import Hardware
-    from sim.analytic.row_stationary.estimate import LayerEstimate
-    from sim.dataflow.row_stationary.passes import PassShape
+    from sim.analytic.form import LayerEstimate
     from sim.engine.layer_run import LayerActivity, PassMemory
     from sim.engine.probe import Observer
     from sim.engine.values import LayerData
@@ -137,7 +135,7 @@ def _readings(layer: Layer) -> list[Layer]:
 
 def _estimated_cycles(found: tuple[Plan, str]) -> int:
     """Return the total latency in closed form."""
-    from sim.analytic.row_stationary.estimate import estimate_layer
+    from sim.analytic.form import estimate_layer
 
     estimate = estimate_layer(found[0])
     waited = estimate.standstill
@@ -480,57 +478,40 @@ def _estimated_timeline(plan: Plan, found: LayerEstimate) -> Timeline:
     return Timeline.of(kinds, order)
 
 
-def _planned_order(plan: Plan, kinds: dict[PassShape, int], first: int) -> Order:
+def _planned_order(plan: Plan, kinds: dict[Any, int], first: int) -> Order:
     """Return the order of a plan's passes, m-block by m-block; empty where there are too many.
 
     `kinds` has the kind of each shape, `first` is that of the layer's first pass.
     """
     if plan.m_block_count > MOST_ORDERED:
         return ()
-    known: dict[tuple[int, ...], Runs] = {}
+    # By identity, which is quick: a tuple that is kept here keeps its own.
+    known: dict[int, tuple[tuple[Any, ...], Runs]] = {}
 
-    def passes(*sizes: int) -> Iterator[PassShape]:
-        images, columns, strip, m_block = sizes
-        for place, channels in enumerate(plan.channel_blocks):
-            for filters in plan.filter_blocks(m_block):
-                yield plan.shape(images, columns, strip, filters, channels, place == 0)
-
-    def runs(*sizes: int) -> Runs:
-        if sizes not in known:
-            known[sizes] = runs_of(kinds[shape] for shape in passes(*sizes))
-        return known[sizes]
+    def runs(shapes: tuple[Any, ...]) -> Runs:
+        if id(shapes) not in known:
+            known[id(shapes)] = shapes, runs_of(kinds[shape] for shape in shapes)
+        return known[id(shapes)][1]
 
     def blocks_in_order() -> Iterator[Runs]:
-        blocks = product(range(plan.layer.G), *plan.blocks)
-        _, *sizes = next(blocks)
-        _, *others = passes(*sizes)
+        blocks = plan.m_block_shapes()
+        _, *others = next(blocks)
         yield runs_of([first, *(kinds[shape] for shape in others)])
-        for _, *sizes in blocks:
-            yield runs(*sizes)
+        for shapes in blocks:
+            yield runs(shapes)
 
     return fold_blocks(blocks_in_order())
 
 
 def _pass_kind(
     plan: Plan,
-    shape: PassShape,
+    shape: Any,
     cycles: int,
     passes: int,
     phases: dict[str, int],
     busy: dict[str, Sequence[float]],
 ) -> PassKind:
-    return PassKind(
-        images=shape.images,
-        strip_rows=shape.strip_rows,
-        filters=sum(shape.filters),
-        channels=sum(shape.channels),
-        first_channels=shape.first_channels,
-        cycles=cycles,
-        passes=passes,
-        phases=phases,
-        busy=busy,
-        columns=shape.ofmap_columns if len(plan.column_tiles) > 1 else None,
-    )
+    return PassKind(**plan.block(shape), cycles=cycles, passes=passes, phases=phases, busy=busy)
 
 
 def estimate(
@@ -549,7 +530,7 @@ def estimate(
 
 def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
     """Estimate what has been prepared, in closed form."""
-    from sim.analytic.row_stationary.estimate import estimate_layer, outside_proven_range
+    from sim.analytic.form import estimate_layer, outside_proven_range
 
     unproven = outside_proven_range(prepared.hw)
     if unproven:

@@ -16,7 +16,6 @@ count: a total with such entries is a lower bound.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -29,7 +28,7 @@ from vocabulary import ACTIONS, BUSES, DATA_TYPES, ENTRIES, DataType, Level, Net
 from workloads.inputs.words import exact
 
 if TYPE_CHECKING:
-    from sim.dataflow.row_stationary.passes import Plan
+    from sim.dataflow.base import Plan
 
 __all__ = [
     "FIGURE10_PARTS",
@@ -296,42 +295,7 @@ def noc_hops(plan: Plan) -> dict[str, int]:
     Manhattan distance. Each PE that takes a multicast word counts for itself. Where the root lies
     is not published [F]; psums on local links are not in it, they go one hop each.
     """
-    layer, f = plan.layer, plan.mapping
-    strips = Counter(plan.strips)
-    column_tiles = len(plan.column_tiles)
-    touched_columns = sum(map(layer.touched_columns, plan.column_tiles))
-    filters = [0] * f.t  # filters that set k holds, over all filter blocks
-    blocks = [0] * f.t  # filter blocks in which set k is in use
-    for m_block, times in Counter(plan.m_blocks).items():
-        for block, many in Counter(plan.filter_blocks(m_block)).items():
-            for k in range(f.t):
-                held = min(max(block - k * f.p, 0), f.p)
-                filters[k] += held * many * times
-                blocks[k] += bool(held) * many * times
-    channels = [0] * f.r  # channels that set k holds, over all channel blocks
-    tops: Counter[int] = Counter()  # channel blocks by the channel sets in use
-    for block, many in Counter(plan.channel_blocks).items():
-        for k in range(f.r):
-            channels[k] += min(max(block - k * f.q, 0), f.q) * many
-        tops[-(-block // f.q)] += many
-    continued = len(plan.channel_blocks) - 1  # channel blocks whose psums come from the GLB
-    image_blocks = len(plan.image_blocks)
-    images = plan.batch * layer.G
-    hop_words: Counter[Network] = Counter()
-    for k in range(f.t):
-        for row in range(f.e):
-            in_strips = sum(many for strip, many in strips.items() if strip > row)
-            chain = plan.placement.chain(k, row, f.r)
-            hops = [site.row + site.column + 2 for site in chain]
-            for site, far in zip(chain, hops, strict=True):
-                held = channels[site.channel_set] * in_strips * far
-                filter_words = filters[k] * held * layer.S * layer.G
-                hop_words[Network.GIN_FILTER] += filter_words * image_blocks * column_tiles
-                hop_words[Network.GIN_IFMAP] += blocks[k] * held * touched_columns * images
-            psums = filters[k] * in_strips * layer.F * images
-            hop_words[Network.GIN_PSUM] += psums * continued * hops[0]
-            for sets, many in tops.items():
-                hop_words[Network.GON_PSUM] += psums * many * hops[layer.R * sets - 1]
+    hop_words = plan.hop_words()
     return {network.hops: hop_words[network] for network in BUSES}
 
 

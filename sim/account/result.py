@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -14,9 +14,7 @@ from hw_models.spec import Hardware
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
 from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
-from sim.dataflow.base import ceil_div
-from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
-from sim.dataflow.row_stationary.passes import Plan
+from sim.dataflow.base import Mapping, Plan, ceil_div
 from sim.errors import Fault, InputError
 from sim.plan.dram_traffic import Coding, Traffic
 from sim.result.model import (
@@ -48,8 +46,8 @@ class Pricing:
     """An energy table, and what is compressed by layer name: bits by data type, weights pruned."""
 
     table: EnergyTable
-    bits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    pruned: Mapping[str, float] = field(default_factory=dict)
+    bits: MappingABC[str, MappingABC[str, int]] = field(default_factory=dict)
+    pruned: MappingABC[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ class LayerResult:
     """
 
     layer: Layer
-    mapping: RowStationary
+    mapping: Mapping
     mapping_source: str
     configurations: int
     passes: int
@@ -498,7 +496,7 @@ def layer_result(
     stalls: NDArray[np.int64],
     passes_simulated: int,
     events: int = 0,
-    queues: Mapping[str, Queue] | None = None,
+    queues: MappingABC[str, Queue] | None = None,
     values: ValuesCheck | None = None,
     bound: LayerBound | None = None,
     pricing: Pricing | None = None,
@@ -563,6 +561,6 @@ def layer_result(
     )
 
 
-def coded_bits(coding: Mapping[str, str], bits: Mapping[str, int]) -> dict[str, int]:
+def coded_bits(coding: MappingABC[str, str], bits: MappingABC[str, int]) -> dict[str, int]:
     """Of the bits on the link those of the data that are coded, which no precision scales."""
     return {kind: size for kind, size in bits.items() if coding[kind] != "raw"}

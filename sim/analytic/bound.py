@@ -13,14 +13,13 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from sim.analytic.row_stationary.estimate import total_cycles
+from sim.analytic.form import total_cycles
 from sim.result.model import bound_text
 from vocabulary import Network, Resource
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware, Word
-    from sim.dataflow.row_stationary.mapping import Mapping
-    from sim.dataflow.row_stationary.passes import Plan
+    from sim.dataflow.base import Mapping, Plan
     from workloads.layer import Layer
 
 UNNAMED = frozenset({Resource.ARRAY, Resource.PSUM_BUS})
@@ -127,7 +126,7 @@ def _bound(plan: Plan) -> Bound:
         for resource in resources:
             if resource not in UNNAMED:
                 chip = doubled_hardware(chip, resource)
-        return total_cycles(replace(plan, hw=chip), frozenset(resources) & UNNAMED)
+        return total_cycles(plan.on(chip), frozenset(resources) & UNNAMED)
 
     usual = cycles(())
     level = TIE * usual

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sim.analytic.row_stationary.counts import layer_counts
-from sim.dataflow.row_stationary.passes import Plan
+from sim.analytic.form import layer_counts
+from sim.dataflow.base import Plan
 from sim.models.first_order import FirstOrderLayer, estimate_layer
 from sim.plan.make import make_plan
 from vocabulary import Network
@@ -106,9 +106,12 @@ def audit(plan: Plan) -> Audit:
 
 
 class _Auditor:
-    """The blocks of one plan, and the factors that follow from them."""
+    """The blocks of one plan, and the factors that follow from them.
 
-    def __init__(self, plan: Plan, first: FirstOrderLayer) -> None:
+    The estimator knows row stationary alone, so the plan is one of it.
+    """
+
+    def __init__(self, plan: Any, first: FirstOrderLayer) -> None:
         f = plan.mapping
         # A filter taller than the array has no legal plan, so `first.rep` is 1 or more.
         self.layer: Layer = plan.layer

@@ -13,9 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hw_models.load import load_hardware
 from hw_models.spec import WORDS
-from sim.analytic.row_stationary.estimate import outside_proven_range
-from sim.dataflow.row_stationary.mapping import REQUIRED, Mapping, parse_mapping
-from sim.dataflow.row_stationary.passes import Plan
+from sim.analytic.form import outside_proven_range
+from sim.dataflow.base import Mapping, Plan, find_dataflow
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.make import make_plan
 from workloads.inputs.document import Document, read_document
@@ -111,7 +110,7 @@ def read_case(path: Path | str) -> Case:
     faults: list[Fault] = []
     mapping = None
     try:
-        mapping = parse_mapping(found.mapping)
+        mapping = find_dataflow().parse_mapping(found.mapping)
     except InputError as error:
         faults += _told_at(document, "mapping", error)
     try:
@@ -172,13 +171,17 @@ def random_cases(seed: int) -> Iterator[Case]:
             except ShapeError:
                 continue
             case = Case(
-                layer, generator.randint(1, 4), base, overrides, _random_mapping(generator, layer)
+                layer,
+                generator.randint(1, 4),
+                base,
+                overrides,
+                find_dataflow().random_mapping(generator, layer),
             )
             if layer.macs(case.batch) > MOST_MACS:
                 continue
             try:
                 if case.plan.passes <= MOST_PASSES:
-                    case = _with_column_tiles(case, columns) if columns.random() < 0.2 else case
+                    case = _varied(case, columns) if columns.random() < 0.2 else case
                     yield _of_other_widths(case, widths) if widths.random() < 0.2 else case
                     break
             except MappingError:
@@ -210,10 +213,10 @@ def _of_other_widths(case: Case, generator: random.Random) -> Case:
     return found
 
 
-def _with_column_tiles(case: Case, generator: random.Random) -> Case:
-    """The case with its ofmap columns in several tiles, where it has some; else as it is."""
-    f = generator.randint(1, max(1, case.layer.F - 1))
-    found = replace(case, mapping=replace(case.mapping, f=f))
+def _varied(case: Case, generator: random.Random) -> Case:
+    """Return the case with further factors of its mapping drawn, where it may have them."""
+    mapping = find_dataflow().varied_mapping(case.mapping, generator, case.layer)
+    found = replace(case, mapping=mapping)
     try:
         return found if found.plan.passes <= MOST_PASSES else case
     except MappingError:  # several tiles may have to be held at once
@@ -288,8 +291,3 @@ def _random_layer(generator: random.Random, array_rows: int) -> Layer:
         pad_left=left,
         pad_right=right,
     )
-
-
-def _random_mapping(generator: random.Random, layer: Layer) -> Mapping:
-    most = {"m": 64, "n": 4, "e": layer.E, "p": 24, "q": 12, "r": 4, "t": 8}
-    return Mapping(**{factor: generator.randint(1, most[factor]) for factor in REQUIRED})

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.analytic.row_stationary.counts import layer_counts
-from sim.analytic.row_stationary.estimate import LayerEstimate, estimate_layer
-from sim.dataflow.row_stationary.passes import Pass, Plan
+from sim.analytic.form import LayerEstimate, estimate_layer, layer_counts
+from sim.dataflow.base import Plan
 from sim.engine.layer_run import LayerActivity, PassMemory, simulate_layer
 from sim.engine.machine import PassOutcome
 from sim.plan.dram_traffic import Standstill
-from sim.plan.make import make_plan
 from vocabulary import Cause, Network
 
 if TYPE_CHECKING:
-    from workloads.layer import Layer
+    pass
 
 # Entries that a pass on its own has the same of as the pass within its layer.
 _PASS_PREFIXES = ("glb.filter", "glb.ifmap.read", "noc.", "spad.", "mac.total")
@@ -147,7 +145,10 @@ def _locate(plan: Plan, memory: PassMemory) -> str:
         if step.shape in seen or step.shape not in outcomes:
             continue
         seen.add(step.shape)
-        expected = layer_counts(_alone(plan, step))
+        alone = plan.pass_alone(step)
+        if alone is None:
+            continue
+        expected = layer_counts(alone)
         got = outcomes[step.shape].counts
         if not step.shape.first_channels:
             # Psums come in as many as go out.
@@ -157,43 +158,12 @@ def _locate(plan: Plan, memory: PassMemory) -> str:
             expected[Network.GIN_PSUM.x_bus] = expected["glb.psum.write"]
         for name in sorted(got):
             if name.startswith((*_PASS_PREFIXES, "glb.psum")) and got[name] != expected[name]:
-                shape = step.shape
                 return (
-                    f"layer {plan.layer.name}, pass {step.index} (group {step.group}, images "
-                    f"{step.image_base}+{shape.images}, ofmap rows {step.row_base}+"
-                    f"{shape.strip_rows}, columns {step.column_base}+{shape.ofmap_columns}, "
-                    f"filters {step.filter_base}+{sum(shape.filters)}, "
-                    f"channels {step.channel_base}+{sum(shape.channels)}), block "
+                    f"layer {plan.layer.name}, pass {step.index} ({plan.where(step)}), block "
                     f"{name.split('.')[0]}, entry {name}: engine {got[name]}, closed form "
                     f"{expected[name]}"
                 )
     return f"layer {plan.layer.name}: no single pass differs; the sum over passes does"
-
-
-def _alone(plan: Plan, step: Pass) -> Plan:
-    """Return a layer that consists of this one pass."""
-    shape, layer = step.shape, plan.layer
-    filters, channels = sum(shape.filters), sum(shape.channels)
-    alone: Layer = replace(
-        layer,
-        kind="conv",
-        G=1,
-        M=filters,
-        C=channels,
-        H=(shape.strip_rows - 1) * layer.U + layer.R,
-        W=(shape.ofmap_columns - 1) * layer.V + layer.S,
-        pad_top=0,
-        pad_bottom=0,
-        pad_left=0,
-        pad_right=0,
-    )
-    made: Plan = make_plan(alone, shape.images, plan.hw, replace(plan.mapping, m=filters))
-    # Sets stand where the whole layer's mapping puts them.
-    return replace(
-        made,
-        mapping=replace(made.mapping, p=plan.mapping.p, q=plan.mapping.q),
-        placement=plan.placement,
-    )
 
 
 def summary(checks: list[LayerCheck]) -> tuple[float, float]:

@@ -19,14 +19,16 @@ from __future__ import annotations
 
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 if TYPE_CHECKING:
+    from random import Random
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -56,8 +58,8 @@ class Violation:
         return f"{self.rule} = {self.value}, limit {self.limit}: {self.why}"
 
 
-class Mapping(Protocol):
-    """How a layer is cut into passes: factors by name. Immutable and hashable."""
+class Mapping(Hashable, Protocol):
+    """How a layer is cut into passes: factors by name. Immutable."""
 
     dataflow: ClassVar[str]
 
@@ -204,6 +206,47 @@ class Plan(ABC):
         `schedule.charge_full_strip` charges a pass at an edge as if its block were full.
         """
 
+    @abstractmethod
+    def block(self, shape: Any) -> dict[str, Any]:
+        """Return the sizes of a pass's block as a result names them (docs/result.md, `kinds`)."""
+
+    @abstractmethod
+    def hop_words(self) -> dict[str, int]:
+        """Return words times hops of each network (`sim.account.energy.noc_hops`), by its name."""
+
+    @property
+    def m_block_count(self) -> int:
+        """M-blocks of the layer."""
+        return sum(step.ends_m_block for step in self)
+
+    def m_block_shapes(self) -> Iterator[tuple[Any, ...]]:
+        """Go through the m-blocks in their order: the shapes of each one's passes."""
+        shapes: list[Any] = []
+        for step in self:
+            shapes.append(step.shape)
+            if step.ends_m_block:
+                yield tuple(shapes)
+                shapes.clear()
+
+    def where(self, step: Any) -> str:
+        """Say which part of the layer a pass computes, for messages."""
+        image, filter_, row, column, channel = self.bases(step)
+        return (
+            f"from image {image}, filter {filter_}, ofmap row {row}, column {column}, "
+            f"channel {channel}"
+        )
+
+    def pass_alone(self, step: Any) -> Plan | None:
+        """Return the plan of a layer that is this one pass, its psums from zero; None if unknown.
+
+        What the closed form says of it is compared with a pass whose counts are wrong.
+        """
+        return None
+
+    def on(self, hw: Hardware) -> Self:
+        """Return the same passes on another chip; whether it can run them is not checked."""
+        return cast("Self", replace(cast("Any", self), hw=hw))
+
     def filter_beats(self, shape: PassShape) -> int:
         """Return the beats of the DRAM link that bring the filters of a pass."""
         return ceil_div(shape.filter_words, self.hw.link_beat_words)
@@ -260,6 +303,24 @@ class Dataflow(Protocol):
             InputError: one fault for each factor that is missing, unknown, repeated or malformed.
 
         """
+
+    def mapping(self, factors: MappingABC[str, int]) -> Mapping:
+        """Return the mapping of these factors.
+
+        Raises:
+            TypeError: a factor is missing or unknown.
+            ValueError: a factor is out of range.
+
+        """
+
+    def sizes_to_try(self, layer: Layer, batch: int, hw: Hardware) -> dict[str, tuple[int, int]]:
+        """Return factors that may be changed alone: what each cuts, and its largest useful size."""
+
+    def random_mapping(self, generator: Random, layer: Layer) -> Mapping:
+        """Draw a mapping for random cases; it need not be legal."""
+
+    def varied_mapping(self, mapping: Any, generator: Random, layer: Layer) -> Mapping:
+        """Return a drawn mapping with the factors that `random_mapping` leaves out drawn, too."""
 
     def complete(
         self, layer: Layer, factors: MappingABC[str, int], batch: int, hw: Hardware

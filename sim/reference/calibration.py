@@ -40,7 +40,7 @@ from hw_models.energy import EnergyTable, load_energy_table
 from hw_models.load import load_hardware
 from sim.account.energy import energy
 from sim.account.ledger import ledger_entries
-from sim.analytic.row_stationary.estimate import estimate_layer
+from sim.analytic.form import estimate_layer
 from sim.errors import Fault, InputError, MappingError
 from sim.plan.choose import choose_mappings
 from sim.plan.make import make_plan

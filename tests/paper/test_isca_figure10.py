@@ -39,7 +39,7 @@ from sim.account.energy import (
     layer_energy,
 )
 from sim.account.ledger import ledger_entries
-from sim.analytic.row_stationary.estimate import estimate_layer
+from sim.analytic.form import estimate_layer
 from sim.dataflow.row_stationary.mapping import Mapping, filter_sets_that_fit, parse_mapping
 from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping

@@ -38,7 +38,7 @@ from measured import (
 )
 
 from hw_models.spec import Hardware
-from sim.analytic.row_stationary.estimate import estimate_layer
+from sim.analytic.form import estimate_layer
 from sim.dataflow.row_stationary.passes import PassShape
 from sim.engine.dram import PrefetchState
 from sim.engine.layer_run import PassMemory, simulate_layer

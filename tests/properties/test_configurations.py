@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from hw_models.load import load_hardware
-from sim.analytic.row_stationary.estimate import estimate_layer
+from sim.analytic.form import estimate_layer
 from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.layer_run import simulate_layer

@@ -12,7 +12,7 @@ import pytest
 from hw_models.load import load_hardware
 from sim.advice import LEAST_GAIN, advise
 from sim.analytic.bound import layer_bound
-from sim.analytic.row_stationary.estimate import total_cycles
+from sim.analytic.form import total_cycles
 from sim.plan.make import make_plan
 from sim.plan.mapper import auto_mapping
 from sim.report.diagnosis import time_of

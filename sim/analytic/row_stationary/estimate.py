@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sim.analytic.form import BoundShare, EstimatedClass, LayerEstimate
 from sim.analytic.row_stationary.counts import bus_cycles, ifmap_multicast, layer_counts, pe_work
 from sim.analytic.row_stationary.cycles import (
     LOOPS,
@@ -65,52 +66,6 @@ MODELLED = (
 """What the cycles know of fields that the chip's publications leave open."""
 
 
-@dataclass(frozen=True)
-class BoundShare:
-    """A shape of pass: how many have it, their cycles in all, and the loop that bounds them."""
-
-    shape: PassShape
-    passes: int
-    cycles: int
-    bound: str
-
-
-@dataclass(frozen=True)
-class EstimatedKind:
-    """Passes of one shape that take equally long: their cycles, and those until a first product."""
-
-    shape: PassShape
-    cycles: int
-    passes: int
-    load_cycles: int
-
-
-@dataclass(frozen=True)
-class LayerEstimate:
-    """What the closed form predicts of a layer; the fields mean what the engine's mean.
-
-    `stalls` has computing, accumulating and clock gated as the engine has them; what is left of a
-    PE's time is booked as one cause, by the bound of the pass. `kinds` are the kinds of pass, whose
-    cycles add up to the layer's; `order` tells which follows which where filters are late. Where
-    they are not it is None, and passes are those of the plan: the layer's first pass is of the last
-    kind, each other one of its shape's.
-    """
-
-    cycles: int
-    counts: dict[str, int]
-    bus_cycles: dict[str, int]
-    multicast: dict[int, int]
-    macs: NDArray[np.int64]
-    stalls: NDArray[np.int64]
-    bounds: tuple[BoundShare, ...]
-    kinds: tuple[EstimatedKind, ...]
-    order: Order | None
-    standstill: Standstill
-    passes_simulated: int = 0
-    events: int = 0
-    causes: tuple[str, ...] = CAUSES
-
-
 def outside_proven_range(hw: Hardware) -> str:
     """Say why the cycles of a chip's layers are not claimed, or return an empty string."""
     shallow = [
@@ -150,7 +105,7 @@ class _Times:
     full: PassCycles
     charged: NDArray[np.int64]
     spent: NDArray[np.int64]
-    kinds: tuple[EstimatedKind, ...]
+    kinds: tuple[EstimatedClass, ...]
     order: Order | None
     standstill: Standstill
 
@@ -253,15 +208,15 @@ def _prefetched_kinds(
     start: NDArray[np.int64],
     first: int,
     cold: _OnePass,
-) -> tuple[EstimatedKind, ...]:
+) -> tuple[EstimatedClass, ...]:
     """One kind for each shape, and one for the first pass, which waits for its filters."""
     found = [
-        EstimatedKind(shape, int(long), int(many), int(load))
+        EstimatedClass(shape, int(long), int(many), int(load))
         for shape, long, many, load in zip(shapes, cycles, times, start, strict=True)
     ]
     usual = found[first]
     found[first] = replace(usual, passes=usual.passes - 1)
-    found.append(EstimatedKind(usual.shape, cold.cycles, 1, cold.start))
+    found.append(EstimatedClass(usual.shape, cold.cycles, 1, cold.start))
     return tuple(kind for kind in found if kind.passes)
 
 
@@ -466,14 +421,14 @@ class _LatePrefetch:
                 spent[each.place] += each.found.cycles * repeated
         return spent
 
-    def kinds(self) -> tuple[EstimatedKind, ...]:
+    def kinds(self) -> tuple[EstimatedClass, ...]:
         """Passes of one shape and length."""
         passes = Counter[int]()
         for walk, repeated in Counter(self._blocks).items():
             for kind, many in walk.runs:
                 passes[kind] += many * repeated
         return tuple(
-            EstimatedKind(self.shapes[place], cycles, passes[kind], start)
+            EstimatedClass(self.shapes[place], cycles, passes[kind], start)
             for (place, cycles, start), kind in self._numbers.items()
         )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sim.analytic.form import Step
 from sim.dataflow.base import ceil_div
 from vocabulary import Resource
 
@@ -28,20 +29,6 @@ STEPS = (
     "average bandwidth",
     "varying access",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of Eyexam: the fewest cycles of the layer under its constraints, and why so many.
-
-    `limit` names the station that the average bandwidth is short of, and, in the last step, what
-    bounds the layer.
-    """
-
-    name: str
-    cycles: int
-    reason: str
-    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

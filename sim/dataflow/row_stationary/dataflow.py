@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sim.dataflow.base import Dataflow, Violation
@@ -11,6 +11,7 @@ from sim.dataflow.row_stationary.drawing import LEGEND, drawing, facts
 from sim.dataflow.row_stationary.mapping import (
     FACTORS,
     LARGEST_FACTOR,
+    REQUIRED,
     Mapping,
     checked_mapping,
     mapping_violations,
@@ -22,6 +23,8 @@ from sim.dataflow.row_stationary.passes import Plan
 from sim.dataflow.row_stationary.placement import Placement
 
 if TYPE_CHECKING:
+    from random import Random
+
     from hw_models.spec import Hardware
     from sim.dataflow.nest import LoopNest
     from workloads.layer import Layer
@@ -48,6 +51,37 @@ class RowStationary:
 
         """
         return parse_mapping(text)
+
+    def mapping(self, factors: MappingABC[str, int]) -> Mapping:
+        """Return the mapping of these factors.
+
+        Raises:
+            TypeError: a factor is missing or unknown.
+            ValueError: a factor is out of range.
+
+        """
+        return Mapping(**factors)
+
+    def sizes_to_try(self, layer: Layer, batch: int, hw: Hardware) -> dict[str, tuple[int, int]]:
+        """Return factors that may be changed alone: what each cuts, and its largest useful size."""
+        pe, array = hw.pe, hw.array
+        return {
+            "n": (batch, batch),
+            "e": (layer.E, min(layer.E, array.rows * array.columns)),
+            "p": (layer.Mg, min(layer.Mg, pe.psum_spad_words)),
+            "q": (layer.C, min(layer.C, pe.ifmap_spad_words)),
+            "r": (layer.C, min(layer.C, array.rows)),
+            "t": (layer.Mg, min(layer.Mg, hw.pes)),
+        }
+
+    def random_mapping(self, generator: Random, layer: Layer) -> Mapping:
+        """Draw a mapping for random cases; it need not be legal."""
+        most = {"m": 64, "n": 4, "e": layer.E, "p": 24, "q": 12, "r": 4, "t": 8}
+        return Mapping(**{factor: generator.randint(1, most[factor]) for factor in REQUIRED})
+
+    def varied_mapping(self, mapping: Mapping, generator: Random, layer: Layer) -> Mapping:
+        """Return a drawn mapping whose ofmap columns are in several tiles, where there are some."""
+        return replace(mapping, f=generator.randint(1, max(1, layer.F - 1)))
 
     def complete(
         self, layer: Layer, factors: MappingABC[str, int], batch: int, hw: Hardware

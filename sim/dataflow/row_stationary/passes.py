@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain, product
 from math import prod
@@ -18,6 +18,7 @@ from sim.dataflow import base
 from sim.dataflow.base import PassSize, ceil_div
 from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.placement import Placement
+from vocabulary import Network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -279,6 +280,110 @@ class Plan(base.Plan):
             sum(shape.channels),
             shape.first_channels,
         )
+
+    def where(self, step: Pass) -> str:
+        """Say which part of the layer a pass computes."""
+        shape = step.shape
+        return (
+            f"group {step.group}, images {step.image_base}+{shape.images}, "
+            f"ofmap rows {step.row_base}+{shape.strip_rows}, "
+            f"columns {step.column_base}+{shape.ofmap_columns}, "
+            f"filters {step.filter_base}+{sum(shape.filters)}, "
+            f"channels {step.channel_base}+{sum(shape.channels)}"
+        )
+
+    def block(self, shape: PassShape) -> dict[str, int | bool | None]:
+        """Return the sizes of a pass's block as a result names them."""
+        return {
+            "images": shape.images,
+            "strip_rows": shape.strip_rows,
+            "filters": sum(shape.filters),
+            "channels": sum(shape.channels),
+            "first_channels": shape.first_channels,
+            "columns": shape.ofmap_columns if len(self.column_tiles) > 1 else None,
+        }
+
+    def pass_alone(self, step: Pass) -> Plan:
+        """Return the plan of a layer that consists of this one pass, its psums from zero."""
+        shape, layer = step.shape, self.layer
+        alone: Layer = replace(
+            layer,
+            kind="conv",
+            G=1,
+            M=sum(shape.filters),
+            C=sum(shape.channels),
+            H=(shape.strip_rows - 1) * layer.U + layer.R,
+            W=(shape.ofmap_columns - 1) * layer.V + layer.S,
+            pad_top=0,
+            pad_bottom=0,
+            pad_left=0,
+            pad_right=0,
+        )
+        mapping = replace(self.mapping, m=alone.M).fitted(alone, shape.images, self.hw)
+        # Sets stand where the whole layer's mapping puts them.
+        return replace(
+            self,
+            layer=alone,
+            batch=shape.images,
+            mapping=replace(mapping, p=self.mapping.p, q=self.mapping.q),
+        )
+
+    def m_block_shapes(self) -> Iterator[tuple[PassShape, ...]]:
+        """Go through the m-blocks in their order: the shapes of each one's passes."""
+        known: dict[tuple[int, ...], tuple[PassShape, ...]] = {}
+        for _, *sizes in product(range(self.layer.G), *self.blocks):
+            images, columns, strip, m_block = sizes
+            shapes = known.get(tuple(sizes))
+            if shapes is None:
+                shapes = known[tuple(sizes)] = tuple(
+                    self.shape(images, columns, strip, filters, channels, place == 0)
+                    for place, channels in enumerate(self.channel_blocks)
+                    for filters in self.filter_blocks(m_block)
+                )
+            yield shapes
+
+    def hop_words(self) -> dict[str, int]:
+        """Words times hops of each network that reaches PEs from the GLB, by its name.
+
+        What a hop is: `sim.account.energy.noc_hops`.
+        """
+        layer, f = self.layer, self.mapping
+        strips = Counter(self.strips)
+        column_tiles = len(self.column_tiles)
+        touched_columns = sum(map(layer.touched_columns, self.column_tiles))
+        filters = [0] * f.t  # filters that set k holds, over all filter blocks
+        blocks = [0] * f.t  # filter blocks in which set k is in use
+        for m_block, times in Counter(self.m_blocks).items():
+            for block, many in Counter(self.filter_blocks(m_block)).items():
+                for k in range(f.t):
+                    held = min(max(block - k * f.p, 0), f.p)
+                    filters[k] += held * many * times
+                    blocks[k] += bool(held) * many * times
+        channels = [0] * f.r  # channels that set k holds, over all channel blocks
+        tops: Counter[int] = Counter()  # channel blocks by the channel sets in use
+        for block, many in Counter(self.channel_blocks).items():
+            for k in range(f.r):
+                channels[k] += min(max(block - k * f.q, 0), f.q) * many
+            tops[-(-block // f.q)] += many
+        continued = len(self.channel_blocks) - 1  # channel blocks whose psums come from the GLB
+        image_blocks = len(self.image_blocks)
+        images = self.batch * layer.G
+        hop_words: Counter[str] = Counter()
+        for k in range(f.t):
+            for row in range(f.e):
+                in_strips = sum(many for strip, many in strips.items() if strip > row)
+                chain = self.placement.chain(k, row, f.r)
+                hops = [site.row + site.column + 2 for site in chain]
+                for site, far in zip(chain, hops, strict=True):
+                    held = channels[site.channel_set] * in_strips * far
+                    filter_words = filters[k] * held * layer.S * layer.G
+                    hop_words[Network.GIN_FILTER] += filter_words * image_blocks * column_tiles
+                    hop_words[Network.GIN_IFMAP] += blocks[k] * held * touched_columns * images
+                psums = filters[k] * in_strips * layer.F * images
+                hop_words[Network.GIN_PSUM] += psums * continued * hops[0]
+                for sets, many in tops.items():
+                    hop_words[Network.GON_PSUM] += psums * many * hops[layer.R * sets - 1]
+        return dict(hop_words)
 
     def __iter__(self) -> Iterator[Pass]:
         """The passes in the order in which the chip runs them."""

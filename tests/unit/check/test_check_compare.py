@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.analytic.row_stationary.estimate import estimate_layer
+from sim.analytic.form import estimate_layer
 from sim.check import compare
 from sim.check.cases import Case
 from sim.check.compare import Difference, LayerCheck, _figures, check_layer, summary

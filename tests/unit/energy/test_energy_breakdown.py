@@ -20,7 +20,7 @@ from sim.account.energy import (
     noc_hops,
 )
 from sim.account.ledger import ledger_entries
-from sim.analytic.row_stationary.counts import layer_counts
+from sim.analytic.form import layer_counts
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.plan.make import make_plan

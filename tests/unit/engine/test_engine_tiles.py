@@ -9,7 +9,7 @@ import pytest
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
-from sim.analytic.row_stationary.estimate import estimate_layer
+from sim.analytic.form import estimate_layer
 from sim.check.cases import Case, random_cases
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.dram_timeline import TileTimeline, TimedPass

@@ -11,7 +11,7 @@ import pytest
 from report_results import written
 
 from hw_models.load import load_hardware
-from sim.analytic.row_stationary.counts import bus_cycles
+from sim.analytic.form import bus_cycles
 from sim.check.cases import random_cases
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.layer_run import simulate_layer
