@@ -139,6 +139,19 @@ class Plan(base.Plan):
     def bases(self, step: Step) -> tuple[int, int, int, int, int]:
         return step.base
 
+    def block(self, shape: Shape) -> dict[str, Any]:
+        return {
+            "images": 1,
+            "strip_rows": shape.rows,
+            "columns": shape.columns,
+            "filters": shape.filters,
+            "channels": shape.channels,
+            "first_channels": shape.first_channels,
+        }
+
+    def hop_words(self) -> dict[str, int]:
+        return {}
+
     def charged_as(self, shape: Shape) -> Shape:
         return shape
 
