@@ -21,7 +21,8 @@ from pydantic import (
 )
 
 from hw_models.spec import Hardware
-from sim.dataflow.row_stationary.mapping import Mapping as RowStationary
+from sim.dataflow.base import Mapping as PassMapping
+from sim.dataflow.base import find_dataflow
 from vocabulary import Level, Network
 from workloads.layer import Layer, layer_from_dict
 from workloads.network import MAX_BATCH
@@ -429,9 +430,9 @@ class LayerPart(_Sparse):
         return layer_from_dict(self.shape)
 
     @property
-    def factors(self) -> RowStationary:
+    def factors(self) -> PassMapping:
         """The layer's mapping."""
-        return RowStationary(**self.mapping)
+        return find_dataflow().mapping(self.mapping)
 
     @property
     def entries(self) -> dict[str, int]:
