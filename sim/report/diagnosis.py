@@ -62,10 +62,13 @@ def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
     """What bounds a layer, with the numbers."""
     hw = result.hw
     bound = bound_of(layer)
-    rows = {row["id"]: row for row in view["stations"]}
+
+    def taken(station: str) -> float:
+        return view.busy(station)[1]
+
     still = sum(layer.cycles.standstill.values())
-    takes = f"It takes {_ms(view['total_ms'])} in all ({view['total_cycles']:,} cycles)"
-    processing = f"{_ms(view['processing_ms'])} ({view['processing_cycles']:,} cycles)"
+    takes = f"It takes {_ms(view.total_ms)} in all ({view.total_cycles:,} cycles)"
+    processing = f"{_ms(view.processing_ms)} ({view.processing_cycles:,} cycles)"
     lines = [
         _bound_sentence(bound),
         f"{takes}: {processing} of processing, and {_ms(result.milliseconds(still))} of DRAM "
@@ -80,15 +83,15 @@ def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
             f"Psums (partial sums) leave the array of PEs (processing elements, one multiplier "
             f"each) for the global buffer over the bus GON and come back over the bus GIN, {rate} "
             f"word{'s' if rate != 1 else ''} per cycle each way. These buses are busy "
-            f"{_percent(rows[Network.GON_PSUM]['taken'])} (out) and "
-            f"{_percent(rows[Network.GIN_PSUM]['taken'])} (in) of the processing latency.",
+            f"{_percent(taken(Network.GON_PSUM))} (out) and "
+            f"{_percent(taken(Network.GIN_PSUM))} (in) of the processing latency.",
             *_psum_numbers(layer),
-            *_beats_not_full(layer, rows, rate),
+            *_beats_not_full(layer, view, rate),
         ]
     lines.append(
-        f"While it processes, the layer reaches {view['macs_per_cycle']:.1f} of the {hw.pes} MACs "
+        f"While it processes, the layer reaches {view.macs_per_cycle:.1f} of the {hw.pes} MACs "
         f"per cycle that {hw.pes} PEs could do; the busiest PE computes or adds psums "
-        f"{_percent(rows['pes']['busy'])} of the time."
+        f"{_percent(taken('pes'))} of the time."
     )
     return lines + _losses(result, view)
 
@@ -140,8 +143,9 @@ def _psum_numbers(layer: LayerPart) -> list[str]:
     return [step.reason] if step is not None and step.limit == Resource.PSUM_BUS else []
 
 
-def _beats_not_full(layer: LayerPart, rows: dict[str, Any], rate: int) -> list[str]:
-    full = rows[Network.GON_PSUM]["busy"] / rows[Network.GON_PSUM]["taken"]
+def _beats_not_full(layer: LayerPart, view: View, rate: int) -> list[str]:
+    busy, taken = view.busy(Network.GON_PSUM)
+    full = busy / taken
     if full > 1 - WORTH_SAYING:
         return []
     return [
@@ -153,8 +157,8 @@ def _beats_not_full(layer: LayerPart, rows: dict[str, Any], rate: int) -> list[s
 def _losses(result: ResultFile, view: View) -> list[str]:
     if not result.simulated:
         return []  # the closed form does not know what a PE waits for
-    causes, cycles = view["stalls"]["causes"], view["stalls"]["pe_cycles"]
-    percent = dict(zip(causes, view["stalls"]["percent"], strict=True))
+    causes, cycles = view.stalls.causes, view.stalls.pe_cycles
+    percent = dict(zip(causes, view.stalls.percent, strict=True))
     total = sum(cycles)
     lost = sorted(
         (
@@ -179,23 +183,23 @@ def _losses(result: ResultFile, view: View) -> list[str]:
 
 
 def _energy_of(view: View) -> list[str]:
-    table = view["energy"]
+    table = view.energy
     if table is None:
         return ["This result has no energies."]
-    total = table["total"]
+    total = table.total
     if not total:
         return ["The energy table prices nothing of what was done."]
-    level = max(table["levels"], key=lambda name: table["by_level"][name])
+    level = max(table.levels, key=lambda name: table.by_level[name])
     cells = {
-        (name, kind): table["cells"][row][column]
-        for row, name in enumerate(table["levels"])
-        for column, kind in enumerate(table["data_types"])
+        (name, kind): table.cells[row][column]
+        for row, name in enumerate(table.levels)
+        for column, kind in enumerate(table.data_types)
     }
     (at, kind), most = max(cells.items(), key=lambda item: item[1])
     what = "" if kind in (DataType.MAC, DataType.STATIC) else f", most of all for {kind}s"
     where = Level(level).sentence
     lines = [
-        f"Most of it goes into {where}: {_percent(table['by_level'][level] / total)} of the energy."
+        f"Most of it goes into {where}: {_percent(table.by_level[level] / total)} of the energy."
     ]
     if at == level:
         if what:
@@ -204,20 +208,20 @@ def _energy_of(view: View) -> list[str]:
         lines.append(
             f"The largest single part is {kind}s in {Level(at).sentence}: {_percent(most / total)}."
         )
-    kinds = table["by_data_type"]
+    kinds = table.by_data_type
     moved = sorted((DataType.IFMAP, DataType.FILTER, DataType.PSUM), key=lambda name: -kinds[name])
     lines.append(
         "By data type: "
         + ", ".join(f"{name}s {_percent(kinds[name] / total)}" for name in moved)
         + f", the MACs themselves {_percent(kinds[DataType.MAC] / total)}."
     )
-    unit = "times a MAC" if table["unit"] == "normalised" else "pJ"
+    unit = "times a MAC" if table.unit == "normalised" else "pJ"
     lines.append(
-        f"A MAC costs {table['per_mac']:.2f} {unit} with all that is moved for it "
-        f"(energy table {table['table']})."
+        f"A MAC costs {table.per_mac:.2f} {unit} with all that is moved for it "
+        f"(energy table {table.table})."
     )
-    if table["chip_power_w"] is not None:
-        lines.append(f"The chip without DRAM takes {1e3 * table['chip_power_w']:.0f} mW.")
+    if table.chip_power_w is not None:
+        lines.append(f"The chip without DRAM takes {1e3 * table.chip_power_w:.0f} mW.")
     return lines
 
 
@@ -249,7 +253,7 @@ def _advice(result: ResultFile, layer: LayerPart) -> Advice:
 
 
 def _network_time(result: ResultFile, view: View) -> list[str]:
-    total = view["total_cycles"]
+    total = view.total_cycles
     texts = {layer.name: bound_of(layer).text for layer in result.layers}
     few: list[LayerPart] = []
     for layer in slowest(result.layers):
@@ -268,14 +272,14 @@ def _network_time(result: ResultFile, view: View) -> list[str]:
     shares = [f"{text} {_percent(cycles / total)}" for text, cycles in ranked]
     then = f" (then: {', '.join(shares[1:])})" if len(shares) > 1 else ""
     images = f"{result.batch} image{'s' if result.batch != 1 else ''}"
-    still = view["total_cycles"] - view["processing_cycles"]
+    still = view.total_cycles - view.processing_cycles
     return [
         f"Layers bound by {ranked[0][0]} take {_percent(ranked[0][1] / total)} of the total "
         f"latency{then}.",
         f"Slowest layers in total latency, with what bounds them: {named}.",
-        f"The network takes {_ms(view['total_ms'])} for {images}: {_ms(view['processing_ms'])} of "
+        f"The network takes {_ms(view.total_ms)} for {images}: {_ms(view.processing_ms)} of "
         f"processing, and {_ms(result.milliseconds(still))} of DRAM stalls.",
-        f"While it processes, it reaches {view['macs_per_cycle']:.1f} of {result.hw.pes} MACs per "
+        f"While it processes, it reaches {view.macs_per_cycle:.1f} of {result.hw.pes} MACs per "
         "cycle.",
         *_losses(result, view),
     ]
@@ -283,10 +287,10 @@ def _network_time(result: ResultFile, view: View) -> list[str]:
 
 def _network_energy(view: View) -> list[str]:
     lines = _energy_of(view)
-    if view["energy"] is not None and view["energy"]["total"]:
-        total = view["energy"]["total"]
-        most = sorted(view["layers"], key=lambda layer: -(layer["energy"] or 0))[:3]
-        named = ", ".join(f"{one['name']} {_percent((one['energy'] or 0) / total)}" for one in most)
+    if view.energy is not None and view.energy.total:
+        total = view.energy.total
+        most = sorted(view.layers or (), key=lambda layer: -(layer.energy or 0))[:3]
+        named = ", ".join(f"{one.name} {_percent((one.energy or 0) / total)}" for one in most)
         lines.append(f"Layers with most of it: {named}.")
     return lines
 

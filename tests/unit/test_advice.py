@@ -100,7 +100,7 @@ def test_terminal_page_and_eyexam_name_the_same_bound(network: str) -> None:
     for layer, part in zip(result.layers, read.layers, strict=True):
         assert layer.bound is not None
         view = layer_view(read, part)
-        assert view["eyexam"][-1]["limit"] == layer.bound.text, layer.layer.name
+        assert view.eyexam[-1].limit == layer.bound.text, layer.layer.name
         first = time_of(read, part, view)[0]
         tie = len(layer.bound.by) > 1
         assert ("a tie" in first) == tie, (layer.layer.name, first)

@@ -69,7 +69,7 @@ def _figures(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, Any]:
         "active_pes": single.active_pes if single is not None else None,
         "glb_mb": sum(layer.glb_published_convention_bytes for layer in layers) / 1e6,
         "dram_mb": sum(sum(layer.dram_bytes.values()) for layer in layers) / 1e6,
-        "energy": energy["total"] if energy is not None else None,
+        "energy": energy.total if energy is not None else None,
         "noc": {
             network: {
                 "words": entries[network.words],

@@ -17,7 +17,7 @@ from typing import Any
 
 from sim.report.diagnosis import MOST_ADVISED, layer_story, network_story, slowest
 from sim.report.page.compare import compare
-from sim.report.views import views
+from sim.report.views import View, plain, views
 from sim.result.model import ResultFile
 from vocabulary import Cause, DataType, Lane, Level, Phase
 
@@ -58,13 +58,12 @@ def _colours() -> str:
 def _run(label: str, result: ResultFile) -> dict[str, Any]:
     by_name = {layer.name: layer for layer in result.layers}
     advised = {layer.name for layer in slowest(result.layers)[:MOST_ADVISED]}
-    found = views(result)
-    for view in found:
-        view["story"] = (
-            network_story(result, view)
-            if view["whole"]
-            else layer_story(result, by_name[view["name"]], view, advised=view["name"] in advised)
-        )
+
+    def story(view: View) -> list[dict[str, Any]]:
+        if view.whole:
+            return network_story(result, view)
+        return layer_story(result, by_name[view.name], view, advised=view.name in advised)
+
     hw = result.hw
     return {
         "label": label,
@@ -87,7 +86,7 @@ def _run(label: str, result: ResultFile) -> dict[str, Any]:
             for layer in result.layers
             if layer.values is not None
         ],
-        "views": found,
+        "views": [{**plain(view), "story": story(view)} for view in views(result)],
     }
 
 

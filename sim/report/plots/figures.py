@@ -70,7 +70,7 @@ def plot_files(
     wanted = tuple(names) or DEFAULT
     with matplotlib.rc_context(_STYLE):
         for view in _views(result, layers):
-            folder = path_part("network" if view["whole"] else view["name"], taken)
+            folder = path_part("network" if view.whole else view.name, taken)
             for name in wanted:
                 figure = draw(view, name)
                 if figure is None:
@@ -110,7 +110,7 @@ def draw(view: View, name: str) -> Figure | None:
     axes = figure.add_subplot()
     if not make(figure, axes, view):
         return None
-    axes.set_title(plain(view["name"]), loc="left", fontsize=9)
+    axes.set_title(plain(view.name), loc="left", fontsize=9)
     return figure
 
 
@@ -125,12 +125,12 @@ def _horizontal(axes: Axes, names: list[str]) -> None:
 
 
 def _eyexam(figure: Figure, axes: Axes, view: View) -> bool:
-    steps = view["eyexam"]
+    steps = view.eyexam
     if not steps:
         return False
-    values = [step["macs_per_cycle"] for step in steps]
+    values = [step.macs_per_cycle for step in steps]
     axes.barh(range(len(steps)), values, color=["#8a929b", "#8a929b", *["#56b4e9"] * 4, "#0072b2"])
-    _horizontal(axes, [f"{place}. {step['step']}" for place, step in enumerate(steps, 1)])
+    _horizontal(axes, [f"{place}. {step.step}" for place, step in enumerate(steps, 1)])
     # The first two steps know no PEs: their bars run off the scale.
     most = 1.05 * values[2]
     for place, value in enumerate(values):
@@ -144,11 +144,11 @@ def _eyexam(figure: Figure, axes: Axes, view: View) -> bool:
 
 
 def _stalls(figure: Figure, axes: Axes, view: View) -> bool:
-    causes = view["stalls"]["causes"]
+    causes = view.stalls.causes
     rows = (
-        [(layer["name"], layer["by_cause"]) for layer in view["layers"]]
-        if view["whole"]
-        else [(view["name"], view["stalls"]["pe_cycles"])]
+        [(layer.name, layer.by_cause) for layer in view.layers]
+        if view.layers is not None
+        else [(view.name, view.stalls.pe_cycles)]
     )
     figure.set_size_inches(_INCHES, 1.4 + 0.22 * len(rows))
     left = [0.0] * len(rows)
@@ -167,22 +167,23 @@ def _stalls(figure: Figure, axes: Axes, view: View) -> bool:
 
 
 def _buses(figure: Figure, axes: Axes, view: View) -> bool:
-    rows = [row for row in view["stations"] if row["busy"] is not None]
+    names = [station.name for station in view.stations if station.busy is not None]
+    shares = [view.busy(station.id) for station in view.stations if station.busy is not None]
     figure.set_size_inches(_INCHES, 2.2)
-    busy = [100 * row["busy"] for row in rows]
-    empty = [100 * (row["taken"] - row["busy"]) for row in rows]
-    axes.barh(range(len(rows)), busy, color="#0072b2", label="at full width")
+    busy = [100 * full for full, _ in shares]
+    empty = [100 * (taken - full) for full, taken in shares]
+    axes.barh(range(len(names)), busy, color="#0072b2", label="at full width")
     if max(empty) > 0.1:
-        axes.barh(range(len(rows)), empty, left=busy, color="#d9dee3", label="beats not full")
+        axes.barh(range(len(names)), empty, left=busy, color="#d9dee3", label="beats not full")
         axes.legend(fontsize=7)
-    _horizontal(axes, [row["name"] for row in rows])
+    _horizontal(axes, names)
     axes.set_xlim(0, 100)
     axes.set_xlabel("busy, % of processing latency")
     return True
 
 
 def _multicast(figure: Figure, axes: Axes, view: View) -> bool:
-    rows = view["multicast"]
+    rows = view.multicast
     if not rows:
         return False
     figure.set_size_inches(_INCHES, 1.0 + 0.2 * len(rows))
@@ -195,20 +196,20 @@ def _multicast(figure: Figure, axes: Axes, view: View) -> bool:
 
 
 def _pes(figure: Figure, axes: Axes, view: View) -> bool:
-    pe = view["pe"]
-    cycles = pe["cycles"]
-    shares = [[100 * busy / cycles for busy in row] for row in pe["busy_cycles"]]
-    figure.set_size_inches(_INCHES, 0.9 + _INCHES * 0.85 * pe["rows"] / pe["columns"])
+    pe = view.pe
+    cycles = pe.cycles
+    shares = [[100 * busy / cycles for busy in row] for row in pe.busy_cycles]
+    figure.set_size_inches(_INCHES, 0.9 + _INCHES * 0.85 * pe.rows / pe.columns)
     image = axes.imshow(shares, cmap="viridis", vmin=0, vmax=100)
-    if pe["rows"] * pe["columns"] <= 400:
+    if pe.rows * pe.columns <= 400:
         for row, line in enumerate(shares):
             for column, share in enumerate(line):
                 axes.text(
                     column, row, f"{share:.0f}", ha="center", va="center", fontsize=6,
                     color="black" if share > 60 else "white",
                 )  # fmt: skip
-        axes.set_xticks(range(pe["columns"]))
-        axes.set_yticks(range(pe["rows"]))
+        axes.set_xticks(range(pe.columns))
+        axes.set_yticks(range(pe.rows))
     axes.set_xlabel("column")
     axes.set_ylabel("row (psums leave at row 0)")
     figure.colorbar(image, ax=axes, label="busy, % of cycles", shrink=0.8)
@@ -216,42 +217,43 @@ def _pes(figure: Figure, axes: Axes, view: View) -> bool:
 
 
 def _energy(figure: Figure, axes: Axes, view: View) -> bool:
-    table = view["energy"]
+    table = view.energy
     if table is None:
         return False
     figure.set_size_inches(_INCHES, 2.4)
-    levels = table["levels"]
+    levels = table.levels
     left = [0.0] * len(levels)
-    for place, kind in enumerate(table["data_types"]):
-        widths = [row[place] for row in table["cells"]]
+    for place, kind in enumerate(table.data_types):
+        widths = [row[place] for row in table.cells]
         if any(widths):
             axes.barh(
                 range(len(levels)), widths, left=left, label=kind, color=DataType(kind).colour
             )
             left = [start + width for start, width in zip(left, widths, strict=True)]
     _horizontal(axes, [Level(level).label for level in levels])
-    axes.set_xlabel("energy, pJ" if table["unit"] == "pJ" else "energy, in energies of one MAC")
+    axes.set_xlabel("energy, pJ" if table.unit == "pJ" else "energy, in energies of one MAC")
     axes.legend(fontsize=7)
     return True
 
 
 def _pass(figure: Figure, axes: Axes, view: View) -> bool:
-    detail = (view["timeline"] or {}).get("detail")
-    if detail is None:
+    line = view.timeline
+    if line is None or line.detail is None:
         return False
-    kind = view["timeline"]["kinds"][detail["kind"]]
-    names = list(detail["busy"])
+    detail = line.detail
+    kind = line.kinds[detail.kind]
+    names = list(detail.busy)
     image = axes.imshow(
-        [[100 * share for share in detail["busy"][name]] for name in names],
+        [[100 * share for share in detail.busy[name]] for name in names],
         aspect="auto", cmap="cividis", vmin=0, vmax=100,
-        extent=(0, kind["cycles"], len(names) - 0.5, -0.5),
+        extent=(0, kind.cycles, len(names) - 0.5, -0.5),
     )  # fmt: skip
     axes.set_yticks(
         range(len(names)), [Lane(name).label if name in tuple(Lane) else name for name in names]
     )
     at = 0
     for phase in tuple(Phase)[:-1]:
-        at += kind["phases"][phase]
+        at += kind.phases[phase]
         axes.axvline(at, color="#d55e00", linewidth=0.8)
     axes.set_xlabel("cycle of the pass; lines end load, ramp and steady state")
     figure.set_size_inches(_INCHES, 2.2)
@@ -260,17 +262,17 @@ def _pass(figure: Figure, axes: Axes, view: View) -> bool:
 
 
 def _latency(figure: Figure, axes: Axes, view: View) -> bool:
-    if not view["whole"]:
+    layers = view.layers
+    if layers is None:
         return False
-    layers = view["layers"]
     figure.set_size_inches(_INCHES, 1.2 + 0.2 * len(layers))
-    per_ms = view["processing_cycles"] / view["processing_ms"]
-    processing = [layer["processing_cycles"] / per_ms for layer in layers]
-    still = [layer["standstill_cycles"] / per_ms for layer in layers]
+    per_ms = view.processing_cycles / view.processing_ms
+    processing = [layer.processing_cycles / per_ms for layer in layers]
+    still = [layer.standstill_cycles / per_ms for layer in layers]
     places = range(len(layers))
     axes.barh(places, processing, color="#0072b2", label="processing")
     axes.barh(places, still, left=processing, color="#d9dee3", label=Cause.DRAM_STALL.label)
-    _horizontal(axes, [layer["name"] for layer in layers])
+    _horizontal(axes, [layer.name for layer in layers])
     axes.set_xlabel("ms")
     axes.legend(fontsize=7)
     return True

@@ -92,10 +92,13 @@ def test_page_terminal_file_and_plots_agree() -> None:
     assert whole["processing_cycles"] == written["totals"]["cycles"]["processing"]
     assert whole["total_ms"] == pytest.approx(written["totals"]["milliseconds"]["total"])
     assert whole["energy"]["total"] == pytest.approx(written["totals"]["energy"]["total"])
-    latency = draw(whole, "latency")
+    drawn_views = views(of_result(result))
+    latency = draw(drawn_views[0], "latency")
     assert latency is not None
     bars = latency.axes[0].patches[: len(layers)]
-    for view, in_file, bar in zip(layers, written["layers"], bars, strict=True):
+    for view, typed, in_file, bar in zip(
+        layers, drawn_views[1:], written["layers"], bars, strict=True
+    ):
         cycles = in_file["cycles"]["processing"]
         # Cycles, milliseconds and MACs.
         assert view["processing_cycles"] == cycles
@@ -117,14 +120,14 @@ def test_page_terminal_file_and_plots_agree() -> None:
         assert f"  {view['name']}  {'  '.join(view['stalls']['percent'])}".split() in [
             text.split() for text in terminal.splitlines()
         ]
-        stalls = draw(view, "stalls")
+        stalls = draw(typed, "stalls")
         assert stalls is not None
         widths = [patch.get_width() for patch in stalls.axes[0].patches]
         total = sum(by_cause.values())
         assert widths == pytest.approx([100 * part / total for part in by_cause.values()])
         # The map of PEs.
         assert view["pe"]["busy_cycles"] == in_file["pe"]["busy_cycles"]
-        pes = draw(view, "pes")
+        pes = draw(typed, "pes")
         assert pes is not None
         drawn = pes.axes[0].images[0].get_array()
         assert drawn is not None
@@ -137,7 +140,7 @@ def test_page_terminal_file_and_plots_agree() -> None:
         for row, level in zip(view["energy"]["cells"], view["energy"]["levels"], strict=True):
             assert sum(row) == pytest.approx(in_file["energy"]["by_level"][level])
         # Eyexam.
-        eyexam = draw(view, "eyexam")
+        eyexam = draw(typed, "eyexam")
         assert eyexam is not None
         assert [patch.get_width() for patch in eyexam.axes[0].patches] == [
             step["macs_per_cycle"] for step in in_file["eyexam"]
@@ -197,7 +200,7 @@ def test_a_tie_is_called_a_tie() -> None:
 
 def test_another_batch_has_no_chip_beside_it() -> None:
     view = views(of_result(estimate("alexnet", layers=["CONV3"], batch=1)))[0]
-    assert view["chip"] is None
+    assert view.chip is None
 
 
 def test_every_layer_of_every_kind_has_a_story() -> None:
