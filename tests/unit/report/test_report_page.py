@@ -265,4 +265,4 @@ def test_data_types_of_the_ledger() -> None:
     table = energy_table(found.layers)
     assert table is not None
     for action in found.layers[0].entries:
-        assert data_type(action) in table["data_types"]
+        assert data_type(action) in table.data_types
