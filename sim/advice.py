@@ -160,10 +160,9 @@ def _factors(mapping: Mapping) -> tuple[int, ...]:
 
 def _legal(layer: Layer, batch: int, hw: Hardware, mapping: Mapping) -> Plan | None:
     try:
-        plan: Plan = make_plan(layer, batch, hw, mapping)
+        return make_plan(layer, batch, hw, mapping)
     except InputError:
         return None
-    return plan
 
 
 def _automatic(layer: Layer, batch: int, hw: Hardware) -> Plan | None:

@@ -47,8 +47,7 @@ class Case:
 
         """
         hw = load_hardware(self.hw, self.overrides)
-        plan: Plan = make_plan(self.layer, self.batch, hw, self.mapping)
-        return plan
+        return make_plan(self.layer, self.batch, hw, self.mapping)
 
     @cached_property
     def default_fifos(self) -> bool:

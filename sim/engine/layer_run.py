@@ -405,10 +405,10 @@ class _LayerRun:
         passes, coding = self._timed(), traffic.coding
         if self.data is not None:
             coding["ifmap"], strips = traffic.real_bits(
-                self.data.strips, codable=traffic.ifmap_codable
+                self.data.ifmap_tiles, codable=traffic.ifmap_codable
             )
             coding["ofmap"], blocks = traffic.real_bits(
-                self.data.blocks, codable=traffic.ofmap_codable
+                self.data.ofmap_tiles, codable=traffic.ofmap_codable
             )
             passes = self._with_sizes(passes, iter(strips), iter(blocks))
         found = make(self.plan.hw, traffic, passes).run()

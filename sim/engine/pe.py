@@ -371,8 +371,8 @@ class PE:
         words = port.words[: self.program.operands]
         del port.words[:leaving]
         self.gated_macs += outputs * words.count(0)
-        weights = self.load.by_use.reshape(-1, outputs)
-        sums: list[int] = (np.array(words, dtype=np.int64) @ weights).tolist()
+        kept = self.load.by_use.reshape(-1, outputs)
+        sums: list[int] = (np.array(words, dtype=np.int64) @ kept).tolist()
         return sums
 
     def _pass_on(self, results: list[int], beat: int, size: int) -> None:

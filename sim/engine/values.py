@@ -30,8 +30,8 @@ class LayerData:
     ifmap: NDArray[np.int64]
     filters: NDArray[np.int64]
     psums: NDArray[np.int64] = field(init=False)
-    strips: list[RealTile] = field(default_factory=list, init=False)
-    blocks: list[RealTile] = field(default_factory=list, init=False)
+    ifmap_tiles: list[RealTile] = field(default_factory=list, init=False)
+    ofmap_tiles: list[RealTile] = field(default_factory=list, init=False)
     _final: list[NDArray[np.bool_]] = field(default_factory=list, init=False)
     _padded: NDArray[np.int64] = field(init=False)
 
@@ -64,14 +64,14 @@ class LayerData:
         `ifmap` is the pass's strip. Words stand in a tile by image, channel, row and column.
         """
         if step.ifmap_load_words:
-            self.strips.append(RealTile.of(ifmap == 0))
+            self.ifmap_tiles.append(RealTile.of(ifmap == 0))
         if step.ofmap_final_words:
             # ReLU leaves zeros where psums are not positive; what follows it makes no new ones.
             self._final.append(self.psums[self._regions(step).psums] <= 0)
             each = self.plan.hw.dram.ofmap_dump == "filter_block"
             if each or step.ends_m_block:
                 # The passes of an m-block differ in their filters.
-                self.blocks.append(RealTile.of(np.concatenate(self._final, axis=1)))
+                self.ofmap_tiles.append(RealTile.of(np.concatenate(self._final, axis=1)))
                 self._final.clear()
 
     def _regions(self, step: Pass) -> Regions:

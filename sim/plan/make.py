@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sim.dataflow.base import Mapping, find_dataflow
+from sim.dataflow.base import Mapping, Plan, find_dataflow
 from sim.errors import Fault, MappingError, SimulationError
 from sim.plan.limits import size_violations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def make_plan(
     layer: Layer, batch: int, hw: Hardware, mapping: Mapping, mapping_source: str = "given"
-) -> Any:
+) -> Plan:
     """Check layer and mapping against the chip and lay out the passes, as the mapping's `Plan`.
 
     Raises:

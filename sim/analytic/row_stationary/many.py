@@ -15,7 +15,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import reduce
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -321,7 +321,8 @@ def _fill(cycles: ManyCycles, where: NDArray[np.bool_], some: Callable[[], ManyC
 def _one_by_one(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> ManyCycles:
     cycles = _empty(len(many))
     for place in range(len(many)):
-        processing, waits = layer_latency(make_plan(layer, batch, hw, many.mapping(place)))
+        plan: Any = make_plan(layer, batch, hw, many.mapping(place))
+        processing, waits = layer_latency(plan)
         cycles.processing[place] = processing
         cycles.ifmap_wait[place], cycles.ofmap_wait[place] = waits.ifmap_cycles, waits.ofmap_cycles
         cycles.ifmap_bits[place], cycles.ofmap_bits[place] = waits.ifmap_bits, waits.ofmap_bits
