@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sim.dataflow.base import Plan
     from sim.engine.machine import Machine, PassOutcome
     from sim.engine.probe import PassSeen, TileSeen
-    from sim.run import Prepared, Values
+    from sim.run import NetworkPlan, Values
     from workloads.layer import Layer
 
 PASSES_AT_ONCE = 256
@@ -55,7 +55,7 @@ class TraceRecorder:
     def __init__(
         self,
         path: Path | str,
-        prepared: Prepared,
+        prepared: NetworkPlan,
         *,
         values: Values | None = None,
         layers: Sequence[str] = (),

@@ -168,7 +168,7 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class NetworkPlan:
     """A network laid out on a chip, ready to be simulated or estimated."""
 
     network: str
@@ -220,11 +220,13 @@ def prepare(
     batch: int | None = None,
     hw: Hardware | str = "eyeriss_v1",
     mapping: str | None = None,
-) -> Prepared:
+) -> NetworkPlan:
     """Load what is named and lay out its layers; arguments and errors as in `run`."""
     network, batch, hw = resolve(network, layers, batch, hw)
     plans, refused, notes = make_plans(network, batch, hw, mapping)
-    return Prepared(network.name, batch, hw, tuple(plans), tuple(refused), (*network.notes, *notes))
+    return NetworkPlan(
+        network.name, batch, hw, tuple(plans), tuple(refused), (*network.notes, *notes)
+    )
 
 
 def run(
@@ -281,7 +283,7 @@ def run(
 
 
 def simulate(
-    prepared: Prepared,
+    prepared: NetworkPlan,
     *,
     every_pass: bool = False,
     values: Values | None = None,
@@ -335,7 +337,7 @@ def simulate(
         )
 
 
-def check_values(prepared: Prepared) -> None:
+def check_values(prepared: NetworkPlan) -> None:
     """Refuse layers whose real words cannot move; before any word is read or drawn.
 
     Psums are exact integers of 64 bit here, and words of every layer take memory.
@@ -377,7 +379,9 @@ def check_values(prepared: Prepared) -> None:
         raise InputError(*faults)
 
 
-def check_file(prepared: Prepared, layers: Collection[str] = (), *, traced: bool = False) -> None:
+def check_file(
+    prepared: NetworkPlan, layers: Collection[str] = (), *, traced: bool = False
+) -> None:
     """Refuse what would make a result file or page that is too large to be read again.
 
     `traced` is for a trace, of those layers where any are named, which has most figures twice.
@@ -528,7 +532,7 @@ def estimate(
     return predict(prepared, pricing=pricing)
 
 
-def predict(prepared: Prepared, *, pricing: Pricing | None = None) -> Result:
+def predict(prepared: NetworkPlan, *, pricing: Pricing | None = None) -> Result:
     """Estimate what has been prepared, in closed form."""
     from sim.analytic.form import estimate_layer, outside_proven_range
 

@@ -1,6 +1,6 @@
 """From what a layer did to the entries of the ledger (docs/machine.md section 4).
 
-Engine and closed form both hand in an `Activity`; the ledger adds what neither of them times: zero
+Engine and closed form both hand in `LayerStats`; the ledger adds what neither of them times: zero
 gating, the published convention, bytes.
 """
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sim.dataflow.base import Plan
-    from sim.plan.dram_traffic import Standstill
+    from sim.plan.dram_traffic import DramStall
 
 BYTES_PER_PUBLISHED_WORD = 2  # JSSC 2017 counts 16-bit words
 
 
-class Activity(Protocol):
+class LayerStats(Protocol):
     """What the ledger needs of an engine, the one in SimPy or the closed form."""
 
     @property
@@ -44,7 +44,7 @@ class Activity(Protocol):
         """Products of each PE (rows, columns)."""
 
     @property
-    def standstill(self) -> Standstill:
+    def standstill(self) -> DramStall:
         """What the total latency has beyond the processing latency."""
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hw_models.energy import EnergyTable
 from hw_models.spec import Hardware
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
-from sim.account.ledger import Activity, ledger_entries, nested, published_glb_bytes
+from sim.account.ledger import LayerStats, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
 from sim.dataflow.base import Mapping, Plan, ceil_div
 from sim.errors import Fault, InputError
@@ -490,7 +490,7 @@ class Result:
 
 def layer_result(
     plan: Plan,
-    activity: Activity,
+    activity: LayerStats,
     *,
     causes: tuple[str, ...],
     stalls: NDArray[np.int64],

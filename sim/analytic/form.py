@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from hw_models.spec import Hardware
     from sim.dataflow.base import Plan
-    from sim.plan.dram_traffic import Standstill
+    from sim.plan.dram_traffic import DramStall
     from sim.plan.order import Order
 
 
@@ -74,7 +74,7 @@ class LayerEstimate:
     bounds: tuple[BoundShare, ...]
     kinds: tuple[EstimatedClass, ...]
     order: Order | None
-    standstill: Standstill
+    standstill: DramStall
     passes_simulated: int = 0
     events: int = 0
     causes: tuple[str, ...] = CAUSES

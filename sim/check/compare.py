@@ -12,7 +12,7 @@ from sim.analytic.form import LayerEstimate, estimate_layer, layer_counts
 from sim.dataflow.base import Plan
 from sim.engine.layer_run import LayerActivity, PassMemory, simulate_layer
 from sim.engine.machine import PassOutcome
-from sim.plan.dram_traffic import Standstill
+from sim.plan.dram_traffic import DramStall
 from vocabulary import Cause, Network
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class LayerCheck:
     entries: int
     engine_cycles: int
     closed_form_cycles: int
-    engine_waits: Standstill
-    closed_form_waits: Standstill
+    engine_waits: DramStall
+    closed_form_waits: DramStall
     differences: tuple[Difference, ...]
     first: str = ""
 

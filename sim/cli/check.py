@@ -21,8 +21,8 @@ from sim.cli.progress import duration, progress_wanted, seconds_left
 if TYPE_CHECKING:
     from sim.check.cases import Case
     from sim.check.compare import Difference, LayerCheck
-    from sim.plan.dram_traffic import Standstill
-    from sim.run import Prepared
+    from sim.plan.dram_traffic import DramStall
+    from sim.run import NetworkPlan
 
     Step = Callable[[str], None]
 
@@ -162,7 +162,7 @@ def _check_usage(
 # --- doing it -------------------------------------------------------------------------------------
 
 
-def _check_network(prepared: Prepared, tolerance: float, *, quiet: bool) -> NetworkOutcome:
+def _check_network(prepared: NetworkPlan, tolerance: float, *, quiet: bool) -> NetworkOutcome:
     from sim.check.compare import check_layer
     from sim.engine.layer_run import PassMemory
 
@@ -542,7 +542,7 @@ def _described(case: Case) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _latency_dict(total: int, waits: Standstill) -> dict[str, int]:
+def _latency_dict(total: int, waits: DramStall) -> dict[str, int]:
     from vocabulary import Wait
 
     return {

@@ -16,7 +16,7 @@ from sim.cli.output import STDOUT, Target, stdout_width, write_stdout
 if TYPE_CHECKING:
     from sim.account.result import Result
     from sim.result.model import ResultFile
-    from sim.run import Prepared
+    from sim.run import NetworkPlan
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -172,7 +172,7 @@ class Pages:
             verbose,
         )
 
-    def check(self, prepared: Prepared, result: Target | None) -> None:
+    def check(self, prepared: NetworkPlan, result: Target | None) -> None:
         """Find out now what would only fail after the work; `result` is the result file.
 
         Raises:

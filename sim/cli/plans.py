@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sim.cli.options import Selection
-    from sim.run import Prepared
+    from sim.run import NetworkPlan
     from workloads.network import Network
 
 
@@ -18,7 +18,7 @@ def lay_out(
     selection: Selection,
     done: str = "simulated",
     find: Callable[[str], Network] | None = None,
-) -> Prepared:
+) -> NetworkPlan:
     """Look up the selection and lay it out; refused layers are told on stderr.
 
     `find` looks the network up in place of `load_network`.

@@ -24,7 +24,7 @@ from sim.cli.tracing import Tracing, trace_options
 
 if TYPE_CHECKING:
     from sim.account.result import LayerResult, Result
-    from sim.run import Prepared, Values
+    from sim.run import NetworkPlan, Values
 
 VALUES_DIFFER = 1
 MOST_SEED = 2**63 - 1
@@ -199,7 +199,7 @@ def _check_usage(
 
 
 def _values(
-    prepared: Prepared, seed: int | None, ifmap_file: str | None, filter_file: str | None
+    prepared: NetworkPlan, seed: int | None, ifmap_file: str | None, filter_file: str | None
 ) -> Values:
     from sim.run import Values
 

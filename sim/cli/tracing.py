@@ -14,7 +14,7 @@ import click
 from sim.cli.output import Target
 
 if TYPE_CHECKING:
-    from sim.run import Prepared, RunObserver, Values
+    from sim.run import NetworkPlan, RunObserver, Values
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -59,7 +59,7 @@ class Tracing:
                 )
         return cls(file, layers, None if window is None else _window(window), chosen)
 
-    def check(self, prepared: Prepared) -> None:
+    def check(self, prepared: NetworkPlan) -> None:
         """Find out whether the layers are there and the file can be written.
 
         Raises:
@@ -83,7 +83,7 @@ class Tracing:
 
     @contextmanager
     def observers(
-        self, prepared: Prepared, values: Values | None
+        self, prepared: NetworkPlan, values: Values | None
     ) -> Iterator[Sequence[RunObserver]]:
         """Yield the observers of a run; the trace file is complete when the block ends."""
         if self.file is None:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.plan.dram_traffic import Standstill, Traffic
+from sim.plan.dram_traffic import DramStall, Traffic
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware
@@ -87,7 +87,7 @@ class TileTimeline:
         self.ifmap_cycles = self.ofmap_cycles = 0
         self.ifmap_bits = self.ofmap_bits = 0
 
-    def run(self) -> Standstill:
+    def run(self) -> DramStall:
         """The whole layer."""
         link, dram = self.link, self.hw.dram
         ahead = dram.overlap in ("ifmap", "full")
@@ -117,7 +117,7 @@ class TileTimeline:
                 self.ofmap_cycles += self._stand("ofmap", gone)
                 m_block += 1
         self.ofmap_cycles += self._stand("ofmap", m_block)
-        return Standstill(self.ifmap_cycles, self.ofmap_cycles, self.ifmap_bits, self.ofmap_bits)
+        return DramStall(self.ifmap_cycles, self.ofmap_cycles, self.ifmap_bits, self.ofmap_bits)
 
     def _stand(self, kind: str, m_block: int) -> int:
         """The cycles in which the array stands still for tiles of `kind` up to `m_block`."""

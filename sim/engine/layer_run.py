@@ -20,7 +20,7 @@ from sim.engine.machine import PassOutcome
 from sim.engine.passes import pass_machine
 from sim.engine.queues import QueueUse
 from sim.errors import SimulationError
-from sim.plan.dram_traffic import Coding, Standstill, Traffic
+from sim.plan.dram_traffic import Coding, DramStall, Traffic
 from sim.plan.limits import MOST_KEPT
 from sim.plan.order import Order, PassClass, fold
 from vocabulary import CAUSES, Cause
@@ -125,7 +125,7 @@ class LayerActivity:
     pass_cycles: NDArray[np.int64]
     passes_simulated: int
     events: int
-    standstill: Standstill
+    standstill: DramStall
     coding: dict[str, Coding]
     kinds: tuple[SimulatedClass, ...]
     order: Order
@@ -398,7 +398,7 @@ class _LayerRun:
         places = {id(pass_class): place for place, pass_class in enumerate(self._classes.values())}
         return fold((places[id(booked.pass_class)], booked.ends_m_block) for booked in self._booked)
 
-    def _standstill(self) -> tuple[Standstill, dict[str, Coding]]:
+    def _standstill(self) -> tuple[DramStall, dict[str, Coding]]:
         """What the array waits for, and how ifmap and ofmap cross the link."""
         traffic = Traffic.of(self.plan.layer, self.plan.hw)
         make = TileTimeline if self.probe is None else self.probe.timeline

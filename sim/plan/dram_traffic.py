@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Standstill:
+class DramStall:
     """Cycles in which the array stands still for tiles, and the bits of these on the link.
 
     Bits are those after run-length coding, where it is on.

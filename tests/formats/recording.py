@@ -9,7 +9,7 @@ from typing import Any
 import traces
 from sim.check.cases import Case
 from sim.recorder import TraceRecorder
-from sim.run import Prepared, Result, Values, prepare, simulate
+from sim.run import NetworkPlan, Result, Values, prepare, simulate
 from traces.reader import Trace
 from traces.replay import LayerReplay, replay
 
@@ -17,20 +17,20 @@ ALEXNET = ("CONV1", "CONV2", "CONV3", "CONV4", "CONV5")
 
 
 def record(
-    path: Path, prepared: Prepared, *, values: Values | None = None, **limits: Any
+    path: Path, prepared: NetworkPlan, *, values: Values | None = None, **limits: Any
 ) -> Result:
     """Simulate what is prepared and write a trace of it."""
     with TraceRecorder(path, prepared, values=values, **limits) as recorder:
         return simulate(prepared, values=values, observers=[recorder])
 
 
-def of_case(case: Case) -> Prepared:
+def of_case(case: Case) -> NetworkPlan:
     """A case of the cross-check, ready to run."""
     plan = case.plan
-    return Prepared("case", case.batch, plan.hw, (plan,), (), ())
+    return NetworkPlan("case", case.batch, plan.hw, (plan,), (), ())
 
 
-def lenet5(batch: int = 1, layers: Sequence[str] = ()) -> Prepared:
+def lenet5(batch: int = 1, layers: Sequence[str] = ()) -> NetworkPlan:
     """LeNet-5, or some of its layers."""
     return prepare("lenet5", batch=batch, layers=layers)
 

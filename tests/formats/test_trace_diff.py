@@ -21,7 +21,7 @@ from sim.engine.dram import Prefetch, PrefetchState
 from sim.engine.noc import FeedBus, LoadBus, LocalLink, PsumOutBus
 from sim.engine.pe import PE, FeedPort
 from sim.errors import SimulationError
-from sim.run import Prepared, Values, prepare
+from sim.run import NetworkPlan, Values, prepare
 from traces.diff import Diff, _count_rest, diff
 from traces.events import ACTIONS, KINDS
 from traces.reader import Trace
@@ -261,14 +261,14 @@ def test_a_run_that_breaks_off_is_the_others_beginning(tmp_path: Path) -> None:
 
 def case(
     *, mapping: str = str(STORY.mapping), settings: tuple[str, ...] = (), zeros: float = 0.4
-) -> Prepared:
+) -> NetworkPlan:
     """`STORY` under another mapping, on another chip or with more zeros."""
     layer = replace(STORY.layer, ifmap_zero_fraction=zeros)
     changed = Case(layer, STORY.batch, STORY.hw, settings, parse_mapping(mapping))
     return of_case(changed)
 
 
-def compared(tmp_path: Path, one: Prepared, other: Prepared, **limits: Any) -> Diff:
+def compared(tmp_path: Path, one: NetworkPlan, other: NetworkPlan, **limits: Any) -> Diff:
     record(tmp_path / "one", one, **limits)
     record(tmp_path / "other", other, **limits)
     with opened(tmp_path / "one") as a, opened(tmp_path / "other") as b:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from recording import lenet5, opened, record
 
-from sim.run import Prepared, Values
+from sim.run import NetworkPlan, Values
 from traces.events import ACTIONS, KINDS
 from traces.export import WRITERS, Selected, one_layer, select
 from traces.reader import Trace
@@ -99,7 +99,7 @@ def test_csv_is_no_formula(tmp_path: Path) -> None:
     plan = lenet5(layers=["OUTPUT"]).plans[0]
     for name in ("=1+1", "+1", "-1", "@x", 'a,"b"'):
         named = replace(plan, layer=replace(plan.layer, name=name))
-        record(tmp_path / "t", Prepared("lenet5", 1, plan.hw, (named,), (), ()))
+        record(tmp_path / "t", NetworkPlan("lenet5", 1, plan.hw, (named,), (), ()))
         with opened(tmp_path / "t") as trace:
             _, raw = exported(trace, "csv", most=1)
         (line,) = csv.DictReader(io.StringIO(raw.decode()))

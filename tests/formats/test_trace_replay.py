@@ -13,7 +13,7 @@ from recording import ALEXNET, lenet5, of_case, opened, record, replayed
 
 from hw_models.load import load_hardware
 from sim.check.cases import random_cases
-from sim.run import Prepared, Result, Values, prepare, simulate
+from sim.run import NetworkPlan, Result, Values, prepare, simulate
 from traces.replay import LayerReplay
 
 Tell = Callable[[str, str], None]
@@ -87,7 +87,7 @@ def test_a_charged_strip_and_a_pass_simulated_before(tmp_path: Path) -> None:
         type(plan)(plan.layer, plan.batch, hw, plan.mapping, plan.placement)
         for plan in prepared.plans
     )
-    charged = Prepared("alexnet", 1, hw, plans, (), ())
+    charged = NetworkPlan("alexnet", 1, hw, plans, (), ())
     result = record(tmp_path / "t", charged, layers=["CONV4"])
     (rebuilt,) = replayed(tmp_path / "t")
     assert rebuilt.entries == result.layers[1].entries

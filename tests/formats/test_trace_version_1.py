@@ -17,7 +17,7 @@ import traces
 from hw_models.load import load_hardware
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.plan.make import make_plan
-from sim.run import Prepared, Values
+from sim.run import NetworkPlan, Values
 from traces.diff import diff
 from traces.header import SIZE, Header, TraceError, read_header, seal
 from traces.reader import Trace
@@ -51,7 +51,7 @@ def _recorded_again(path: Path, found: Trace) -> None:
         shape = layer_from_dict(layer.description["shape"])
         plans.append(make_plan(shape, 2, hw, parse_mapping(factors)))
     values = Values(seed=5) if found.description["values"] else None
-    record(path, Prepared("old", 2, hw, tuple(plans), (), ()), values=values)
+    record(path, NetworkPlan("old", 2, hw, tuple(plans), (), ()), values=values)
 
 
 @pytest.mark.parametrize("path", [COUNTS, WORDS], ids=["counts", "words"])

@@ -44,7 +44,7 @@ from sim.engine.dram import PrefetchState
 from sim.engine.layer_run import PassMemory, simulate_layer
 from sim.engine.machine import PassOutcome
 from sim.engine.passes import pass_machine
-from sim.run import Prepared, prepare, run
+from sim.run import NetworkPlan, prepare, run
 from workloads.network import load_network
 
 PAGE = DOCS / "benchmarks.md"
@@ -124,7 +124,7 @@ def network_walls(network: str) -> dict[int, Timing]:
     return {jobs: Timing(min(turn[jobs].seconds for turn in turns), T) for jobs in (1, 2)}
 
 
-def distinct_passes(prepared: Prepared) -> dict[tuple[PassShape, PrefetchState], str]:
+def distinct_passes(prepared: NetworkPlan) -> dict[tuple[PassShape, PrefetchState], str]:
     """Every pass that a run of these layers simulates, and what bounds it."""
     memory = PassMemory(prepared.hw)
     bounds: dict[PassShape, str] = {}

@@ -24,7 +24,7 @@ from sim.engine.layer_run import simulate_layer
 from sim.engine.machine import Machine, PassOutcome
 from sim.engine.passes import pass_machine
 from sim.errors import SimulationError
-from sim.run import Prepared, Values, prepare, simulate
+from sim.run import NetworkPlan, Values, prepare, simulate
 
 COMMAND = [sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())"]
 # Python 3.12 and newer warn of forks where threads run, and the test runner runs some.
@@ -46,7 +46,7 @@ def passes_simulated(result: Result) -> int:
     return sum(layer.passes_simulated for layer in result.layers)
 
 
-def check_reuse(prepared: Prepared) -> None:
+def check_reuse(prepared: NetworkPlan) -> None:
     reused = simulate(prepared)
     every = simulate(prepared, every_pass=True)
     passes = sum(plan.passes for plan in prepared.plans)
@@ -55,8 +55,8 @@ def check_reuse(prepared: Prepared) -> None:
     assert result_file(reused) == result_file(every)
 
 
-def alone(plan: Plan) -> Prepared:
-    return Prepared("random", plan.batch, plan.hw, (plan,), (), ())
+def alone(plan: Plan) -> NetworkPlan:
+    return NetworkPlan("random", plan.batch, plan.hw, (plan,), (), ())
 
 
 # --- reuse ----------------------------------------------------------------------------------------

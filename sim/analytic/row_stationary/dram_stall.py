@@ -20,7 +20,7 @@ from itertools import groupby, product
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.plan.dram_traffic import Standstill, Traffic
+from sim.plan.dram_traffic import DramStall, Traffic
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import Plan
@@ -84,7 +84,7 @@ class _MBlock:
     dumps: tuple[int, ...]
 
 
-def standstill(plan: Plan, times: PassTimes, cold_cycles: int) -> Standstill:
+def standstill(plan: Plan, times: PassTimes, cold_cycles: int) -> DramStall:
     """The standstill of a layer whose filters are there in time, but for its first pass.
 
     `cold_cycles` are those of that pass.
@@ -92,7 +92,7 @@ def standstill(plan: Plan, times: PassTimes, cold_cycles: int) -> Standstill:
     return _Link(plan).all_alike(times, cold_cycles)
 
 
-def standstill_of_each(plan: Plan, m_blocks: Iterator[tuple[PassTime, ...]]) -> Standstill:
+def standstill_of_each(plan: Plan, m_blocks: Iterator[tuple[PassTime, ...]]) -> DramStall:
     """The standstill of a layer whose passes take these times, m-block by m-block in their order.
 
     Equal m-blocks that are one object are looked at once.
@@ -212,17 +212,17 @@ class _Link:
             ticks = max(0, ticks - spare) + dump
         return ticks
 
-    def _found(self, waits: _Waits, late: int) -> Standstill:
+    def _found(self, waits: _Waits, late: int) -> DramStall:
         """The layer's standstill: its first strip and last ofmaps are always waited for."""
         if self.overlap != "none":
             first = self.loads(self._first_kind((0,))[:3])[0]
             waits = waits.plus(_Waits(ifmap=self._cycles(first)))
         waits = waits.plus(_Waits(ofmap=self._cycles(late)))
-        return Standstill(waits.ifmap, waits.ofmap, self.ifmap_bits, self.ofmap_bits)
+        return DramStall(waits.ifmap, waits.ofmap, self.ifmap_bits, self.ofmap_bits)
 
     # ---------------------------------------------------------------- equal m-blocks
 
-    def all_alike(self, times: PassTimes, cold_cycles: int) -> Standstill:
+    def all_alike(self, times: PassTimes, cold_cycles: int) -> DramStall:
         """The standstill where passes of a kind are equal and bring the next one's filters."""
         known: dict[tuple[_Kind, _Kind | None, bool], _MBlock] = {}
 
@@ -313,7 +313,7 @@ class _Link:
 
     # ---------------------------------------------------------------- each m-block
 
-    def one_by_one(self, m_blocks: Iterator[tuple[PassTime, ...]]) -> Standstill:
+    def one_by_one(self, m_blocks: Iterator[tuple[PassTime, ...]]) -> DramStall:
         """The standstill where every pass has a time of its own."""
         kinds = self._kinds()
         kind: _Kind | None = next(kinds)

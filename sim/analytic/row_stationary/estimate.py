@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from hw_models.spec import Hardware
     from sim.dataflow.row_stationary.passes import PassShape, Plan
-    from sim.plan.dram_traffic import Standstill
+    from sim.plan.dram_traffic import DramStall
 
 FILTER_LOAD = "filter load"  # the bound of a pass that loads filters for most of its time
 
@@ -107,7 +107,7 @@ class _Times:
     spent: NDArray[np.int64]
     kinds: tuple[EstimatedClass, ...]
     order: Order | None
-    standstill: Standstill
+    standstill: DramStall
 
 
 def estimate_layer(plan: Plan) -> LayerEstimate:
@@ -144,7 +144,7 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
     )
 
 
-def layer_latency(plan: Plan) -> tuple[int, Standstill]:
+def layer_latency(plan: Plan) -> tuple[int, DramStall]:
     """Processing latency of a layer in core cycles, and its standstill."""
     found = _times(plan)
     return int(found.spent.sum()), found.standstill

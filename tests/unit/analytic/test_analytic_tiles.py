@@ -16,7 +16,7 @@ from sim.check.cases import random_cases
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.dram_timeline import TileTimeline, TimedPass
 from sim.engine.layer_run import simulate_layer
-from sim.plan.dram_traffic import Standstill, Traffic
+from sim.plan.dram_traffic import DramStall, Traffic
 from sim.plan.make import make_plan
 from sim.plan.order import Order
 from sim.run import _estimated_timeline, prepare
@@ -46,7 +46,7 @@ def pass_times(plan: Plan) -> list[PassTime]:
     return [PassTime(long, taken) for long, taken in zip(cycles, meanwhile, strict=True)]
 
 
-def on_a_timeline(plan: Plan, times: list[PassTime]) -> Standstill:
+def on_a_timeline(plan: Plan, times: list[PassTime]) -> DramStall:
     passes = [
         TimedPass(*time, step.ifmap_load_words, step.ofmap_final_words, step.ends_m_block)
         for step, time in zip(plan, times, strict=True)

@@ -10,14 +10,14 @@ from sim.check.cases import Case
 from sim.check.compare import Difference, LayerCheck, _figures, check_layer, summary
 from sim.dataflow.program import Program
 from sim.dataflow.row_stationary.mapping import parse_mapping
-from sim.plan.dram_traffic import Standstill
+from sim.plan.dram_traffic import DramStall
 from workloads.layer import Layer
 
 LAYER = Layer(name="L", M=6, C=3, H=8, W=6, R=3, S=3)
 CASE = Case(LAYER, 1, "eyeriss_v1", (), parse_mapping("m=6,n=1,e=4,p=2,q=1,r=1,t=2"))
 
 
-NO_WAITS = Standstill(0, 0, 0, 0)
+NO_WAITS = DramStall(0, 0, 0, 0)
 
 
 def check(engine: int, closed_form: int, *differences: Difference) -> LayerCheck:
@@ -83,14 +83,14 @@ def test_tolerance() -> None:
 @pytest.mark.parametrize(
     ("waits", "what"),
     [
-        (Standstill(300, 120, 0, 0), "total latency"),
-        (Standstill(320, 80, 0, 0), "waiting for ifmaps"),
-        (Standstill(280, 120, 0, 0), "waiting for ofmaps"),
+        (DramStall(300, 120, 0, 0), "total latency"),
+        (DramStall(320, 80, 0, 0), "waiting for ifmaps"),
+        (DramStall(280, 120, 0, 0), "waiting for ofmaps"),
     ],
 )
-def test_total_latency_and_each_wait_are_held(waits: Standstill, what: str) -> None:
+def test_total_latency_and_each_wait_are_held(waits: DramStall, what: str) -> None:
     """Of 1000 cycles and 400 of standstill: 20 are 1.4 % of the total."""
-    expected = Standstill(300, 100, 0, 0)
+    expected = DramStall(300, 100, 0, 0)
     found = LayerCheck("L", 1, 10, 1000, 1000, expected, waits, ())
     assert abs(found.errors[what]) == pytest.approx(20 / 1400)
     assert found.errors["cycles"] == 0

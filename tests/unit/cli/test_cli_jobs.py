@@ -17,7 +17,7 @@ from sim.cli.progress import Estimate
 from sim.engine.machine import Machine, PassOutcome
 from sim.engine.parallel import in_workers
 from sim.errors import SimulationError
-from sim.run import Prepared, prepare, simulate
+from sim.run import NetworkPlan, prepare, simulate
 
 COMMAND = [sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())"]
 # Python 3.12 and newer warn of forks where threads run, and the test runner runs some.
@@ -46,7 +46,7 @@ def test_more_jobs_than_there_is_work() -> None:
     assert every.to_dict() == simulate(one_layer, every_pass=True).to_dict()
 
 
-def follow(prepared: Prepared, *, every_pass: bool) -> tuple[list[tuple[str, int, int]], float]:
+def follow(prepared: NetworkPlan, *, every_pass: bool) -> tuple[list[tuple[str, int, int]], float]:
     """What is reported on two processes, and the share done at the end; it never goes back."""
     estimate = Estimate(prepared.plans, every_pass)
     told: list[tuple[str, int, int]] = []

@@ -14,7 +14,7 @@ from sim.check.cases import Case, random_cases
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.dram_timeline import TileTimeline, TimedPass
 from sim.engine.layer_run import PassMemory, simulate_layer
-from sim.plan.dram_traffic import Standstill, Traffic
+from sim.plan.dram_traffic import DramStall, Traffic
 from sim.plan.make import make_plan
 from sim.run import make_plans, run
 from workloads.network import load_network
@@ -37,7 +37,7 @@ def memory() -> PassMemory:
     return PassMemory(chip())
 
 
-def timeline(*passes: TimedPass, traffic: Traffic = TRAFFIC, **dram: object) -> Standstill:
+def timeline(*passes: TimedPass, traffic: Traffic = TRAFFIC, **dram: object) -> DramStall:
     hw = chip(*(f"dram.{name}={value}" for name, value in dram.items()))
     return TileTimeline(hw, traffic, passes).run()
 
@@ -53,7 +53,7 @@ def one(
 
 def test_an_ifmap_strip_and_the_last_ofmap_cost_their_own_time() -> None:
     found = timeline(one(100, load=40, final=20, ends=True))
-    assert found == Standstill(20, 10, 40 * 16, 20 * 16)
+    assert found == DramStall(20, 10, 40 * 16, 20 * 16)
     assert found.cycles == 30
 
 
@@ -64,7 +64,7 @@ def test_words_that_do_not_fill_a_beat_take_a_whole_one() -> None:
 
 
 def test_nothing_to_carry_is_no_wait() -> None:
-    assert timeline(one(100, ends=True)) == Standstill(0, 0, 0, 0)
+    assert timeline(one(100, ends=True)) == DramStall(0, 0, 0, 0)
 
 
 def test_psums_leave_behind_the_filter_blocks_that_follow() -> None:

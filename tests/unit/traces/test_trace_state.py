@@ -12,7 +12,7 @@ import pytest
 import traces
 from hw_models.load import load_hardware
 from sim.recorder import TraceRecorder
-from sim.run import Prepared, Values, prepare, simulate
+from sim.run import NetworkPlan, Values, prepare, simulate
 from traces.columns import Query
 from traces.conditions import Condition, Hold, amounts, countable, first_hold, parse_condition
 from traces.export import select
@@ -24,7 +24,7 @@ from vocabulary import CAUSES
 
 @contextmanager
 def recorded(
-    folder: Path, prepared: Prepared, values: Values | None = None, blocks: Sequence[str] = ()
+    folder: Path, prepared: NetworkPlan, values: Values | None = None, blocks: Sequence[str] = ()
 ) -> Iterator[Trace]:
     with TraceRecorder(folder / "t", prepared, values=values, blocks=blocks) as recorder:
         simulate(prepared, values=values, observers=[recorder])
