@@ -113,7 +113,7 @@ def test_the_result_file_keeps_its_contract(
     result = json.loads(text)
     assert (result["schema"], result["version"]) == ("eyeriss-sim/result", 3)
     assert (result["engine"], result["network"], result["batch"]) == ("event", "lenet5", 1)
-    assert result["hw"]["array"] == {"rows": 12, "columns": 14}
+    assert result["hw"]["array"].items() >= {"rows": 12, "columns": 14}.items()
     (layer,) = result["layers"]
     assert layer["macs"] == result["totals"]["macs"] == 240_000
     assert sorted(layer["mapping"]) == sorted("mnepqrt")
