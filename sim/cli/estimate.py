@@ -50,6 +50,7 @@ def estimate(
     prices: Prices,
     plots: Plots | None,
     report_file: str | None,
+    csv_folder: str | None,
     verbose: bool,
     brief: bool,
     json_file: str | None,
@@ -70,7 +71,7 @@ def estimate(
 
     keep_apart({"--json": json_file, "--report": report_file}, (*selection.files, *prices.files))
     target = None if json_file is None else Target(json_file)
-    pages = Pages.of(report_file, plots, verbose, brief)
+    pages = Pages.of(report_file, plots, verbose, brief, csv_folder)
     pricing = prices.load(selection)
     prepared = lay_out(selection, "estimated")
     pages.check(prepared, target)

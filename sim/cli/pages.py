@@ -32,6 +32,12 @@ verbose_option = click.option(
     is_flag=True,
     help="Say more: what columns mean, the passes of each layer, and Eyexam's steps.",
 )
+csv_option = click.option(
+    "--csv",
+    "csv_folder",
+    metavar="DIR",
+    help="Write the tables of the summary there as CSV files, in full numbers.",
+)
 brief_option = click.option(
     "--brief", is_flag=True, help="One line a layer and the totals, in place of the summary."
 )
@@ -158,18 +164,29 @@ class Pages:
     report: Target | None
     plots: Plots | None
     verbose: bool
+    csv: Path | None = None
 
     @classmethod
-    def of(cls, report_file: str | None, plots: Plots | None, verbose: bool, brief: bool) -> Pages:
+    def of(
+        cls,
+        report_file: str | None,
+        plots: Plots | None,
+        verbose: bool,
+        brief: bool,
+        csv_folder: str | None = None,
+    ) -> Pages:
         """The pages that the options ask for; nothing is written yet."""
         if brief and verbose:
             raise click.UsageError("--brief and --verbose ask for less and for more; take one")
         if report_file == STDOUT:
             raise click.UsageError("--report - : name a file; `report -o -` writes to stdout")
+        if csv_folder == "":
+            raise click.UsageError("--csv '': is no folder; leave the option out, or name one")
         return cls(
             None if report_file is None else Target(report_file),
             plots,
             verbose,
+            None if csv_folder is None else Path(csv_folder),
         )
 
     def check(self, prepared: NetworkPlan, result: Target | None) -> None:
@@ -192,6 +209,8 @@ class Pages:
             self.report.check()
         if self.plots is not None:
             self.plots.check([plan.layer.name for plan in prepared.plans])
+        if self.csv is not None:
+            check_folder(self.csv)
 
     def write(self, result: Result, *, summary: bool) -> None:
         """Write all that was asked for; `summary` says that stdout takes text."""
@@ -199,6 +218,8 @@ class Pages:
             from sim.report.text.passes import render_passes
 
             write_stdout("\n" + render_passes(result, width=stdout_width()))
+        if self.csv is not None:
+            self._write_tables(result, self.csv)
         if self.report is None and self.plots is None:
             return
         from sim.report.load import of_result
@@ -212,6 +233,15 @@ class Pages:
         finally:
             if self.plots is not None:
                 self.plots.write(found)
+
+    @staticmethod
+    def _write_tables(result: Result, folder: Path) -> None:
+        from sim.report.text.summary import result_tables
+
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+        for name, table in result_tables(result).items():
+            Target(str(folder / f"{name}.csv")).write(table.csv())
 
 
 def check_folder(folder: Path) -> None:
@@ -230,5 +260,5 @@ def check_folder(folder: Path) -> None:
 
 
 def page_options(command: Command) -> Callable[..., Any]:
-    """Add `--report`, `--verbose`, `--brief`, handed over by these names, and `plots_options`."""
-    return report_option(plots_options(verbose_option(brief_option(command))))
+    """Add `--report`, `--csv`, `--verbose`, `--brief`, by these names, and `plots_options`."""
+    return report_option(csv_option(plots_options(verbose_option(brief_option(command)))))

@@ -100,6 +100,7 @@ def run(
     ofmap_file: str | None,
     tracing: Tracing,
     report_file: str | None,
+    csv_folder: str | None,
     plots: Plots | None,
     verbose: bool,
     brief: bool,
@@ -132,7 +133,7 @@ def run(
     )
     target = None if json_file is None else Target(json_file)
     ofmap_target = None if ofmap_file is None else Target(ofmap_file)
-    pages = Pages.of(report_file, plots, verbose, brief)
+    pages = Pages.of(report_file, plots, verbose, brief, csv_folder)
     pricing = prices.load(selection)
     prepared = lay_out(selection)
     layers = len(prepared.plans)

@@ -168,10 +168,14 @@ class Count:
 
 @dataclass(frozen=True)
 class Fixed:
-    """A cell with a number of so many decimal places; where room is short, of fewer."""
+    """A cell with a number of so many decimal places; where room is short, of fewer.
+
+    `unit` goes into the heading of a CSV file, where the table's title is not there to say it.
+    """
 
     value: float
     places: int
+    unit: str = ""
 
     def text(self, short: bool = False) -> str:
         """Return the number as it is printed."""
@@ -228,11 +232,20 @@ class Table:
         """Return headings and rows as CSV, values in full; rules and notes are left out."""
         stream = StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([" ".join(heading.split()) for heading in self.columns])
+        writer.writerow(
+            [
+                ", ".join(filter(None, (" ".join(heading.split()), self._unit(place))))
+                for place, heading in enumerate(self.columns)
+            ]
+        )
         for row in self.rows:
             if row is not None:
                 writer.writerow([cell if isinstance(cell, str) else cell.value for cell in row])
         return stream.getvalue()
+
+    def _unit(self, place: int) -> str:
+        cells = (row[place] for row in self.rows if row is not None)
+        return next((cell.unit for cell in cells if isinstance(cell, Fixed)), "")
 
     def _texts(self, short: bool) -> list[list[str] | None]:
         return [

@@ -9,7 +9,6 @@ from sim.report.tables import (
     Cell,
     Fixed,
     Note,
-    Section,
     Table,
     count,
     cut,
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from sim.account.result import Result
 
 
-def energy(result: Result) -> list[Section]:
+def energy(result: Result) -> list[Table]:
     """Return energy by level and by data type; nothing where no table priced the result."""
     whole = result.energy
     if whole is None:
@@ -36,11 +35,9 @@ def energy(result: Result) -> list[Section]:
     if len(priced) > 1:
         priced.append((all_layers(result), whole))
     unit, scale = energy_unit(float(whole.total), whole.unit)
-    if whole.unit == "normalised":
-        unit = f"normalised: 1 is the energy of {unit}"
     return [
-        Section.of(_energy_by_level(priced, scale, unit)),
-        Section.of(_energy_by_data_type(priced, scale, unit)),
+        _energy_by_level(priced, scale, unit),
+        _energy_by_data_type(priced, scale, unit),
     ]
 
 
@@ -52,10 +49,10 @@ def _energy_by_level(
 
     def row(name: str, energy: EnergyBreakdown) -> list[Cell]:
         values: list[Cell] = [
-            "-" if level in missing else Fixed(float(value) / scale, 2)
+            "-" if level in missing else Fixed(float(value) / scale, 2, unit)
             for level, value in energy.by_level.items()
         ]
-        return [name, *values, Fixed(float(energy.total) / scale, 2)]
+        return [name, *values, Fixed(float(energy.total) / scale, 2, unit)]
 
     parts = shares(whole.by_level.values())
     share = [
@@ -78,7 +75,7 @@ def _energy_by_level(
         text += f". It has no price for {', nor for '.join(without)}: the numbers are without that."
     else:
         text += ". Everything that was counted has one."
-    return Table(f"Energy by level, {unit}", heads, rows, (Note(text),))
+    return Table(f"Energy by level, {_said(whole, unit)}", heads, rows, (Note(text),))
 
 
 def _energy_by_data_type(
@@ -95,7 +92,7 @@ def _energy_by_data_type(
         return [
             name,
             *(
-                "-" if kind in missing else Fixed(float(part) / scale, 2)
+                "-" if kind in missing else Fixed(float(part) / scale, 2, unit)
                 for kind, part in energy.by_data_type.items()
             ),
             "-" if per_mac is None else Fixed(float(per_mac), 2),
@@ -121,7 +118,11 @@ def _energy_by_data_type(
         if any(_level(action) == Level.DRAM for action in whole.by_action):
             fact = f"Average power with DRAM: {number(1e3 * float(watts), 1)} mW."
     notes = (Note(fact), Note(text, legend=True))
-    return Table(f"Energy by data type, {unit}", heads, rows, notes)
+    return Table(f"Energy by data type, {_said(whole, unit)}", heads, rows, notes)
+
+
+def _said(whole: EnergyBreakdown, unit: str) -> str:
+    return f"normalised: 1 is the energy of {unit}" if whole.unit == "normalised" else unit
 
 
 def without_price(whole: EnergyBreakdown) -> set[str]:

@@ -17,20 +17,25 @@ if TYPE_CHECKING:
 MOST_LAYERS_IN_WORDS = 16  # a longer network gets one line for all, not a page of sentences
 
 
-def stalls(result: Result, width: int) -> Section:
-    """Return where the time goes: shares of all PE-cycles by cause, and the largest losses."""
+def cause_table(result: Result) -> Table:
+    """Return the shares of all PE-cycles of the total latency by cause."""
     rows: list[list[str] | None] = [
         [layer.layer.name, *percentages(_parts(result, [layer]))] for layer in result.layers
     ]
     if len(result.layers) > 1:
         rows += [None, [all_layers(result), *percentages(_parts(result, result.layers))]]
     legend = " ".join(f"{' '.join(cause.heading.split())}: a PE {cause.does}." for cause in Cause)
-    table = Table(
+    return Table(
         f"Where the time goes: % of total latency x {result.hw.pes} PEs",
         ("layer", *(cause.heading for cause in Cause)),
         rows,
         (Note(legend, legend=True),),
     )
+
+
+def stalls(result: Result, width: int) -> Section:
+    """Return where the time goes: shares by cause, and the largest losses."""
+    table = cause_table(result)
     if simulated(result):
         return Section(table.title, (table, "", *_losses(result, width)))
     # Only the simulation knows what a PE waits for; sentences on it would claim too much.

@@ -26,8 +26,8 @@ from sim.report.tables import (
 from sim.report.text.energy import energy, without_price
 from sim.report.text.maps import maps
 from sim.report.text.rows import all_layers, mb_places, simulated, with_rule
-from sim.report.text.stalls import stalls
-from sim.report.text.traffic import multicast, traffic, traffic_by_layer
+from sim.report.text.stalls import cause_table, stalls
+from sim.report.text.traffic import multicast, traffic, traffic_by_layer, traffic_tables
 from vocabulary import Level, Wait
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def render_result(
             *_values(result, width),
             *([Section.of(traffic_by_layer(result))] if several else []),
             traffic(result, width),
-            *energy(result),
+            *map(Section.of, energy(result)),
             multicast(result, width),
             *maps(result, width),
         ]
@@ -69,6 +69,22 @@ def render_brief(result: Result, *, width: int = 80, color: bool = False) -> str
         sections += [Section.of(_brief(result)), _totals(result, width)]
     sections += _remarks(result, width)
     return sections_text([section.lines(width) for section in sections], color)
+
+
+def result_tables(result: Result) -> dict[str, Table]:
+    """Return the tables of the summary by the names of their CSV files; none without layers."""
+    if not result.layers:
+        return {}
+    memories, networks = traffic_tables(result)
+    named = {
+        "latency": _latency(result),
+        "layers": _layers(result),
+        "causes": cause_table(result),
+        "traffic": traffic_by_layer(result),
+        "memories": memories,
+        "networks": networks,
+    }
+    return named | dict(zip(("energy_levels", "energy_data_types"), energy(result), strict=False))
 
 
 def _remarks(result: Result, width: int) -> Iterator[Section]:
@@ -119,7 +135,7 @@ def _latency(result: Result) -> Table:
             sum(layer.processing_cycles for layer in layers),
             *(sum(layer.standstill_cycles[what] for layer in layers) for what in Wait),
         )
-        times = (Fixed(result.milliseconds(found), places) for found in cycles)
+        times = (Fixed(result.milliseconds(part), places, "ms") for part in cycles)
         return [name, *times, _bound(layers[0]) if len(layers) == 1 else ""]
 
     rows = [row(layer.layer.name, [layer]) for layer in result.layers]

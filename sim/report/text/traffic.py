@@ -41,8 +41,14 @@ MOST_LAYERS_IN_WORDS = 16  # a longer network has one line for all
 def traffic(result: Result, width: int) -> Section:
     """Return the traffic of all layers by memory and by network."""
     of_all = " of all layers" if len(result.layers) > 1 else ""
-    parts: list[Part] = [_memories(result), "", _networks(result), "", *_macs(result, width)]
+    memories, networks = traffic_tables(result)
+    parts: list[Part] = [memories, "", networks, "", *_macs(result, width)]
     return Section(f"Traffic{of_all}", parts)
+
+
+def traffic_tables(result: Result) -> tuple[Table, Table]:
+    """Return the words and bytes of all layers by memory, and by network."""
+    return _memories(result), _networks(result)
 
 
 def traffic_by_layer(result: Result) -> Table:
@@ -62,10 +68,10 @@ def traffic_by_layer(result: Result) -> Table:
     places = mb_places(totals)
 
     rows: list[Row] = [
-        [layer.layer.name, *(Fixed(value / 1e6, places) for value in values)]
+        [layer.layer.name, *(Fixed(value / 1e6, places, "MB") for value in values)]
         for layer, values in zip(result.layers, per_layer, strict=True)
     ]
-    rows += [None, [all_layers(result), *(Fixed(value / 1e6, places) for value in totals)]]
+    rows += [None, [all_layers(result), *(Fixed(value / 1e6, places, "MB") for value in totals)]]
     heads = [
         "layer", "DRAM\nfilter", "DRAM\nifmap", "DRAM\nofmap", "GLB\nfilter", "GLB\nifmap",
         "GLB psum\nread", "GLB psum\nwrite", "GLB\nofmap", "GLB as\npublished",

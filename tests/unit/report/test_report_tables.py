@@ -7,10 +7,14 @@ import csv
 import doctest
 from pathlib import Path
 
+import pytest
+from command_line import error, out
 from rich.cells import cell_len
 
 from sim.report import tables
 from sim.report.tables import Count, Fixed, Note, Section, Table
+from sim.run import estimate
+from vocabulary import Network
 
 ROOT = Path(__file__).parents[3]
 WIDE = Table(
@@ -69,3 +73,34 @@ def test_no_heading_breaks_inside_a_word() -> None:
                     upper, _, lower = text.partition("\n")
                     assert not upper.endswith("-"), (path, text)
                     assert "\n" not in lower, (path, text)
+
+
+def test_the_tables_of_a_summary_are_written_as_csv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new" / "tables"
+    out(capsys, "estimate", "lenet5", "--energy", "nn_dataflow_65nm", "--csv", str(folder))
+    files = {file.stem: file for file in folder.iterdir()}
+    assert set(files) == {
+        "latency", "layers", "causes", "traffic", "memories", "networks", "energy_levels",
+        "energy_data_types",
+    }  # fmt: skip
+    result = estimate("lenet5")
+    rows = list(csv.DictReader(files["layers"].read_text(encoding="utf-8").splitlines()))
+    assert [row["layer"] for row in rows] == ["C1", "C3", "C5", "F6", "OUTPUT", "all"]
+    assert int(rows[-1]["core cycles"]) == result.processing_cycles
+    heads = {name: files[name].read_text(encoding="utf-8").splitlines()[0] for name in files}
+    assert heads["latency"].startswith('layer,"total, ms","processing, ms"')
+    assert heads["energy_levels"].startswith('layer,"MAC, uJ"')
+    assert heads["energy_data_types"].endswith('"per MAC, pJ",chip mW,EDP J s')
+    lines = files["networks"].read_text(encoding="utf-8").splitlines()
+    words = {row["network"]: row for row in csv.DictReader(lines)}
+    assert int(words["GIN ifmap"]["words sent"]) == result.entries[Network.GIN_IFMAP.words]
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tables").write_text("mine")
+    assert "Not a directory" in error(capsys, "run", "lenet5", "--csv", str(tmp_path / "tables"))
+    assert (tmp_path / "tables").read_text() == "mine"
