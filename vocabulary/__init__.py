@@ -214,27 +214,27 @@ class Network(Word):
 
     @property
     def words(self) -> str:
-        """The entry that counts words sent."""
+        """Return the entry that counts words sent."""
         return f"{Level.NOC}.{self}.words"
 
     @property
     def deliveries(self) -> str:
-        """The entry that counts a word once for every PE that takes it."""
+        """Return the entry that counts a word once for every PE that takes it."""
         return f"{Level.NOC}.{self}.deliveries"
 
     @property
     def y_bus(self) -> str:
-        """The entry that counts words driven over the Y-bus."""
+        """Return the entry that counts words driven over the Y-bus."""
         return f"{Level.NOC}.{self}.y_bus"
 
     @property
     def x_bus(self) -> str:
-        """The entry that counts words driven over X-buses, once for each."""
+        """Return the entry that counts words driven over X-buses, once for each."""
         return f"{Level.NOC}.{self}.x_bus"
 
     @property
     def hops(self) -> str:
-        """The action of a word that goes on by one row or column of PEs."""
+        """Return the action of a word that goes on by one row or column of PEs."""
         return f"{Level.NOC}.{self}.hops"
 
 
@@ -303,7 +303,7 @@ class Action:
 
     @property
     def level(self) -> Level:
-        """The level at which it costs energy."""
+        """Return the level at which it costs energy."""
         return Level(self.id.partition(".")[0])
 
 

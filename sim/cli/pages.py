@@ -55,7 +55,7 @@ class Plots:
     def of(
         cls, folder: str | None, names: tuple[str, ...], layers: tuple[str, ...]
     ) -> Plots | None:
-        """From the options as they were given.
+        """Make it from the options as they were given.
 
         Raises:
             click.UsageError: there is no such figure, or nothing to write it to.
@@ -175,7 +175,7 @@ class Pages:
         brief: bool,
         csv_folder: str | None = None,
     ) -> Pages:
-        """The pages that the options ask for; nothing is written yet."""
+        """Return the pages that the options ask for; nothing is written yet."""
         if brief and verbose:
             raise click.UsageError("--brief and --verbose ask for less and for more; take one")
         if report_file == STDOUT:

@@ -1,6 +1,6 @@
 """A view in words: where the time is, where the energy is, and what to change.
 
-Each sentence follows from figures that the page shows, or tells what was tried in closed form
+Each sentence follows from figures that the page shows, or says what was tried in closed form
 (`sim.analytic.bound`, `sim.advice`); nothing is simulated here.
 """
 
@@ -24,7 +24,7 @@ second."""
 def layer_story(
     result: ResultFile, layer: LayerPart, view: View, *, advised: bool = True
 ) -> list[dict[str, Any]]:
-    """Questions with their answers: the first sentence says it, the others give the numbers.
+    """Return questions with their answers: the first sentence says it, the others give the numbers.
 
     `advised` says whether changes are tried for this layer.
     """
@@ -36,7 +36,7 @@ def layer_story(
 
 
 def network_story(result: ResultFile, view: View) -> list[dict[str, Any]]:
-    """The same of a whole network: which layers, and what bounds them."""
+    """Return the same questions of a whole network: which layers, and what bounds them."""
     return [
         {"question": "Where is the time?", "answer": _network_time(result, view)},
         {"question": "Where is the energy?", "answer": _network_energy(view)},
@@ -45,12 +45,12 @@ def network_story(result: ResultFile, view: View) -> list[dict[str, Any]]:
 
 
 def slowest(layers: Sequence[LayerPart]) -> list[LayerPart]:
-    """The layers, those of the longest total latency first."""
+    """Return the layers, those of the longest total latency first."""
     return sorted(layers, key=lambda layer: -layer.cycles.total)
 
 
 def bound_of(layer: LayerPart) -> BoundPart:
-    """What bounds a layer, which every result that was checked says."""
+    """Return what bounds a layer; every result that was checked says it."""
     assert layer.bound is not None
     return layer.bound
 
@@ -59,7 +59,7 @@ def bound_of(layer: LayerPart) -> BoundPart:
 
 
 def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
-    """What bounds a layer, with the numbers."""
+    """Say what bounds a layer, with the numbers."""
     hw = result.hw
     bound = bound_of(layer)
 
@@ -97,7 +97,7 @@ def time_of(result: ResultFile, layer: LayerPart, view: View) -> list[str]:
 
 
 def _bound_sentence(bound: BoundPart) -> str:
-    """What bounds a layer, and what that was found to be worth."""
+    """Say what bounds a layer, and what more of it gains."""
     together = 1 - bound.together / bound.cycles
     if not bound.by:
         return "No resource bounds the layer: none of them, twice as fast, would shorten it."
@@ -116,7 +116,7 @@ def _bound_sentence(bound: BoundPart) -> str:
 
 
 def _others_sentence(bound: BoundPart) -> str:
-    """What each other resource was found to be worth."""
+    """Say what more of each other resource gains."""
     others = [
         f"{name.sentence} {_percent(max(0.0, _gain(bound, name)))}"
         for name in Resource
@@ -138,7 +138,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _psum_numbers(layer: LayerPart) -> list[str]:
-    """For one ofmap column: cycles of the psum bus against cycles of a PE (a full pass)."""
+    """Compare cycles of the psum bus and of a PE for one ofmap column (a full pass)."""
     step = next((s for s in layer.eyexam if s.step == "average bandwidth"), None)
     return [step.reason] if step is not None and step.limit == Resource.PSUM_BUS else []
 
@@ -229,16 +229,16 @@ def _energy_of(view: View) -> list[str]:
 
 
 def changes(result: ResultFile, layer: LayerPart, *, advised: bool = True) -> list[str]:
-    """What was tried and helps, the best first."""
+    """Return what was tried and helps, the best first."""
     if not advised:
         return [
             f"Changes are tried for the {MOST_ADVISED} layers that take longest; this one is not "
             "among them. A result of this layer alone has them."
         ]
-    found = _advice(result, layer)
+    advice = _advice(result, layer)
     return [
-        *found.sentences,
-        *([found.kept] if found.changes else []),
+        *advice.sentences,
+        *([advice.kept] if advice.changes else []),
         "Gains are those of the closed form, which is what `eyeriss-sim estimate` prints; a run "
         "with the options in brackets simulates the change, and `eyeriss-sim report A.json B.json` "
         "compares.",

@@ -27,12 +27,12 @@ SHORTEST_NAME_CELLS = 11  # names are cut to this before numbers lose digits
 
 
 def count(value: int, short: bool = False) -> str:
-    """A whole number in full; `short` gives large ones as powers of ten."""
+    """Format a whole number in full; `short` gives large ones as powers of ten."""
     return f"{value:.3e}" if short and value >= 10**7 else f"{value:,}"
 
 
 def number(value: float, places: int, short: bool = False) -> str:
-    """A number with so many decimal places; `short` takes seven characters at most."""
+    """Format a number with so many decimal places; `short` takes seven characters at most."""
     if not short:
         return f"{value:,.{places}f}"
     if value < 999:
@@ -41,7 +41,7 @@ def number(value: float, places: int, short: bool = False) -> str:
 
 
 def percentages(parts: Mapping[Cause, int]) -> list[str]:
-    """The share of each part in percent, rounded so that the texts add up to 100.0."""
+    """Return the share of each part in percent, rounded so that the texts add up to 100.0."""
     total = sum(parts.values())
     exact = [1000 * part for part in parts.values()]
     tenths = [value // total for value in exact]
@@ -53,14 +53,14 @@ def percentages(parts: Mapping[Cause, int]) -> list[str]:
 
 
 def shares(parts: Iterable[Fraction]) -> list[str]:
-    """Each part in percent of their sum, to 0.1; `-` where the sum is 0."""
+    """Return each part in percent of their sum, to 0.1; `-` where the sum is 0."""
     listed = list(parts)
     whole = sum(listed)
     return [f"{float(100 * part / whole):.1f}" if whole else "-" for part in listed]
 
 
 def energy_unit(total: float, unit: str) -> tuple[str, float]:
-    """The unit in which a total has two to four digits before the point, and its size in `unit`."""
+    """Return the unit in which a total has two to four digits before the point, and its size."""
     names = {
         "pJ": ("pJ", "nJ", "uJ", "mJ", "J", "kJ"),
         "normalised": (
@@ -82,7 +82,7 @@ def time_parts(by_cause: Mapping[str, int], still: int, pes: int) -> dict[Cause,
 
 
 def cut(text: str, width: int) -> str:
-    """The text, its end replaced by `~` where it is longer than `width` columns."""
+    """Return the text, its end replaced by `~` where it is longer than `width` columns."""
     if cell_len(text) <= width:
         return text
     while cell_len(text) > width - 1:
@@ -91,19 +91,19 @@ def cut(text: str, width: int) -> str:
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:
-    """The text filled up to `width` columns; `right` sets it at the right end."""
+    """Fill the text up to `width` columns; `right` sets it at the right end."""
     blank = " " * (width - cell_len(text))
     return blank + text if right else text + blank
 
 
 def wrap(text: str, width: int, indent: str = "", later: str | None = None) -> list[str]:
-    """The text as lines of at most `width` columns, indented; all but the first by `later`."""
+    """Return lines of at most `width` columns, indented; all but the first by `later`."""
     rest = indent if later is None else later
     return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=rest)
 
 
 def flow(label: str, items: Sequence[str], width: int, separator: str) -> list[str]:
-    """Items in lines of at most `width` columns, none broken; later lines are indented."""
+    """Return items in lines of at most `width` columns, none broken; later lines are indented."""
     indent = " " * (cell_len(label) if cell_len(label) <= 20 else 4)
     lines, line = [], label
     for place, item in enumerate(items):
@@ -126,7 +126,7 @@ def sentence(name: str, text: str, width: int) -> list[str]:
 
 
 def notes_lines(notes: Iterable[str], known: Set[str], width: int) -> list[str]:
-    """The notes; what is said of several of the `known` layers is said once."""
+    """Return the notes; what is said of several of the `known` layers is said once."""
     said: dict[str, list[str]] = {}
     for note in notes:
         name, colon, rest = note.rpartition(": ")
@@ -332,7 +332,7 @@ def table(
 
 
 def sections_text(sections: Iterable[Sequence[str]], color: bool) -> str:
-    """Sections with an empty line between them; the first line of each is its heading."""
+    """Join sections with an empty line between them; the first line of each is its heading."""
     blocks = []
     for title, *lines in sections:
         blocks.append("\n".join([f"\x1b[1m{title}\x1b[0m" if color else title, *lines]))

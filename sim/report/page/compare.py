@@ -21,7 +21,7 @@ METRICS: tuple[tuple[str, str, str], ...] = (
 
 
 def compare(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
-    """Layers of all results by name, each with its figures in every result; the first is the base.
+    """Compare layers of all results by name; the first result is the base.
 
     The last row has all layers, where every result has the same ones.
     """
@@ -30,7 +30,7 @@ def compare(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
         names.update(dict.fromkeys(layer.name for layer in result.layers))
     rows = []
     for name in names:
-        found = [
+        in_each = [
             next((layer for layer in result.layers if layer.name == name), None)
             for _, result in results
         ]
@@ -39,7 +39,7 @@ def compare(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
                 "layer": name,
                 "runs": [
                     _figures(result, [layer]) if layer is not None else None
-                    for (_, result), layer in zip(results, found, strict=True)
+                    for (_, result), layer in zip(results, in_each, strict=True)
                 ],
             }
         )
@@ -83,13 +83,13 @@ def _figures(result: ResultFile, layers: Sequence[LayerPart]) -> dict[str, Any]:
 
 
 def _warnings(results: Sequence[tuple[str, ResultFile]]) -> list[str]:
-    found = []
+    warnings = []
     batches = {result.batch for _, result in results}
     if len(batches) > 1:
         listed = ", ".join(f"{label}: {result.batch}" for label, result in results)
-        found.append(f"The batches differ ({listed}): latencies are not those of the same work.")
+        warnings.append(f"The batches differ ({listed}): latencies are not those of the same work.")
     if len({result.network for _, result in results}) > 1:
-        found.append("The networks differ; layers are put side by side by their names.")
+        warnings.append("The networks differ; layers are put side by side by their names.")
     tables = {
         (layer.energy.table, layer.energy.unit)
         for _, result in results
@@ -97,5 +97,5 @@ def _warnings(results: Sequence[tuple[str, ResultFile]]) -> list[str]:
         if layer.energy is not None
     }
     if len(tables) > 1:
-        found.append("The energy tables differ: energies are not in the same unit or prices.")
-    return found
+        warnings.append("The energy tables differ: energies are not in the same unit or prices.")
+    return warnings

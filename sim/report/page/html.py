@@ -23,7 +23,7 @@ from vocabulary import Cause, DataType, Lane, Level, Phase
 
 
 def page_data(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
-    """Everything that the page shows of the results, each with its label, as plain data."""
+    """Return everything that the page shows of the results, each with its label, as plain data."""
     return {
         "words": _words(),
         "runs": [_run(label, result) for label, result in results],
@@ -32,7 +32,7 @@ def page_data(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:
 
 
 def _words() -> dict[str, dict[str, Any]]:
-    """The words of the vocabulary that the page's script writes."""
+    """Return the words of the vocabulary that the page's script writes."""
     return {
         "causes": {cause: cause.label for cause in Cause},
         "data_types": {data: data.label for data in DataType},
@@ -43,7 +43,7 @@ def _words() -> dict[str, dict[str, Any]]:
 
 
 def _colours() -> str:
-    """The vocabulary's colours as CSS variables, on light and on dark pages."""
+    """Return the vocabulary's colours as CSS variables, on light and on dark pages."""
     light, dark = [], []
     for prefix, words in (("c", Cause), ("d", DataType), ("p", Phase)):
         for word in words:
@@ -91,7 +91,7 @@ def _run(label: str, result: ResultFile) -> dict[str, Any]:
 
 
 def render_page(results: Sequence[tuple[str, ResultFile]]) -> str:
-    """The page of one result, or of several side by side, each with its label."""
+    """Return the page of one result, or of several side by side, each with its label."""
     data = page_data(results)
     label = ", ".join(dict.fromkeys(result.network for _, result in results))
     script, style = _asset("report.js"), _colours() + _asset("report.css")
@@ -103,11 +103,11 @@ def render_page(results: Sequence[tuple[str, ResultFile]]) -> str:
         "data": script_json(data),
     }
     # In one pass over the template: what is put in is never looked through for marks.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("report.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _asset("report.html"))
 
 
 def script_json(data: Any) -> str:
-    """`data` as JSON for a script element, which no text in it can end or turn into a comment."""
+    """Return `data` as JSON for a script element; no text in it can end that or be a comment."""
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
@@ -115,7 +115,7 @@ def script_json(data: Any) -> str:
 
 
 def _policy(script: str, style: str) -> str:
-    """A content policy that lets the page's own script and style run and nothing else."""
+    """Return a content policy that lets the page's own script and style run and nothing else."""
 
     def digest(text: str) -> str:
         return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

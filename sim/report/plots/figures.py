@@ -104,7 +104,7 @@ def _views(result: ResultFile, layers: Sequence[str]) -> Iterator[View]:
 
 
 def draw(view: View, name: str) -> Figure | None:
-    """One of `PLOTS` of a view; None where the view has no such figure."""
+    """Draw one of `PLOTS` of a view; None where the view has no such figure."""
     make = PLOTS[name]
     figure = require_matplotlib()(figsize=(_INCHES, 3.0), layout="constrained")
     axes = figure.add_subplot()
@@ -293,4 +293,4 @@ PLOTS: dict[str, _Draw] = {
 """Every plot by its name, which is that of its files."""
 
 DEFAULT = ("latency", "eyexam", "stalls", "energy")
-"""What a paper shows of a network, or of a layer, which has no `latency`."""
+"""Drawn where nothing is chosen; a layer has no `latency`."""

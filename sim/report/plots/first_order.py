@@ -76,11 +76,11 @@ def _bars(figure: Figure, layers: Mapping[str, Mapping[str, float]]) -> None:
 
 def _pie(figure: Figure, parts: Mapping[str, float]) -> None:
     axes = figure.add_subplot()
-    found = {name: value for name, value in parts.items() if value > 0}
-    wedges = axes.pie(list(found.values()))[0]
-    whole = math.fsum(found.values())
+    shown = {name: value for name, value in parts.items() if value > 0}
+    wedges = axes.pie(list(shown.values()))[0]
+    whole = math.fsum(shown.values())
     labels = [
         f"{_LABELS.get(name, plain(name))} {100 * value / whole:.1f} %"
-        for name, value in found.items()
+        for name, value in shown.items()
     ]
     axes.legend(wedges, labels, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -19,7 +19,7 @@ def render_audit(
 ) -> str:
     """Show every count of the estimator beside the machine's, by layer, and why they differ."""
     hw = audits[0].plan.hw
-    lines = [line for found in audits for line in found.lines]
+    lines = [line for audit in audits for line in audit.lines]
     equal = sum(line.agrees for line in lines)
     head = [
         cut(f"{network}: the first-order estimator beside {hw.name}", width),
@@ -29,11 +29,11 @@ def render_audit(
             width,
         ),
     ]
-    return sections_text([head, *(_audit(found, width) for found in audits)], color)
+    return sections_text([head, *(_audit(audit, width) for audit in audits)], color)
 
 
-def _audit(found: Audit, width: int) -> list[str]:
-    mapping = " ".join(f"{name}={value}" for name, value in found.plan.mapping.to_dict().items())
+def _audit(audit: Audit, width: int) -> list[str]:
+    mapping = " ".join(f"{name}={value}" for name, value in audit.plan.mapping.to_dict().items())
     rows: list[Row] = [
         [
             line.count,
@@ -41,13 +41,13 @@ def _audit(found: Audit, width: int) -> list[str]:
             Count(line.machine),
             "equal" if line.agrees else _factor(line.ratio),
         ]
-        for line in found.lines
+        for line in audit.lines
     ]
-    title = f"{cut(found.plan.layer.name, NAME_CELLS)} ({mapping})"
+    title = f"{cut(audit.plan.layer.name, NAME_CELLS)} ({mapping})"
     counts = Table(title, ("count", "estimator", "machine", "ratio"), rows)
     why: dict[tuple[str, Fraction | None], list[str]] = {}
     remarks: dict[str, list[str]] = {}
-    for line in found.lines:
+    for line in audit.lines:
         for reason in line.reasons:
             why.setdefault((reason.text, reason.factor), []).append(line.count)
         if line.remark:

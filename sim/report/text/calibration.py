@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["render_calibration"]
 
 
-def render_calibration(found: Calibration, *, width: int = 80, color: bool = False) -> str:
+def render_calibration(fit: Calibration, *, width: int = 80, color: bool = False) -> str:
     """Show measured and fitted power of each layer, the errors, and the shares of power."""
     heads = ["network", "layer", "measured\nmW", "fitted\nmW", "left out\nmW", "error\n%",
              "in a run\nmW", "error\n%"]  # fmt: skip
@@ -27,24 +27,22 @@ def render_calibration(found: Calibration, *, width: int = 80, color: bool = Fal
             f"{layer.run_mw:.1f}",
             f"{100 * layer.run_error:+.1f}",
         ]
-        for layer in found.layers
+        for layer in fit.layers
     ]
-    worst = found.worst
+    worst = fit.worst
     errors = (
-        f"Mean error {100 * found.fitted_error:.1f} % fitted, {100 * found.left_out_error:.1f} % "
+        f"Mean error {100 * fit.fitted_error:.1f} % fitted, {100 * fit.left_out_error:.1f} % "
         f"left out (worst {worst.network} {worst.layer}, {100 * worst.left_out_error:+.1f} %), "
-        f"{100 * found.run_error:.1f} % in a run. Left out: with the prices of the other layers. "
+        f"{100 * fit.run_error:.1f} % in a run. Left out: with the prices of the other layers. "
         "In a run: energy over the simulated total latency, as `run` and `estimate` print it; "
         "fitted and left out are over the published one."
     )
-    published = found.to_dict()["shares"]["published"]
+    published = fit.to_dict()["shares"]["published"]
     parts: list[list[str] | None] = [
         [part, f"{100 * published[part]:.1f}", f"{100 * share:.1f}"]
-        for part, share in found.shares.items()
+        for part, share in fit.shares.items()
     ]
-    scales: list[list[str] | None] = [
-        [name, f"{scale:.4g}"] for name, scale in found.scales.items()
-    ]
+    scales: list[list[str] | None] = [[name, f"{scale:.4g}"] for name, scale in fit.scales.items()]
     units = (
         "PE cycles: pJ a PE and cycle. NoC: pJ a word. Rest: pJ a cycle. PE work and GLB: times "
         "the prices of timeloop_65nm_8bit."

@@ -96,12 +96,12 @@ def _diagnosis(diagnosis: Mapping[str, Any]) -> Table:
     rows: list[Row] = []
     for network, layers in diagnosis["per_image"]["per_layer"]["energy"].items():
         for layer in layers:
-            found = figures(network, layer)
+            costs = figures(network, layer)
             average = averages["fc" if layer.startswith("FC") else "conv"]
-            cell = f"{found[2] / average[2]:.2f}"
-            rows.append([network, layer, *map(_digits, found), cell])
+            cell = f"{costs[2] / average[2]:.2f}"
+            rows.append([network, layer, *map(_digits, costs), cell])
         rows.append(None)
-    rows += [["average", kind, *map(_digits, found), "1.00"] for kind, found in averages.items()]
+    rows += [["average", kind, *map(_digits, costs), "1.00"] for kind, costs in averages.items()]
     text = (
         "A layer is scaled with the average of its kind. Of average: the layer's cost of a MAC "
         "over that, for an image; far from 1 says how wrong scaling can be."

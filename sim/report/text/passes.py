@@ -117,12 +117,12 @@ def _eyexam(layer: LayerResult, width: int) -> list[str]:
 
 
 def _advice(result: Result, layer: LayerResult, width: int) -> list[str]:
-    found = advise(layer.layer, result.batch, result.hw, layer.mapping)
+    advice = advise(layer.layer, result.batch, result.hw, layer.mapping)
     return [
         f"What would make {cut(layer.layer.name, NAME_CELLS)} faster",
         *(
             line
-            for sentence in (*found.sentences, *([found.kept] if found.changes else []))
+            for sentence in (*advice.sentences, *([advice.kept] if advice.changes else []))
             for line in wrap(sentence, width, "  ", "    ")
         ),
     ]

@@ -15,7 +15,7 @@ HEADS = (
 
 
 def render_rtl(compared: RTLComparison, *, width: int = 80, color: bool = False) -> str:
-    """All passes, as lines of at most `width` columns (80 or more) ending in a newline.
+    """Return all passes as lines of at most `width` columns (80 or more) ending in a newline.
 
     `color` sets headings in bold with ANSI codes and changes nothing else.
     """

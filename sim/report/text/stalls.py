@@ -75,7 +75,7 @@ def _largest(parts: Mapping[Cause, int]) -> Cause:
 
 
 def _largest_loss(result: Result, layer: LayerResult) -> str:
-    """One sentence on what keeps the PEs from computing most of the total latency."""
+    """Say in one sentence what keeps the PEs from computing most of the total latency."""
     hw, cycles = result.hw, layer.processing_cycles
     parts = _parts(result, [layer])
     cause = _largest(parts)

@@ -169,14 +169,14 @@ def _totals(result: Result, width: int) -> Section:
         return Section("Totals", lines)
     unit, scale = energy_unit(float(whole.total), whole.unit)
     per_image, efficiency = result.mj_per_image, result.tops_per_watt
-    found = number(float(whole.total) / scale, 2)
+    amount = number(float(whole.total) / scale, 2)
     if per_image is None:
         text = (
-            f"Energy, normalised: that of {found} x {unit}. A table in pJ (--energy NAME) gives "
+            f"Energy, normalised: that of {amount} x {unit}. A table in pJ (--energy NAME) gives "
             "mJ and TOPS/W."
         )
     else:
-        text = f"Energy {found} {unit}: {_figures(per_image)} mJ an image"
+        text = f"Energy {amount} {unit}: {_figures(per_image)} mJ an image"
         if efficiency is not None:
             text += f", {_figures(efficiency)} TOPS/W at two operations a MAC"
         text += "."
@@ -187,8 +187,8 @@ def _totals(result: Result, width: int) -> Section:
 
 
 def _ms(result: Result, cycles: int) -> str:
-    found = result.milliseconds(cycles)
-    return number(found, 2 if found >= 10 else 4)
+    milliseconds = result.milliseconds(cycles)
+    return number(milliseconds, 2 if milliseconds >= 10 else 4)
 
 
 def _figures(value: float) -> str:
@@ -285,13 +285,13 @@ def _values(result: Result, width: int) -> Iterator[Section]:
         values = layer.values
         if values is None:
             continue
-        found = (
+        verdict = (
             f"{count(values.wrong)} of them not equal to NumPy's convolution"
             if values.wrong
             else "all equal to NumPy's convolution"
         )
         words = "given words" if values.seed is None else f"words of seed {values.seed}"
-        text = f"ofmap: {count(values.ofmap.size)} elements, {found} ({words})."
+        text = f"ofmap: {count(values.ofmap.size)} elements, {verdict} ({words})."
         lines += sentence(layer.layer.name, text, width)
     if lines:
         yield Section("Ofmaps, before ReLU", lines)

@@ -51,62 +51,64 @@ SECOND = "'"  # behind the name of a layer under the second reading of its mappi
 
 
 def render_validation(validation: Validation, *, width: int = 80, color: bool = False) -> str:
-    """All networks, as lines of at most `width` columns (80 or more) ending in a newline.
+    """Return all networks as lines of at most `width` columns (80 or more) ending in a newline.
 
     `color` sets headings in bold with ANSI codes and changes nothing else.
     """
     sections = [
-        section for found in validation.networks for section in _network(validation, found, width)
+        section
+        for network in validation.networks
+        for section in _network(validation, network, width)
     ]
     sections.append(_legend(validation, width))
     return sections_text(sections, color)
 
 
-def _network(validation: Validation, found: NetworkValidation, width: int) -> list[list[str]]:
-    published = found.published
+def _network(validation: Validation, network: NetworkValidation, width: int) -> list[list[str]]:
+    published = network.published
     hw = validation.hw
     facts = (
-        f"{len(found.rows)} layers, batch {published.batch}, event engine, against "
+        f"{len(network.rows)} layers, batch {published.batch}, event engine, against "
         f"{published.table} of JSSC 2017; mappings {published.mapping}."
     )
     if validation.settings:
         facts += f" Changed: {', '.join(validation.settings)}."
-    sections = [[cut(f"{found.network} on {hw.name}", width), *wrap(facts, width)]]
+    sections = [[cut(f"{network.network} on {hw.name}", width), *wrap(facts, width)]]
     for title, columns in TABLES:
-        shown = [name for name in columns if name in found.columns]
-        sections.append([f"{found.network}: {title}", *_table(found, shown, width)])
-    if found.alternatives:
-        sections[-1] += wrap(f"Two readings of a mapping. {_readings(found)}", width, "  ")
+        shown = [name for name in columns if name in network.columns]
+        sections.append([f"{network.network}: {title}", *_table(network, shown, width)])
+    if network.alternatives:
+        sections[-1] += wrap(f"Two readings of a mapping. {_readings(network)}", width, "  ")
     return sections
 
 
-def _readings(found: NetworkValidation) -> str:
-    """Both mappings of the layers that have two; layers with the same two together."""
+def _readings(network: NetworkValidation) -> str:
+    """Name both mappings of the layers that have two, layers with the same two together."""
     layers: dict[tuple[str, str], list[str]] = {}
-    for row in found.alternatives:
-        layers.setdefault((found.row(row.layer).mapping, row.mapping), []).append(row.layer)
+    for row in network.alternatives:
+        layers.setdefault((network.row(row.layer).mapping, row.mapping), []).append(row.layer)
     return " ".join(
         f"{', '.join(names)}: {first}; with {SECOND}: {second}."
         for (first, second), names in layers.items()
     )
 
 
-def _table(found: NetworkValidation, columns: Sequence[str], width: int) -> list[str]:
+def _table(network: NetworkValidation, columns: Sequence[str], width: int) -> list[str]:
     heads = ["layer"]
     for name in columns:
         heads += [f"{HEADS[name]}\nsim", "\npub", "diff\n%"]
-    second = {row.layer: row for row in found.alternatives}
+    second = {row.layer: row for row in network.alternatives}
     rows: Rows = []
-    for row in found.rows:
-        rows.append(_row(row.layer, row, found, columns))
+    for row in network.rows:
+        rows.append(_row(row.layer, row, network, columns))
         if row.layer in second:
-            rows.append(_row(f"{row.layer}{SECOND}", second[row.layer], found, columns))
+            rows.append(_row(f"{row.layer}{SECOND}", second[row.layer], network, columns))
     rows.append(None)
-    summaries = {"": found.summary}
-    if found.alternatives:
-        summaries[SECOND] = found.alternative_summary
+    summaries = {"": network.summary}
+    if network.alternatives:
+        summaries[SECOND] = network.alternative_summary
     for sign, summary in summaries.items():
-        rows.append(_line(f"all{sign}", summary, columns, found, lambda part: part.total))
+        rows.append(_line(f"all{sign}", summary, columns, network, lambda part: part.total))
     rows.append(None)
     for sign, summary in summaries.items():
         rows.append(_differences(f"mean{sign}", summary, columns, "mean_percent"))
@@ -115,10 +117,10 @@ def _table(found: NetworkValidation, columns: Sequence[str], width: int) -> list
     return table(heads, rows, width)
 
 
-def _row(name: str, row: Row, found: NetworkValidation, columns: Sequence[str]) -> list[str]:
+def _row(name: str, row: Row, network: NetworkValidation, columns: Sequence[str]) -> list[str]:
     cells = [name]
     for column in columns:
-        cells += _cell(row.cells[column], column, found)
+        cells += _cell(row.cells[column], column, network)
     return cells
 
 
@@ -126,7 +128,7 @@ def _line(
     name: str,
     summary: Mapping[str, Summary],
     columns: Sequence[str],
-    found: NetworkValidation,
+    network: NetworkValidation,
     cell: Callable[[Summary], Cell],
 ) -> list[str]:
     cells = [name]
@@ -134,7 +136,7 @@ def _line(
         if column == "active_pes":
             cells += ["", "", ""]
         else:
-            cells += _cell(cell(summary[column]), column, found)
+            cells += _cell(cell(summary[column]), column, network)
     return cells
 
 
@@ -149,10 +151,12 @@ def _differences(
     return cells
 
 
-def _cell(cell: Cell, column: str, found: NetworkValidation) -> list[str]:
-    """Simulated, published and difference; the letters of a column's marks stand in line."""
-    marks = {mark for row in (*found.rows, *found.alternatives) for mark in row.cells[column].marks}
-    places = _places(found, column)
+def _cell(cell: Cell, column: str, network: NetworkValidation) -> list[str]:
+    """Format simulated, published and difference; the letters of a column's marks stand in line."""
+    marks = {
+        mark for row in (*network.rows, *network.alternatives) for mark in row.cells[column].marks
+    }
+    places = _places(network, column)
     texts = []
     for value, kinds, exact in (
         (cell.simulated, _SIMULATED, True),
@@ -169,16 +173,16 @@ def _cell(cell: Cell, column: str, found: NetworkValidation) -> list[str]:
     return [*texts, missing if difference is None else _signed(difference)]
 
 
-def _places(found: NetworkValidation, column: str) -> int:
-    """Decimal places of a column's simulated figures, enough for each and few enough to fit."""
+def _places(network: NetworkValidation, column: str) -> int:
+    """Return the decimal places of a column's simulated figures, few enough to fit."""
     if column in ("active_pes", "power_mw"):
         return 0
-    cells = [row.cells[column] for row in found.rows]
+    cells = [row.cells[column] for row in network.rows]
     return 2 if math.fsum(cell.simulated or 0.0 for cell in cells) < 1000 else 1
 
 
 def _published(value: float, column: str) -> str:
-    """A published figure with the decimal places of its source."""
+    """Format a published figure with the decimal places of its source."""
     if column in ("active_pes", "power_mw"):
         return f"{value:.0f}"
     return f"{value:g}" if column == "dram_raw_mb" else f"{value:.1f}"
@@ -190,11 +194,11 @@ def _signed(value: float) -> str:
 
 
 def _legend(validation: Validation, width: int) -> list[str]:
-    """What columns, rows and letters mean; letters that nothing carries are left out."""
+    """Explain columns, rows and letters; letters that nothing carries are left out."""
     carried = {
         mark
-        for found in validation.networks
-        for row in (*found.rows, *found.alternatives)
+        for network in validation.networks
+        for row in (*network.rows, *network.alternatives)
         for cell in row.cells.values()
         for mark in cell.marks
     }
@@ -212,7 +216,7 @@ def _legend(validation: Validation, width: int) -> list[str]:
         width,
         "  ",
     )
-    if any(found.alternatives for found in validation.networks):
+    if any(network.alternatives for network in validation.networks):
         lines += wrap(
             f"{SECOND}: under the second reading of the mapping, and in all{SECOND}, mean{SECOND} "
             f"and worst{SECOND} with it in place of the first.",
