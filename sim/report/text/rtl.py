@@ -20,10 +20,11 @@ def render_rtl(compared: RTLComparison, *, width: int = 80, color: bool = False)
     `color` sets headings in bold with ANSI codes and changes nothing else.
     """
     passes = compared.passes
-    facts = "Cycles of single passes. "
+    facts = "Single passes, in cycles."
     if compared.settings:
-        facts += f"Changed: {', '.join(compared.settings)}. "
-    head = [cut(f"A public RTL re-implementation on {compared.hw}", width), *wrap(facts, width)]
+        facts += f" Changed: {', '.join(compared.settings)}."
+    title = cut(f"A public RTL re-implementation, and {compared.hw}", width)
+    head = [title, *wrap(facts, width)]
     rows: list[list[str] | None] = [
         [
             row.name,

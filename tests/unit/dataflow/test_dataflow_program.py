@@ -11,7 +11,7 @@ from hw_models.load import load_hardware
 from sim.dataflow.program import Beat, Burst, PassData, Stream, beat_sizes
 from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.passes import PassShape
-from sim.dataflow.row_stationary.program import pass_program
+from sim.dataflow.row_stationary.program import feed_order, pass_program, psum_beats
 from sim.dataflow.row_stationary.words import psum_block, stream_words
 from sim.errors import SimulationError
 from sim.plan.make import make_plan
@@ -97,3 +97,31 @@ def test_psums_go_there_and_back(factors: dict[str, int]) -> None:
         # The first chain's first filters, in the first column of the first image.
         assert words[: shape.filters[0]].tolist() == psums[0, : shape.filters[0], 0, 0].tolist()
         assert (psum_block(shape, words, CHIP) == psums).all()
+
+
+def test_orders_by_hand() -> None:
+    # Two filter sets of 6 and 2 filters, two channel sets of 2 and 1 channels, R = 2, S = 1.
+    settings = ["noc.psum_order=beat", "noc.filter_order=use", "noc.ifmap_order=word"]
+    hw = load_hardware("eyeriss_v1", settings)
+    layer = Layer(name="L", M=8, C=3, H=3, W=1, R=2, S=1)
+    plan = make_plan(layer, 1, hw, Mapping(m=8, n=1, e=2, p=6, q=2, r=2, t=2))
+    (shape,) = plan.classes
+    # A beat to each chain in turn: both filter sets of row 0, of row 1, then the second beats.
+    assert [tuple(beat) for beat in psum_beats(shape, hw)] == [
+        (0, 0, 0, 4), (1, 0, 0, 2), (0, 1, 0, 4), (1, 1, 0, 2), (0, 0, 4, 2), (0, 1, 4, 2),
+    ]  # fmt: skip
+    # (set, channel, row): channel 0 of both sets by row, then channel 1 of the first.
+    assert feed_order(shape, hw) == [
+        (0, 0, 0), (1, 0, 0), (0, 0, 1), (1, 0, 1), (0, 0, 2), (1, 0, 2),
+        (0, 1, 0), (0, 1, 1), (0, 1, 2),
+    ]  # fmt: skip
+    program = pass_program(shape, hw)
+    # By filter row, then channel set, then filter set; then what is left of those with more beats.
+    assert [load.name for load in program.loads] == [
+        f"filter set {k}, channel set {c}, row {row}"
+        for row in range(2) for c in range(2) for k in range(2)
+    ]  # fmt: skip
+    assert [load.beats for load in program.loads[:4]] == [(4, 4, 4), (4,), (4, 2), (2,)]
+    assert program.load_order == (*range(8), 0, 2, 4, 6, 0, 4)
+    assert program.loads[0].uses == tuple(range(12))
+    assert program.counts() == pass_program(shape, CHIP).counts()

@@ -176,6 +176,41 @@ def test_the_rtl_chip_has_the_window_of_the_shift_spad() -> None:
         assert {b - a for a, b in pairwise(steady)} == {16 * 6 + 16 + 2}
 
 
+def test_a_hop_of_the_rtl_takes_seven_cycles() -> None:
+    # Four words, two cycles of latency, one of the link.
+    machine, _ = first(chip(name="eyeriss_rtl"), M=4, R=2, H=2, factors={"m": 4, "p": 4})
+    below, above = machine.pes
+    assert above.takes[0] - below.takes[0] == 4 + 2 + 1
+
+
+def test_a_mac_waits_for_its_own_word() -> None:
+    # Words enter the spad in 2, 3 and 4, each is used in 4 MACs: the first one alone counts.
+    words = chip("pe.ifmap_wait=word", "glb.filter_load=streamed")
+    assert first(words, M=4, S=3, factors={"m": 4, "p": 4})[0].pes[0].starts == [3]
+    # With one filter the last word counts as much: in a + i, used in MAC i.
+    assert first(words, M=1, S=3, factors={"m": 1})[0].pes[0].starts == [3]
+    later = chip("pe.ifmap_wait=word", "glb.filter_load=streamed", "pe.start_cycles=2")
+    assert first(later, M=4, S=3, factors={"m": 4, "p": 4})[0].pes[0].starts == [5]
+
+
+def test_a_shift_register_shifts_before_it_takes_in_words() -> None:
+    # Stride 2 replaces 2 of 2 words, which come behind the shift, so the MAC a cycle later still.
+    # At the end of an image nothing shifts: 2 cycles, and one in which the first word moves in.
+    machine, _ = first(
+        chip("pe.ifmap_spad=shift", "pe.ifmap_wait=word", "pe.image_change_cycles=2"),
+        batch=2, M=3, S=2, W=4, V=2, factors={"m": 3, "p": 3, "n": 2},
+    )  # fmt: skip
+    a, b, c, d = machine.pes[0].starts
+    assert (b - a, c - b, d - c) == (6 + 3 + 2 + 1, 6 + 3 + 2 + 1, 6 + 3 + 2 + 1)
+    # With stride 1 the first word is there already.
+    machine, _ = first(
+        chip("pe.ifmap_spad=shift", "pe.ifmap_wait=word", "pe.image_change_cycles=5"),
+        batch=2, M=3, S=2, W=3, factors={"m": 3, "p": 3, "n": 2},
+    )  # fmt: skip
+    a, b, c, d = machine.pes[0].starts
+    assert (b - a, c - b, d - c) == (6 + 3 + 1, 6 + 3 + 5 + 1, 6 + 3 + 1)
+
+
 class TestFilterLoad:
     """16 filters of 1 word: 4 beats, sent in 1 to 4, readable in 2 to 5; the ifmap word from 3."""
 
@@ -208,6 +243,26 @@ class TestFilterLoad:
         machine, _ = first(chip("glb.filter_load=streamed"), M=4, S=3, factors={"m": 4, "p": 4})
         assert machine.pes[0].starts == [5]
         assert machine.pes[0].load.lead == 2
+
+    def test_words_move_from_the_fifo_to_the_spad_one_a_cycle(self) -> None:
+        # A FIFO of one beat: sent in 1, its words move in 2 to 5 and can be used from 3 to 6. In 6
+        # there is room for the next one, in 11 and 16 for the others. The last word can be used in
+        # 21, in MAC 15.
+        machine, _ = first(
+            chip("pe.filter_words_per_cycle=1", "pe.filter_fifo_words=4",
+                 "glb.filter_load=streamed"),
+            **self.SIZE,
+        )  # fmt: skip
+        (load,) = machine.loads
+        assert load.log == [2, 7, 12, 17]
+        assert load.usable == [*range(3, 7), *range(8, 12), *range(13, 17), *range(18, 22)]
+        assert machine.pes[0].starts == [21 - 15]
+
+    def test_ifmap_words_behind_all_filter_words(self) -> None:
+        # Lines of filters are read in 0 to 3, so that of the ifmap in 4; its word is sent in 5.
+        machine, _ = first(chip("glb.filter_load=first"), **self.SIZE)
+        assert machine.feed_bus.log == [5]
+        assert machine.pes[0].starts == [7]
 
     def test_beats_do_not_straddle_pe_rows(self) -> None:
         # 3 rows of 3 words are 9 words but 3 beats, sent in 1 (line 0), 2 (lines 0, 1) and 3.

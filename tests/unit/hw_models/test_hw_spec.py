@@ -71,10 +71,19 @@ SECTION_6 = {
 
 # docs/machine.md section 3, "Variants": where the public RTL differs from the chip.
 RTL = {
+    "array.first_channel_set": "top",
     "glb.filter_load": "streamed",
-    "pe.ifmap_spad": "shift",
-    "noc.local_hop_cycles": 8,
     "noc.bus_fifo_entries": 16,
+    "noc.filter_order": "use",
+    "noc.ifmap_order": "word",
+    "noc.psum_order": "beat",
+    "pe.filter_words_per_cycle": 1,
+    "pe.ifmap_spad": "shift",
+    "pe.ifmap_wait": "word",
+    "pe.image_change_cycles": 2,
+    "pe.psum_latency_cycles": 2,
+    "pe.psum_slot_freed": "last_word",
+    "pe.start_cycles": 1,
 }
 
 
