@@ -90,7 +90,7 @@ TILE_DTYPE = np.dtype(
         ("bits", "<i8"),
     ]
 )
-SHAPE_FIELDS = ("cycles", "span", "streamed", "shift_spad")
+SHAPE_FIELDS = ("cycles", "span", "streamed", "shift_spad", "load_rate")
 """Figures of a template beside its tables."""
 OFMAP_AXES = ("image", "filter", "row", "column")
 """What the ofmap is counted by, in the order in which a PE's program names a place in it."""

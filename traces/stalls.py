@@ -194,14 +194,27 @@ class PassSpans:
         """Return the cycle from which no burst of a PE waits for a word that the PE keeps."""
         loads = self._loads
         if loads and not self.template.shape["streamed"]:
-            return max(int(stream.start[-1] + stream.duration[-1]) for stream in loads)
+            return max(int(self._usable(stream)[-1]) for stream in loads)
         block = self.layout.pe(work.row, work.column)
         for stream in loads:
             if block not in self.template.sets[int(stream.destination[0])]:
                 continue
-            there = np.repeat(stream.start + stream.duration, stream.words)
+            there = self._usable(stream)
             if len(there) != len(work.uses):
                 break
             # A burst may start as soon as each word is there when its first product needs it.
             return max(0, int((there - work.uses).max()))
         raise ReplayError(f"the filters of {self.layout.name(block)} do not fit it")
+
+    def _usable(self, stream: Stream) -> Ints:
+        """Return the cycle from which a product can have each word of a load."""
+        come = np.repeat(stream.start + stream.duration, stream.words)
+        rate = self.template.shape["load_rate"]
+        if not rate:
+            return come
+        usable = come + 1
+        for place in range(rate):
+            # As the word `rate` places before has moved, at the earliest in the next cycle.
+            turn = np.arange(len(usable[place::rate]))
+            usable[place::rate] = np.maximum.accumulate(usable[place::rate] - turn) + turn
+        return usable

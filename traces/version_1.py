@@ -121,7 +121,7 @@ class _Upgrade:
             "legend": legend_text(LEGEND, legends),
         }
         kept = ("cycles", "span", "streamed", "shift_spad")
-        return {name: shape[name] for name in kept}, upgraded
+        return {name: shape[name] for name in kept} | {"load_rate": 0}, upgraded
 
     def _pe(self, pe: Mapping[str, int], *, top: bool) -> tuple[int, ...]:
         """Return a row of `PE_DTYPE`; psums go to the GLB from the `top` of a chain."""

@@ -49,6 +49,7 @@ class _Record:
                 "cycles": machine.psum_out_bus.log[-1] + 1,
                 "streamed": int(machine.load_bus.streamed),
                 "shift_spad": int(machine.hw.pe.ifmap_spad == "shift"),
+                "load_rate": machine.hw.pe.filter_words_per_cycle or 0,
             },
             self.program.legend,
         )
