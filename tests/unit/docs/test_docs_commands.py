@@ -43,6 +43,7 @@ RUN_PAGES = (
     "docs/maestro.md",
     "docs/neurospector.md",
     "docs/energy.md",
+    "docs/rtl.md",
 )
 PAGES = (*RUN_PAGES, "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/machine.md", "docs/result.md")
 COMMAND = ".venv/bin/eyeriss-sim"
