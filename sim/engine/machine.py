@@ -265,10 +265,12 @@ class Machine:
 
         """
         env = self.env
+        # The link first: what it has brought before the pass is there when the port looks for it.
+        dram = env.process(self.dram.run())
         load_port = env.process(self.load_port.run(self._load_entries))
         behind = load_port if self.hw.glb.filter_load == "first" else None
         started = [
-            env.process(self.dram.run()),
+            dram,
             load_port,
             env.process(self.load_bus.run()),
             env.process(self.feed_port.run(self._feed_lines, behind)),
