@@ -175,8 +175,8 @@ class RTLPass(_Model):
     @property
     def times(self) -> dict[str, RTLTimes]:
         """What was measured, by run."""
-        found = {run: getattr(self, run) for run in ("overlap", "shallow", "filters_first")}
-        return {run: times for run, times in found.items() if times is not None}
+        measured = {run: getattr(self, run) for run in RTLRuns.model_fields}
+        return {run: times for run, times in measured.items() if times is not None}
 
 
 class RTLRun(_Model):
