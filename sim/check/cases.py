@@ -51,7 +51,7 @@ class Case:
 
     @cached_property
     def default_fifos(self) -> bool:
-        """No FIFO is shallower than the shipped chips': the closed form's cycles are claimed."""
+        """No FIFO is so shallow that the closed form's cycles are not claimed."""
         return not outside_proven_range(load_hardware(self.hw, self.overrides))
 
     def to_yaml(self) -> str:
@@ -150,15 +150,17 @@ def random_cases(seed: int) -> Iterator[Case]:
 
     Strides (also unequal, also beyond the filter), groups, padding, rectangles, edge blocks in
     every dimension, folded sets, chains over several channel sets, other arrays, FIFOs (also tiny),
-    bus widths, hops, spads, words of other widths, and what crosses the DRAM link when.
+    bus widths, hops, spads, words of other widths, what crosses the DRAM link when, and the orders,
+    waits and rates that the papers leave open.
     """
     generator = random.Random(seed)
     # Of their own, so that nothing else hangs on them.
     widths = random.Random(f"widths of {seed}")
     columns = random.Random(f"columns of {seed}")
     link = random.Random(f"link of {seed}")
+    rules = random.Random(f"rules of {seed}")
     while True:
-        overrides = _random_overrides(generator) + _random_link(link)
+        overrides = _random_overrides(generator) + _random_link(link) + _random_rules(rules)
         base = "eyeriss_rtl" if generator.random() < 0.15 else "eyeriss_v1"
         try:
             hw = load_hardware(base, overrides)
@@ -261,6 +263,27 @@ def _random_link(generator: random.Random) -> tuple[str, ...]:
     if generator.random() < 0.1:
         chosen += [f"dram.first_access_latency_cycles={generator.choice([5, 40])}"]
     return tuple(chosen)
+
+
+def _random_rules(generator: random.Random) -> tuple[str, ...]:
+    """Return values of what docs/machine.md, "Variants", leaves open: in one case of four."""
+    if generator.random() >= 0.25:
+        return ()
+    rules: dict[str, list[object]] = {
+        "array.first_channel_set": ["top"],
+        "pe.ifmap_wait": ["word"],
+        "pe.start_cycles": [1, 3],
+        "pe.image_change_cycles": [2, 3],
+        "pe.filter_words_per_cycle": [1, 2, 4],
+        "pe.psum_latency_cycles": [1, 2],
+        "pe.psum_slot_freed": ["last_word"],
+        "noc.filter_order": ["use"],
+        "noc.ifmap_order": ["word"],
+        "noc.psum_order": ["beat"],
+        "glb.filter_load": ["first", "streamed"],
+    }
+    chosen = [f"{name}={generator.choice(values)}" for name, values in rules.items()]
+    return tuple(setting for setting in chosen if generator.random() < 0.4)
 
 
 def _random_layer(generator: random.Random, array_rows: int) -> Layer:

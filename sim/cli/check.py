@@ -111,7 +111,7 @@ def check(
     """Compare the simulation of NETWORK with the analytical model: every count and the cycles.
 
     The exit code is 1 if a count differs, or cycles differ by more than the tolerance. In random
-    cases the analytical model claims cycles only if no FIFO is shallower than the chip's.
+    cases the analytical model claims cycles only if FIFOs hold 16 ifmap words and 8 psums or more.
 
     \b
     Examples:
@@ -377,7 +377,10 @@ class RandomOutcome:
         equal = sum(f.check is not None and not f.check.differences for f in self.found)
         lines = [f"{count(len(self.found))} random cases of seed {self.seed}", ""]
         lines.append(f"  every count equal in {count(equal)} of {count(len(self.found))} cases")
-        for default_fifos, which in ((True, "the chip's FIFOs or deeper"), (False, "other FIFOs")):
+        for default_fifos, which in (
+            (True, "FIFOs of a claimed depth"),
+            (False, "shallower FIFOs"),
+        ):
             ranked = self._errors(default_fifos=default_fifos)
             if ranked:
                 close = ", ".join(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
-_Begin = Callable[[Ints], Ints]
+_Sent = Callable[[Ints], Ints]
 
 ARRAY, PSUM_BUS, IFMAP_BUS = Resource.ARRAY, Resource.PSUM_BUS, Resource.IFMAP_BUS
 
@@ -242,68 +242,72 @@ def pass_cycles(
     """
     supply = supply if supply is not None else FilterSupply.prefetched(a, hw)
     noc, pe = hw.noc, hw.pe
-    streamed = hw.glb.filter_load == "streamed"
-
-    # Filter load: every PE row takes its own beats, one a cycle.
-    def row_beats(p: Ints, q: Ints) -> Ints:
-        return _ceil(p * q * a.filter_columns, noc.gin_filter_words_per_cycle)
-
-    set_beats = [
-        a.filter_rows * ((a.channel_sets - 1) * row_beats(p, a.q) + row_beats(p, a.q_last))
-        for p in (a.p, a.p_last)
-    ]
-    filter_words = a.filters * a.channels * a.filter_rows * a.filter_columns
-    load_beats = (a.filter_sets - 1) * set_beats[0] + set_beats[1]
-    load = supply.sent(load_beats - 1, filter_words - 1)
-
     c = _chains(a, hw, 2 if ARRAY in doubled else 1)
-    steps = _steps(a)
+    steps = _steps(a, hw)
     psums = _psums(a, hw, c.pace, 2 if PSUM_BUS in doubled else 1)
     bubble = np.maximum(0, pe.pipeline_stages - c.p)
     psum = bubble + psums.window(c.p)
-    turns = _turns(a, hw, c, steps, psums, psum)
+    in_turn = bubble + psums.window_in_turn(a, c.p)
+    turns = _turns(a, hw, c, steps, psums, in_turn)
 
     # The last beat of a chain's last window, then those of the chains behind it.
-    served = _Round.of(a, c, psums.from_chain)
-    after = _ceil(served.total - served.before - served.own + 1, psums.bus_pace)
-    served_cycles = _ceil(served.total, psums.bus_pace)
+    served = _Round.of(a, c, psums, psums.from_chain)
+    after = _ceil(served.behind + 1, psums.bus_pace)
 
-    ready = _streamed_lead(a, hw, supply, c, steps) if streamed else load
+    filters = _filters(a, hw, supply, c, steps)
+    load, ready = filters.load, filters.ready
 
-    def from_load(word: Ints) -> Ints:
-        return np.maximum(ready, _ifmap_sent(word, hw) + SPAD_CYCLES)
+    def sent(word: Ints) -> Ints:
+        return filters.offset + _ifmap_sent(word, hw)
 
     first_column = a.filter_columns - 1
     # A bus that takes longer for a beat than the adder is still at the first ones by then.
-    leaves = np.maximum(psum, bubble + psums.first_window_leaves(c.p))
-    first = _wave(a, c, steps, first_column, from_load) + leaves
-    arrays = first + turns.all_images + after
+    leaves = np.maximum(psum, bubble + psums.first_window_leaves(c.p)) + pe.psum_latency_cycles
+    begins = _begin(a, hw, c, steps, first_column, sent)
+    if pe.ifmap_wait == "word":
+        own = sent(_word(a, hw, c, steps, 0 * first_column, 0 * steps.q)) + SPAD_CYCLES
+        begins = np.maximum(begins, own + pe.start_cycles)
+    else:
+        begins = begins + pe.start_cycles
+    begins = np.maximum(ready, begins)
+    leaves = leaves + after
+    if psums.by_beat:
+        # A chain's first beat opens what is left of a round through all beats of all chains.
+        opened = bubble + psums.first_beat(c.p) + pe.psum_latency_cycles
+        opened = opened + _ceil(served.total - served.before, psums.bus_pace)
+        leaves = np.maximum(leaves, opened)
+    first = _wave(a, c, steps, begins) + leaves
+    arrays = first + turns.all_images
     # The GON goes around once for each window.
-    gons = first + (a.windows - 1) * served_cycles + after
+    gons = first + (a.windows - 1) * _ceil(served.total, psums.bus_pace)
     # The psum GIN begins where the bottom of a chain has taken the first beat: it fills FIFOs while
     # filters load, but goes on only where a chain has room for the rest of a window.
-    fed = _Round.of(a, c, psums.into_chain)
-    bottom = (
-        from_load(_word(a, c, steps, first_column))[0]
-        + c.mac_cycles(steps.q * a.filter_columns)[0]
-        + bubble
-    )
-    fed_ticks = a.windows * fed.total - fed.before - psums.into_chain(a.p_last)
+    fed = _Round.of(a, c, psums, psums.into_chain)
+    at_bottom = np.where(steps.step == 0, begins + c.mac_cycles(steps.q * a.filter_columns), 0)
+    bottom = at_bottom.max(axis=0) + bubble
     chain = a.filter_rows * a.channel_sets
-    way_up = psums.window(a.p_last) + (chain - 1) * (
-        psums.last_beat(a.p_last) + noc.local_hop_cycles
-    )
+    last_beat = psums.last_beat(a.p_last) + pe.psum_latency_cycles
+    way_up = (chain - 1) * (last_beat + noc.local_hop_cycles) + pe.psum_latency_cycles
+    fed_ticks = a.windows * fed.total - fed.before
+    if psums.by_beat:
+        way_up = way_up + psums.last_beat(a.p_last)
+    else:
+        fed_ticks = fed_ticks - psums.into_chain(a.p_last)
+        way_up = way_up + psums.window(a.p_last)
     gins = np.where(
         (a.first_channels == 0) & (c.p > psums.depth_in),
         bottom + _ceil(fed_ticks, psums.bus_pace) + way_up + 1,
         0,
     )
-    from_bus = _held_bus(a, hw, c, steps, psum, ready.max(axis=(0, 1)) if streamed else load)
+    from_bus = _held_bus(a, hw, c, steps, in_turn, filters)
     last_image = (a.images - 1) * a.ifmap_columns
     # The ifmap bus may hold the array up to the last window, or to the last image's first one.
-    to_last = _wave(a, c, steps, last_image + a.ifmap_columns - 1, from_bus)
-    to_image = _wave(a, c, steps, last_image + first_column, from_bus) + turns.image
-    ifmaps = np.maximum(to_last, to_image) + leaves + after
+    to_last = _wave(
+        a, c, steps, _begin(a, hw, c, steps, last_image + a.ifmap_columns - 1, from_bus)
+    )
+    to_image = _wave(a, c, steps, _begin(a, hw, c, steps, last_image + first_column, from_bus))
+    to_image = to_image + turns.image
+    ifmaps = np.maximum(to_last, to_image) + leaves
 
     ends = [station.max(axis=0) for station in (arrays, np.maximum(gons, gins), ifmaps)]
     cycles = np.maximum.reduce(ends)
@@ -313,11 +317,10 @@ def pass_cycles(
         np.where(waits, PSUM_REFILL, PSUM_ROUND),
         np.full_like(cycles, IFMAP_ROUND),
     )
-    begins: Ints = from_load(_word(a, c, steps, first_column)).min(axis=(0, 1))
     return PassCycles(
         cycles=cycles,
         load=load,
-        start=begins,
+        start=begins.min(axis=(0, 1)),
         bound=np.choose(np.stack(ends).argmax(axis=0), bounds),
     )
 
@@ -372,6 +375,9 @@ class _Psums:
     depth_in: int
     depth_out: int
     hop: int
+    latency: int
+    freed_late: bool
+    by_beat: bool
     chain: Ints
 
     def beats(self, p: Ints) -> Ints:
@@ -391,7 +397,15 @@ class _Psums:
         """Cycles that a lap through FIFOs takes beyond the adder's: behind a PE, and over a hop."""
         full = ceil_div(self.beat, self.pace)
         behind, before = self.depth_out // self.beat, self.depth_in // self.beat
-        return max(0, full + 1 - full * behind), max(0, self.hop + 1 - full * before)
+        return (
+            max(0, full + self.latency + 1 - full * behind),
+            max(0, self.hop + self._slot - full * before),
+        )
+
+    @property
+    def _slot(self) -> int:
+        """Cycles for which a beat that a PE takes in keeps its slot."""
+        return ceil_div(self.beat, self.pace) + self.latency if self.freed_late else 1
 
     def _laps(self, p: Ints, beats: Ints, depth: int, *, to_last: bool) -> Ints:
         """Laps through a FIFO between two beats of a window that are `beats` apart."""
@@ -422,18 +436,42 @@ class _Psums:
             return _ceil(p, self.pace)
         return self.flow(p, self.beats(p) - 1, to_last=True) + self.last_beat(p)
 
+    def first_beat(self, p: Ints) -> Ints:
+        """Cycles of the adder for a window's first beat."""
+        return _ceil(np.minimum(p, self.beat), self.pace)
+
     def first_window_leaves(self, p: Ints) -> Ints:
         """Cycles from the first taking at the top until the GON has all beats of a window."""
-        first = _ceil(np.minimum(p, self.beat), self.pace)
-        return first + _ceil((self.beats(p) - 1) * self.bus_ticks, self.bus_pace)
+        return self.first_beat(p) + _ceil((self.beats(p) - 1) * self.bus_ticks, self.bus_pace)
+
+    def window_in_turn(self, a: PassArrays, p: Ints) -> Ints:
+        """The same where a bus serves all chains beat by beat.
+
+        Beats that found no room in a FIFO go through it in the rounds of the bus, and the PE with
+        them, however long the other chains take.
+        """
+        own = self.window(p)
+        if not self.by_beat:
+            return own
+        full = self.first_beat(p) + self.latency
+        for depth, reached, exists in (
+            (self.depth_out, full + 1, np.ones_like(a.p)),
+            (self.depth_in, self._slot + 1, a.first_channels == 0),
+        ):
+            rounds = np.maximum(self.beats(p) - 1 - depth // self.beat, 0)
+            shared = np.minimum(rounds, self.beats(a.p_last))
+            sent = a.strip_rows * (rounds * (a.filter_sets - 1) + shared) * self.bus_ticks
+            held = reached + _ceil(sent, self.bus_pace) + self.last_beat(p)
+            own = np.where((p > depth) & (exists > 0), np.maximum(own, held), own)
+        return own
 
     def chain_period(self, p: Ints) -> Ints:
         """Cycles of a window in the rings through FIFOs alone: no MAC is on them."""
         period: Ints = np.zeros_like(p)
         full = ceil_div(self.beat, self.pace)
         for depth, cycles, exists in (
-            (self.depth_out, full + 1, True),
-            (self.depth_in, self.hop + 1, self.chain > 1),
+            (self.depth_out, full + self.latency + 1, True),
+            (self.depth_in, self.hop + self._slot, self.chain > 1),
         ):
             beats = self.beats(p)
             # Short last beats let more of them into a FIFO than full ones.
@@ -456,6 +494,8 @@ class _Psums:
         full = ceil_div(self.beat, self.pace)
         over = beats - 1 - lag
         last = 1 + self.flow(p, np.maximum(over, 0), to_last=True) + self.last_beat(p)
+        last = last + self.latency
+        full = full + self.latency
         waits = last * pace + bus
         # A bus that is slower than the adder still has beats to send that came before the last.
         before = (1 + full + self.flow(p, np.maximum(over - 1, 0), to_last=False)) * pace + 2 * bus
@@ -469,8 +509,9 @@ class _Psums:
         bus, pace = self.bus_ticks, self.bus_pace
         loose = self.last_words(p) + lag * self.beat <= self.depth_in
         over = np.maximum(beats - 1 - lag - loose, 0)
-        last = (2 + self.flow(p, over, to_last=False, linked=False)) * pace + (1 + loose) * bus
-        waits = np.maximum(last, 2 * pace + (beats - lag) * bus)
+        first = 1 + self._slot
+        last = (first + self.flow(p, over, to_last=False, linked=False)) * pace + (1 + loose) * bus
+        waits = np.maximum(last, first * pace + (beats - lag) * bus)
         return np.where(p > self.depth_in, np.maximum(waits, self.bus(p)), self.bus(p))
 
     def round_waits(self, a: PassArrays) -> NDArray[np.bool_]:
@@ -491,23 +532,43 @@ def _psums(a: PassArrays, hw: Hardware, pace: int, bus_pace: int) -> _Psums:
         depth_in=pe.psum_in_fifo_words,
         depth_out=pe.psum_out_fifo_words,
         hop=noc.local_hop_cycles,
+        latency=pe.psum_latency_cycles,
+        freed_late=pe.psum_slot_freed == "last_word",
+        by_beat=noc.psum_order == "beat",
         chain=a.filter_rows * a.channel_sets,
     )
 
 
 class _Round(NamedTuple):
-    """A round of a psum bus through all chains, in ticks: the whole, and each chain's place."""
+    """A round of a psum bus through all chains, in ticks.
+
+    `total` the whole, `before` from its start to each chain, `behind` from the last beat of each
+    chain to its end.
+    """
 
     total: Ints
     before: Ints
-    own: Ints
+    behind: Ints
 
     @classmethod
-    def of(cls, a: PassArrays, c: _Chains, visit: Callable[[Ints], Ints]) -> _Round:
+    def of(cls, a: PassArrays, c: _Chains, psums: _Psums, visit: Callable[[Ints], Ints]) -> _Round:
         """The round of a bus that takes so long for a chain of p filters."""
         full, own = visit(a.p), visit(c.p)
-        total = a.strip_rows * ((a.filter_sets - 1) * full + visit(a.p_last))
-        return cls(total, c.filter_set * a.strip_rows * full + c.ofmap_row * own, own)
+        if not psums.by_beat:
+            total = a.strip_rows * ((a.filter_sets - 1) * full + visit(a.p_last))
+            before = c.filter_set * a.strip_rows * full + c.ofmap_row * own
+            return cls(total, before, total - before - own)
+        # A beat to each chain in turn: what a chain waits for itself, the others use.
+        most, beats, fewest = psums.beats(a.p), psums.beats(c.p), psums.beats(a.p_last)
+        sets = np.where(fewest == most, a.filter_sets, np.maximum(a.filter_sets - 1, 1))
+        ticks = psums.bus_ticks
+        busy = a.strip_rows * ((a.filter_sets - 1) * most + fewest) * ticks
+        total = np.maximum(busy, full + (a.strip_rows * sets - 1) * ticks)
+        before = (c.ofmap_row * a.filter_sets + c.filter_set) * ticks
+        in_turn = np.where(beats == most, sets, a.filter_sets)
+        behind = (a.strip_rows - 1 - c.ofmap_row) * in_turn + in_turn - 1 - c.filter_set
+        later = (most - beats) * a.strip_rows * (a.filter_sets - 1)
+        return cls(total, before, (behind + later) * ticks)
 
 
 class _Turns(NamedTuple):
@@ -527,14 +588,23 @@ def _turns(
     pe = hw.pe
     macs = c.mac_cycles(a.q * a.filter_columns)
     step, whole = a.q * a.column_step, a.q * a.filter_columns
-    if pe.ifmap_spad == "shift":
-        # The register moves only between windows, when the adder is done.
-        moved, moved_whole = psum + step, psum + whole
+    clearing = pe.image_change_cycles
+    shift, by_word = pe.ifmap_spad == "shift", pe.ifmap_wait == "word"
+    spare = 0 if shift else pe.ifmap_spad_words - whole
+    # Words of a window that find no place before those of the window before it leave.
+    new, all_new = step - spare, whole - spare
+    if by_word:
+        # The first of them moves in at once, and is read when the MACs on older words are done.
+        new = np.where(new > 0, 1 - c.mac_cycles(whole - np.minimum(step, new)), -LONG)
+        all_new = np.where(all_new > 0, 1 - c.mac_cycles(whole - np.minimum(whole, all_new)), -LONG)
     else:
-        # Words that find no place before the MACs are done move in behind them, one a cycle.
-        spare = pe.ifmap_spad_words - whole
-        moved = np.minimum(step, step - spare)
-        moved_whole = np.minimum(whole, whole - spare)
+        new, all_new = np.minimum(step, new), np.minimum(whole, all_new)
+    if shift:
+        # The register moves only between windows, when the adder is done: with each word that
+        # comes in, or before.
+        new = psum + (step + np.maximum(new, 0) if by_word else new)
+        all_new = psum + all_new
+    moved, moved_whole = new, all_new + clearing
     one = np.ones_like(a.p)
     adder = Loop(ADDER, macs + psum, one)
     spad = Loop(IFMAP_SPAD, macs + moved, one)
@@ -595,68 +665,106 @@ def _ifmap_loops(
     shift = pe.ifmap_spad == "shift"
     columns = _steps_of_columns(a)
     # A FIFO of one word takes a word every other cycle.
-    rows = np.maximum(
+    rows: Ints = np.maximum(
         a.ifmap_rows,
         ceil_div(REGISTER_CYCLES * hw.noc.gin_ifmap_words_per_cycle, pe.ifmap_fifo_words),
     )
     lap_words = columns * a.channels * rows
     macs = c.mac_cycles(steps.q * a.filter_columns)
 
+    by_word = pe.ifmap_wait == "word"
+    clearing = np.where(jump > 0, pe.image_change_cycles, 0)
+
     def sent(words: Ints) -> Ints:
         return _ifmap_cycles(words, hw) + PORT_CYCLES + SPAD_CYCLES
 
+    def start(words: Ints, from_first: Ints, window: Ints, missing: Ints) -> Ints:
+        """Cycles until a window may begin whose last word is so many words behind X's.
+
+        Its first missing one is `from_first` before that.
+        """
+        if not by_word:
+            return sent(words)
+        gap: Ints = rows * order.row(0 * rows)
+        # Missing words that the bus sends before X's are none.
+        passed: Ints = np.maximum(_ceil(from_first - words, gap), 0)
+        first = sent(words - from_first + passed * gap) - c.mac_cycles(window - missing + passed)
+        first = np.where(passed < missing, first, 0)
+        begun: Ints = np.maximum(sent(words) - c.mac_cycles(window - 1), first)
+        return begun
+
+    order = _IfmapOrder.of(a, hw, rows)
     waits = list(_round_waits(a, c, psums))
     last = a.channel_sets - 1
+    on_top = hw.array.first_channel_set == "top"
     last_full = np.where(a.q_last < a.q, np.maximum(last - 1, 0), last)
-    holders = [(last_full, np.where(a.channel_sets > 1, a.q, a.q_last))]
+    full = 0 * last if on_top else last_full
+    holders = [(full, np.where(a.channel_sets > 1, a.q, a.q_last))]
     if (a.q_last < a.q).any():
         holders.append((last, a.q_last))
     for channel_set, q in holders:
         window = q * a.filter_columns
-        ahead = pe.ifmap_fifo_words + (0 if shift else pe.ifmap_spad_words - window)
+        ahead: Ints = pe.ifmap_fifo_words + (0 * q if shift else pe.ifmap_spad_words - window)
         # As many windows as bring at least one word more than what fits.
-        windows = np.maximum((ahead - jump * q) // (q * columns) + 1, 1)
-        words = (jump + windows * columns - 1 - ahead // q) * a.channels * rows
-        words = words + (q - 1 - ahead % q) * rows
+        windows: Ints = np.maximum((ahead - jump * q) // (q * columns) + 1, 1)
+        words: Ints = (jump + windows * columns - 1 - ahead // q) * a.channels * rows
+        x_last = order.place(channel_set, q - 1)
+        words = words + x_last - order.place(channel_set, ahead % q)
+        missing: Ints = q * (jump + windows * columns) - ahead
+        from_first = words
         own = c.mac_cycles(window)
         if not shift:
             # X itself: its places are free when its MACs are done, whoever its psums wait for.
-            yield Loop(IFMAP_FIFO, np.where(words >= 0, sent(words) + own, 0), windows)
-        top = (channel_set + 1) * a.filter_rows - 1
-        climb = macs.max(axis=0) + top * c.hop + psum + (0 if shift else own)
+            cycles = start(words, from_first, window, missing) + own + clearing
+            yield Loop(IFMAP_FIFO, np.where(words >= 0, cycles, 0), windows)
+        top = ((last - channel_set if on_top else channel_set) + 1) * a.filter_rows - 1
+        # A shift register that shifts before it takes in words.
+        free = psum + clearing + (q * columns if shift and by_word else 0)
+        climb = macs.max(axis=0) + top * c.hop + free + (0 if shift else own)
         next_window = windows + (0 if shift else 1)
         # Most FIFOs hold so much that no PE below can matter: the PE itself, or the bus, is slower.
         period = np.maximum(turn, _ifmap_cycles(lap_words, hw))
-        slower = sent(words + a.filter_rows - 1) + climb > next_window * period
+        most = order.place(last if order.by_word else channel_set, a.q - 1) - x_last
+        most = words + np.maximum(most, 0) + (a.filter_rows - 1) * order.row(0 * q)
+        if on_top:
+            most = most + lap_words
+        slower = sent(most) + climb > next_window * period
         slower |= sent(lap_words) + climb > (next_window + 1) * period
         if not waits and not slower.any():
             continue
         above = top - steps.step
-        words = words - (channel_set * a.q + q - steps.channels) * rows + steps.filter_row
+        words = words - x_last + order.place(steps.channel_set, steps.q - 1)
+        words = words + steps.filter_row * order.row(steps.q - 1)
         # Where Y's word goes before the one that X holds up, Y waits a window later.
         later = np.maximum(_ceil(-words, lap_words), 0)
         words = words + later * lap_words
         # From Y's window up to X's psums; a shift register has places then, another one after the
         # MACs of X's next window.
-        climb = sent(0 * words) + macs + above * c.hop + psum
-        climb = np.where((above >= 0) & (slower | bool(waits)), climb, -LONG)
+        climb = macs + above * c.hop + free
+        climb = np.where(above >= 0, climb, -LONG)
         windows = windows + later + (0 if shift else 1)
-        yield Loop(IFMAP_FIFO, climb + _ifmap_cycles(words, hw) + (0 if shift else own), windows)
-        below_top = (last - channel_set) * a.filter_rows
+        y_window = steps.q * a.filter_columns
+        y_missing = np.minimum(_ceil(missing * steps.q, q), y_window)
+        begun = start(words, from_first, y_window, y_missing)
+        # A row's loops may not hang on the rows beside it: one that is left out is so alone, too.
+        cycles = np.where(slower, climb + begun + (0 if shift else own), -LONG)
+        yield Loop(IFMAP_FIFO, cycles, windows)
+        below_top = a.filter_rows * a.channel_sets - 1 - top
+        row_words = a.row_step * order.row(q - 1)
         for wait in waits:
             # Y's chain is served first, X's last, and X's words come last on the bus, too.
             held = wait.holds(below_top, steps.step)
             x_macs = 0 if shift else _ceil(wait.p * window, c.pace)
             delay = np.where(held, climb + x_macs, -LONG)
             rows_on = a.strip_rows - 1 - c.ofmap_row
-            far = words - rows_on * a.row_step
+            far = words - rows_on * row_words
             more = np.maximum(_ceil(-far, lap_words), 0)
-            far = _ifmap_cycles(far + more * lap_words, hw)
+            far = start(far + more * lap_words, from_first, y_window, y_missing)
             yield Loop(IFMAP_FIFO, delay + far + wait.cycles, windows + more)
             if more.any():
                 # Or Y stands in the first chain whose words come behind X's.
-                near = np.minimum(rows_on, words // a.row_step)
-                gap = _ifmap_cycles(words - near * a.row_step, hw)
+                near = np.minimum(rows_on, words // row_words)
+                gap = start(words - near * row_words, from_first, y_window, y_missing)
                 cycles = wait.cycles - (rows_on - near) * wait.own
                 yield Loop(IFMAP_FIFO, delay + gap + cycles, windows)
 
@@ -693,52 +801,66 @@ def _round_waits(a: PassArrays, c: _Chains, psums: _Psums) -> Iterator[_RoundWai
     ):
         if (a.p <= depth).all():
             continue
-        round_ = _Round.of(a, c, visit)
-        served = round_.before + round_.own
+        round_ = _Round.of(a, c, psums, visit)
         last = a.strip_rows * visit(a.p_last)
-        for p, until in (
-            (a.p_last, round_.total),
-            (a.p, np.where(a.p_last < a.p, round_.total - last, 0)),
+        for p, behind in (
+            (a.p_last, round_.behind),
+            (a.p, np.where(a.p_last < a.p, round_.behind - last, 0)),
         ):
-            cycles = _ceil(np.maximum(until - served, 0), psums.bus_pace)
+            if psums.by_beat:
+                # The last chain's beat of each round comes behind those of all others.
+                chains = a.strip_rows * a.filter_sets
+                cycles = _ceil(chains * psums.bus_ticks - round_.before, psums.bus_pace)
+            else:
+                cycles = _ceil(np.maximum(behind, 0), psums.bus_pace)
             if fed:
                 cycles = np.where(a.first_channels == 0, cycles, 0)
-            yield _RoundWait(cycles, p, round_.own // psums.bus_pace, depth, storage, fed)
+            yield _RoundWait(cycles, p, visit(c.p) // psums.bus_pace, depth, storage, fed)
 
 
 def _held_bus(
-    a: PassArrays, hw: Hardware, c: _Chains, steps: _Steps, psum: Ints, loaded: Ints
-) -> _Begin:
-    """When PEs begin by words of a bus that waits once, for the first window.
+    a: PassArrays, hw: Hardware, c: _Chains, steps: _Steps, psum: Ints, filters: _Filters
+) -> _Sent:
+    """When words are sent by a bus that waits once, for the first window.
 
     The bus fills FIFOs and spads while filters load, then waits for the first window. Held up by
     every later window, it is in the loops of ifmap FIFOs.
     """
     pe = hw.pe
     shift = pe.ifmap_spad == "shift"
+    order = _IfmapOrder.of(a, hw)
+    loaded = filters.ready.max(axis=tuple(range(filters.ready.ndim - 1)))
     spad = a.q * a.filter_columns if shift else pe.ifmap_spad_words
     columns, words = np.divmod(pe.ifmap_fifo_words + spad, a.q)
-    ahead = (columns * a.channels + words) * a.ifmap_rows
+    columns = columns * a.channels * a.ifmap_rows
+    ahead = columns + order.place(0 * a.q, words)
     held = [(ahead, loaded + c.mac_cycles(steps.q * a.filter_columns))]
     if shift:
         # A shift register takes no word before the psums of the window are done: later up the
-        # chain, where words also come later on the bus. Times are linear along sets and rows.
+        # chain, where words may also come later on the bus. Times are linear along sets and rows.
         window = loaded + c.mac_cycles(a.q * a.filter_columns) + psum
+        if pe.ifmap_wait == "word":
+            window = window + a.q * a.column_step
         last_full = np.where(a.q_last < a.q, np.maximum(a.channel_sets - 2, 0), a.channel_sets - 1)
+        on_top = hw.array.first_channel_set == "top"
+        bottom, top = (last_full, 0 * last_full) if on_top else (0 * last_full, last_full)
         held = [
-            (ahead + a.filter_rows - 1, window),
-            (ahead, window + (a.filter_rows - 1) * c.hop),
-            (ahead + last_full * a.q * a.ifmap_rows, window + _skew(a, c)),
+            (
+                columns + order.place(bottom, words) + (a.filter_rows - 1) * order.row(words),
+                window,
+            ),
+            (columns + order.place(bottom, words), window + (a.filter_rows - 1) * c.hop),
+            (columns + order.place(top, words), window + _skew(a, hw, c)),
         ]
 
-    def begin(word: Ints) -> Ints:
-        sent = _ifmap_sent(word, hw)
+    def resumed_bus(word: Ints) -> Ints:
+        sent = filters.offset + _ifmap_sent(word, hw)
         for first_held, free in held:
             resumed = free + 1 + _ifmap_cycles(word - first_held, hw)
             sent = np.where(word > first_held, np.maximum(sent, resumed), sent)
-        return sent + SPAD_CYCLES
+        return sent
 
-    return begin
+    return resumed_bus
 
 
 @dataclass(frozen=True)
@@ -767,7 +889,8 @@ def _chains(a: PassArrays, hw: Hardware, pace: int) -> _Chains:
     sets = np.stack([zero, zero, last_full, last_full, last, last])
     rows = np.stack([zero, a.strip_rows - 1] * 3)
     p = np.where(sets == last, a.p_last, a.p)
-    hop = _ceil(np.minimum(p, hw.noc.psum_words_per_cycle), pace) + hw.noc.local_hop_cycles
+    beat = _ceil(np.minimum(p, hw.noc.psum_words_per_cycle), pace)
+    hop = beat + hw.pe.psum_latency_cycles + hw.noc.local_hop_cycles
     return _Chains(sets, rows, p, hop, pace)
 
 
@@ -776,16 +899,16 @@ class _Steps:
     """The PEs of a chain whose times bound those of all others, (PEs, 1, passes).
 
     Times are linear along a chain within sets of equal q, so the ends of the first channel set, of
-    the last full one and of the last one are enough. `channels` counts up to its last channel.
+    the last full one and of the last one are enough.
     """
 
     step: Ints
+    channel_set: Ints
     filter_row: Ints
     q: Ints
-    channels: Ints
 
 
-def _steps(a: PassArrays) -> _Steps:
+def _steps(a: PassArrays, hw: Hardware) -> _Steps:
     zero = np.zeros_like(a.p)
     last = a.channel_sets - 1
     last_full = np.where(a.q_last < a.q, np.maximum(last - 1, 0), last)
@@ -793,77 +916,279 @@ def _steps(a: PassArrays) -> _Steps:
     filter_row = np.stack([a.filter_rows - 1, zero] * 3)[:, None, :]
     q = np.where(sets == last, a.q_last, a.q)
     # Filter row 0 is the uppermost of its set.
-    step = sets * a.filter_rows + a.filter_rows - 1 - filter_row
-    return _Steps(step, filter_row, q, sets * a.q + q)
+    below = last - sets if hw.array.first_channel_set == "top" else sets
+    step = below * a.filter_rows + a.filter_rows - 1 - filter_row
+    return _Steps(step, sets, filter_row, q)
 
 
-def _word(a: PassArrays, c: _Chains, steps: _Steps, column: Ints) -> Ints:
-    """Place on the bus of the last word that each PE needs of an ifmap column."""
-    word: Ints = (column * a.channels + steps.channels - 1) * a.ifmap_rows
-    return word + c.ofmap_row * a.row_step + steps.filter_row
+@dataclass(frozen=True)
+class _IfmapOrder:
+    """Places of words within an ifmap column on its bus: `rows` a channel, in `noc.ifmap_order`."""
+
+    by_word: bool
+    rows: Ints
+    q: Ints
+    q_last: Ints
+    sets: Ints
+
+    @classmethod
+    def of(cls, a: PassArrays, hw: Hardware, rows: Ints | None = None) -> _IfmapOrder:
+        """The order of a chip; `rows` where a channel takes as long as more of them."""
+        rows = a.ifmap_rows if rows is None else rows
+        return cls(hw.noc.ifmap_order == "word", rows, a.q, a.q_last, a.channel_sets)
+
+    def place(self, channel_set: Ints, channel: Ints) -> Ints:
+        """Words of the column before row 0 of the set's channel."""
+        if not self.by_word:
+            return (channel_set * self.q + channel) * self.rows
+        # A word to each set in turn; the smaller last set drops out.
+        shared = np.minimum(channel, self.q_last)
+        alone: Ints = (channel - shared) * self.rows * (self.sets - 1)
+        return shared * self.rows * self.sets + alone + channel_set
+
+    def row(self, channel: Ints) -> Ints:
+        """Words from one ifmap row to the next."""
+        if not self.by_word:
+            return np.ones_like(self.rows)
+        return np.where(channel < self.q_last, self.sets, self.sets - 1)
 
 
-def _wave(a: PassArrays, c: _Chains, steps: _Steps, column: Ints, begin: _Begin) -> Ints:
+def _word(
+    a: PassArrays, hw: Hardware, c: _Chains, steps: _Steps, column: Ints, channel: Ints
+) -> Ints:
+    """Place on the bus of the word that each PE needs of an ifmap column and a channel."""
+    order = _IfmapOrder.of(a, hw)
+    row = (c.ofmap_row * a.row_step + steps.filter_row) * order.row(channel)
+    return column * a.channels * a.ifmap_rows + order.place(steps.channel_set, channel) + row
+
+
+def _begin(
+    a: PassArrays, hw: Hardware, c: _Chains, steps: _Steps, column: Ints, sent: _Sent
+) -> Ints:
+    """When the MACs of a window can begin by its ifmap words; (PEs, chains, passes).
+
+    `column` completes the window; `sent` gives when the bus sends the word of such a place.
+    """
+    last = _word(a, hw, c, steps, column, steps.q - 1)
+    if hw.pe.ifmap_wait == "window":
+        return sent(last) + SPAD_CYCLES
+    # Each MAC waits for its own word. Times are linear in column and channel, so ends are enough.
+    first_column = column - a.filter_columns + 1
+    begin = sent(last) - c.mac_cycles(steps.q * a.filter_columns - 1)
+    for channel, at, before in (
+        (0 * steps.q, first_column, 0 * steps.q),
+        (steps.q - 1, first_column, steps.q - 1),
+        (0 * steps.q, column, steps.q * (a.filter_columns - 1)),
+    ):
+        own = sent(_word(a, hw, c, steps, at, channel)) - c.mac_cycles(before)
+        begin = np.maximum(begin, own)
+    return begin + SPAD_CYCLES
+
+
+def _wave(a: PassArrays, c: _Chains, steps: _Steps, begins: Ints) -> Ints:
     """When the first beat of a window can be taken in at the top of each chain.
 
-    `column` is the ifmap column that completes the window; `begin` gives the cycle in which the
-    MACs start of a PE whose last word has that place on the bus.
+    `begins` has the cycle in which the MACs of each PE start.
     """
     way_up = (a.filter_rows * a.channel_sets - 1 - steps.step) * c.hop
-    word = _word(a, c, steps, column)
-    wave: Ints = (begin(word) + c.mac_cycles(steps.q * a.filter_columns) + way_up).max(axis=0)
+    wave: Ints = (begins + c.mac_cycles(steps.q * a.filter_columns) + way_up).max(axis=0)
     return wave
 
 
-def _skew(a: PassArrays, c: _Chains) -> Ints:
+def _skew(a: PassArrays, hw: Hardware, c: _Chains) -> Ints:
     """Cycles by which the top of a chain is behind its bottom, among PEs that may hold the bus up.
 
     A smaller last channel set has room enough never to do so.
     """
-    full_sets = np.where(a.q_last < a.q, np.maximum(a.channel_sets - 1, 1), a.channel_sets)
+    smaller = (a.q_last < a.q) & (hw.array.first_channel_set == "bottom")
+    full_sets = np.where(smaller, np.maximum(a.channel_sets - 1, 1), a.channel_sets)
     skew: Ints = (a.filter_rows * full_sets - 1) * c.hop
     return skew
 
 
-def _streamed_lead(
+class _Filters(NamedTuple):
+    """The filter load of passes: when the last word can be used (`load`), when windows may start by
+    their filters (`ready`), and when the ifmap port begins (`offset`)."""
+
+    load: Ints
+    ready: Ints
+    offset: Ints
+
+
+def _filters(
     a: PassArrays, hw: Hardware, supply: FilterSupply, c: _Chains, steps: _Steps
-) -> Ints:
-    """Earliest start of a window that meets each filter word just in time (streamed load)."""
-    width = hw.noc.gin_filter_words_per_cycle
-    p, q, s = c.p, steps.q, a.filter_columns
-    side = np.minimum(a.sets_side_by_side, a.filter_sets)
-    shelf, place = c.filter_set // side, c.filter_set % side
-    # Sets side by side load row by row; the smaller last set stands at the end of the last shelf.
-    on_shelf = np.minimum(side, a.filter_sets - shelf * side)
-    has_last = shelf == (a.filter_sets - 1) // side
-    # Rows load from the top of the array, so the PEs above this one in the chain come first.
-    above = a.filter_rows * a.channel_sets - 1 - steps.step
-    above_last = np.minimum(above, a.filter_rows)
+) -> _Filters:
+    bus = _FilterBus(a, hw, supply)
+    load = bus.loaded()
+    exposed = hw.glb.filter_load == "exposed"
+    ready = load if exposed else bus.lead(c, steps)
+    offset = bus.port_done() if hw.glb.filter_load == "first" else 0 * load
+    return _Filters(load, ready, offset)
 
-    def before(unit: int) -> Ints:
-        """Beats (or, with unit 1, words) that the bus sends before the first of this PE."""
 
-        def row(p_set: Ints, q_set: Ints) -> Ints:
-            return _ceil(p_set * q_set * s, unit)
+class _FilterBus:
+    """The filter bus: every PE row takes its own beats, in `noc.filter_order`.
 
-        def shelf_row(q_set: Ints) -> Ints:
-            words: Ints = (on_shelf - has_last) * row(a.p, q_set) + has_last * row(a.p_last, q_set)
-            return words
+    With `pe.filter_words_per_cycle` words go on from a FIFO to the spad, so many a cycle, and can
+    be used a cycle later; where they come faster the bus waits for room in the FIFO.
+    """
 
-        per_set = a.filter_rows * ((a.channel_sets - 1) * row(a.p, a.q) + row(a.p, a.q_last))
-        own_shelf = (above - above_last) * shelf_row(a.q) + above_last * shelf_row(a.q_last)
-        earlier: Ints = shelf * side * per_set + own_shelf + place * row(a.p, q)
-        return earlier
+    def __init__(self, a: PassArrays, hw: Hardware, supply: FilterSupply) -> None:
+        self.a = a
+        self.supply = supply
+        self.width = hw.noc.gin_filter_words_per_cycle
+        self.rate = hw.pe.filter_words_per_cycle
+        self.fifo = hw.pe.filter_fifo_words
+        self.by_use = hw.noc.filter_order == "use"
+        self.on_top = hw.array.first_channel_set == "top"
+        self.words = a.filters * a.channels * a.filter_rows * a.filter_columns
+        self.total = self._sets(self._beats if self.by_use else self._cycles)
 
-    beats, words = before(width), before(1)
-    lead: Ints = np.zeros_like(beats)
-    zero = np.zeros_like(a.p)
-    for f in (zero, p - 1):
-        for channel in (zero, q - 1):
-            for x in (zero, s - 1):
-                index = (f * q + channel) * s + x
-                mac = (x * q + channel) * p + f
-                in_beat = index // width
-                last_word = words + np.minimum((in_beat + 1) * width, p * q * s) - 1
-                lead = np.maximum(lead, supply.sent(beats + in_beat, last_word) - mac)
-    return lead
+    def _beats(self, words: Ints) -> Ints:
+        return _ceil(words, self.width)
+
+    def _cycles(self, words: Ints) -> Ints:
+        """Cycles of the bus for the words of a PE row, one beat behind the other."""
+        return np.maximum(self._beats(words), self._held(words) + 1)
+
+    def _held(self, words: Ints) -> Ints:
+        """Cycles until the last of so many words of a row has room in the FIFO, or 0."""
+        if self.rate is None:
+            return 0 * words
+        over = words - 1 - self.fifo
+        return np.where(over >= 0, 2 + over // self.rate, 0)
+
+    def _moved(self, word: Ints) -> Ints:
+        """Cycles that a word of a row takes to its spad beyond the bus."""
+        if self.rate is None:
+            return 0 * word
+        moved: Ints = 1 + np.maximum(word // self.rate - word // self.width, 0)
+        return moved
+
+    def _sets(self, row: Callable[[Ints], Ints]) -> Ints:
+        """A row's figure, summed over all rows of the pass."""
+        a, s = self.a, self.a.filter_columns
+
+        def set_rows(p: Ints) -> Ints:
+            return (a.channel_sets - 1) * row(p * a.q * s) + row(p * a.q_last * s)
+
+        total: Ints = (a.filter_sets - 1) * set_rows(a.p) + set_rows(a.p_last)
+        return a.filter_rows * total
+
+    def loaded(self) -> Ints:
+        """When the last word can be used."""
+        supply, last_word = self.supply, self.words - 1
+        if self.rate is None:
+            return supply.sent(self.total - 1, last_word)
+        row = self._last_row()
+        if self.by_use:
+            most = np.maximum(self.total - 1, self._held(row))
+            slowest = self._moved(row - 1) + (row - 1) // self.width + 2
+            last = supply.sent(most, last_word) + self._moved(0 * row)
+        else:
+            last = supply.sent(self.total - 1, last_word) + 1
+            first_word = self.words - row + np.minimum(row, self.width) - 1
+            begun = supply.sent(self.total - self._cycles(row), first_word)
+            slowest = begun + (row - 1) // self.width + self._moved(row - 1)
+        loaded: Ints = np.maximum(last, slowest)
+        return loaded
+
+    def port_done(self) -> Ints:
+        """The cycle after that in which the port reads the last line."""
+        supply = self.supply
+        arrival = _ceil(supply.arrival_ticks(supply.beats - 1), supply.ticks_per_cycle)
+        lines = _ceil(self.words, supply.line_words)
+        # The bus must have begun the line whose place in the register the last one takes.
+        row = self._last_row()
+        end, cycles = self.total - 1, np.maximum(self.total // lines, 1)
+        if self.rate is not None:
+            end = np.maximum(end, self._held(row)) if self.by_use else end
+            slow = ceil_div(supply.line_words, self.rate)
+            cycles = np.where(self._held(row) > 0, np.maximum(slow, cycles), cycles)
+        held = end - supply.register_lines * cycles + REGISTER_CYCLES
+        freed = lines > supply.register_lines
+        return np.maximum(np.maximum(arrival, lines - 1), np.where(freed, held, 0)) + PORT_CYCLES
+
+    def _last_row(self) -> Ints:
+        """Words of the PE row that is through last: the bottom one, or the longest."""
+        a = self.a
+        if self.by_use:
+            return a.p * a.q * a.filter_columns
+        q = np.where(self.on_top & (a.channel_sets > 1), a.q_last, a.q)
+        return a.p_last * q * a.filter_columns
+
+    def lead(self, c: _Chains, steps: _Steps) -> Ints:
+        """Earliest start of a window that meets each filter word just in time (streamed load)."""
+        return self._lead_by_use(c, steps) if self.by_use else self._lead_by_row(c, steps)
+
+    def _lead_by_use(self, c: _Chains, steps: _Steps) -> Ints:
+        a, supply, width, s = self.a, self.supply, self.width, self.a.filter_columns
+
+        def left(p: Ints, q: Ints, beat: Ints) -> Ints:
+            return (self._beats(p * q * s) > beat).astype(np.int64)
+
+        def sets_left(q: Ints, beat: Ints) -> Ints:
+            return (a.filter_sets - 1) * left(a.p, q, beat) + left(a.p_last, q, beat)
+
+        words = c.p * steps.q * s
+        own = self._beats(words)
+        fewest = self._beats(a.p_last * a.q_last * s)
+        lead: Ints = 0 * words
+        for beat in (0 * own, np.minimum(fewest, own) - 1, np.minimum(fewest, own - 1), own - 1):
+            # Beats of all rows in the rounds before, then those of this round before this row's.
+            earlier = self._sets(lambda row: np.minimum(self._beats(row), beat))  # noqa: B023
+            row = (a.channel_sets - 1) * sets_left(a.q, beat) + sets_left(a.q_last, beat)
+            turn = steps.filter_row * row + steps.channel_set * sets_left(a.q, beat)
+            turn = turn + c.filter_set * left(a.p, steps.q, beat)
+            last = np.minimum((beat + 1) * width, words)
+            held = turn + self._held(last)
+            place = np.maximum(earlier + turn, held)
+            word = np.minimum((place + 1) * width, self.words) - 1
+            usable = supply.sent(place, word) + self._moved(0 * beat)
+            lead = np.maximum(lead, usable - beat * width)
+        return lead
+
+    def _lead_by_row(self, c: _Chains, steps: _Steps) -> Ints:
+        a, supply, width = self.a, self.supply, self.width
+        p, q, s = c.p, steps.q, a.filter_columns
+        side = np.minimum(a.sets_side_by_side, a.filter_sets)
+        shelf, place = c.filter_set // side, c.filter_set % side
+        # Sets side by side load row by row; the smaller last set stands at the end of the last
+        # shelf.
+        on_shelf = np.minimum(side, a.filter_sets - shelf * side)
+        has_last = shelf == (a.filter_sets - 1) // side
+        # Rows load from the top of the array, so the PEs above this one in the chain come first.
+        above = a.filter_rows * a.channel_sets - 1 - steps.step
+        if self.on_top:
+            above_last = np.maximum(above - a.filter_rows * (a.channel_sets - 1), 0)
+        else:
+            above_last = np.minimum(above, a.filter_rows)
+
+        def before(row: Callable[[Ints], Ints]) -> Ints:
+            """Cycles of the bus (or words) before the first of this PE."""
+
+            def shelf_row(q_set: Ints) -> Ints:
+                others: Ints = (on_shelf - has_last) * row(a.p * q_set * s)
+                last: Ints = has_last * row(a.p_last * q_set * s)
+                return others + last
+
+            per_set = a.filter_rows * (
+                (a.channel_sets - 1) * row(a.p * a.q * s) + row(a.p * a.q_last * s)
+            )
+            own_shelf = (above - above_last) * shelf_row(a.q) + above_last * shelf_row(a.q_last)
+            earlier: Ints = shelf * side * per_set + own_shelf + place * row(a.p * q * s)
+            return earlier
+
+        beats, words = before(self._cycles), before(lambda words: words)
+        lead: Ints = np.zeros_like(beats)
+        zero = np.zeros_like(a.p)
+        for f in (zero, p - 1):
+            for channel in (zero, q - 1):
+                for x in (zero, s - 1):
+                    index = (f * q + channel) * s + x
+                    mac = (x * q + channel) * p + f
+                    in_beat = index // width
+                    last_word = words + np.minimum((in_beat + 1) * width, p * q * s) - 1
+                    usable = supply.sent(beats + in_beat, last_word) + self._moved(index)
+                    lead = np.maximum(lead, usable - mac)
+        return lead

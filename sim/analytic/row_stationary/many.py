@@ -282,7 +282,7 @@ def many_cycles(
         _fill(cycles, late, grid.take(late).least)
         late &= worth(cycles, late)
     late_grid = grid.take(late)
-    if hw.glb.filter_load == "streamed":
+    if hw.glb.filter_load != "exposed" or hw.pe.filter_words_per_cycle is not None:
         _fill(cycles, late, lambda: _one_by_one(layer, batch, hw, late_grid.many))
     else:
         _fill(cycles, late, late_grid.late_walks)

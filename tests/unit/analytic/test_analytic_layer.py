@@ -190,8 +190,8 @@ def test_nothing_of_the_engine_is_imported() -> None:
     ("setting", "told"),
     [
         ("pe.ifmap_fifo_words=15", "pe.ifmap_fifo_words = 15 (least 16)"),
-        ("pe.psum_in_fifo_words=31", "pe.psum_in_fifo_words = 31 (least 32)"),
-        ("pe.psum_out_fifo_words=31", "pe.psum_out_fifo_words = 31 (least 32)"),
+        ("pe.psum_in_fifo_words=7", "pe.psum_in_fifo_words = 7 (least 8)"),
+        ("pe.psum_out_fifo_words=7", "pe.psum_out_fifo_words = 7 (least 8)"),
         ("noc.bus_fifo_entries=1", "noc.bus_fifo_entries = 1 (least 2)"),
     ],
 )

@@ -338,7 +338,7 @@ def test_the_chips_fifos_or_deeper() -> None:
     assert case("pe.ifmap_fifo_words=64").default_fifos
     assert case("pe.ifmap_fifo_words=16", "noc.psum_words_per_cycle=2").default_fifos
     assert not case("pe.ifmap_fifo_words=15").default_fifos
-    assert not case("pe.psum_out_fifo_words=31").default_fifos
+    assert not case("pe.psum_out_fifo_words=7").default_fifos
 
 
 def _tiny() -> Case:
