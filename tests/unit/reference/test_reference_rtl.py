@@ -10,7 +10,7 @@ import pytest
 
 from hw_models.load import load_hardware
 from sim.cli import main
-from sim.reference.rtl import RTLComparison, compare_with_rtl
+from sim.reference.rtl import RTLComparison, compare_with_rtl, simulate_rtl_pass
 from sim.reference.tables import load_rtl_passes
 from workloads.inputs.faults import InputError
 
@@ -41,6 +41,12 @@ def test_windows_in_steady_state_are_those_of_the_formula() -> None:
     for measured in load_rtl_passes().passes.values():
         p, q, step = measured.p, measured.q, min(measured.U, measured.S)
         assert measured.window == p * q * measured.S + p + q * step
+
+
+def test_the_glb_limits_no_pass_that_was_fed_from_outside() -> None:
+    measured = load_rtl_passes().passes["conv4_n4"]
+    many = measured.model_copy(update={"n": 16})
+    assert simulate_rtl_pass(many, load_hardware("eyeriss_rtl")).total > 30_000
 
 
 def test_a_rule_that_is_left_out_is_seen() -> None:
