@@ -83,6 +83,38 @@ CASES = {
         "noc.bus_fifo_entries=1",
         M=4, C=1, H=3, W=4, R=3, S=1,
     ),
+    "two images by word and beat, set 0 on top": case(
+        "m=11,n=2,e=3,p=11,q=1,r=2,t=2",
+        "array.first_channel_set=top", "pe.ifmap_wait=word", "pe.start_cycles=3",
+        "pe.image_change_cycles=3", "pe.filter_words_per_cycle=1", "pe.psum_latency_cycles=2",
+        "pe.psum_slot_freed=last_word", "noc.ifmap_order=word", "noc.psum_order=beat",
+        "glb.filter_load=first", "pe.psum_in_fifo_words=4", "pe.psum_out_fifo_words=8",
+        batch=2, M=11, C=3, H=4, W=6, R=2, S=2,
+    ),
+    "ifmap words to each channel set in turn": case(
+        "m=8,n=1,e=2,p=5,q=2,r=2,t=1",
+        "noc.filter_order=use", "noc.ifmap_order=word", "noc.psum_order=beat",
+        "array.first_channel_set=top", "pe.start_cycles=3", "pe.image_change_cycles=3",
+        "pe.psum_latency_cycles=2", "pe.psum_slot_freed=last_word",
+        "glb.filter_load=first", "pe.psum_in_fifo_words=4",
+        M=8, C=3, H=2, W=3, R=1, S=1,
+    ),
+    "image change in shift registers": case(
+        "m=5,n=2,e=3,p=5,q=1,r=1,t=2",
+        "pe.ifmap_wait=word", "pe.start_cycles=3", "pe.image_change_cycles=3",
+        "pe.filter_words_per_cycle=1", "pe.psum_latency_cycles=2", "pe.psum_slot_freed=last_word",
+        "noc.psum_order=beat", "glb.filter_load=first", "pe.ifmap_spad=shift",
+        "pe.psum_in_fifo_words=4", "pe.psum_out_fifo_words=8",
+        batch=2, M=5, C=1, H=4, W=5, R=2, S=2,
+    ),
+    "filters in the order of their use": case(
+        "m=7,n=1,e=3,p=6,q=4,r=1,t=1",
+        "array.first_channel_set=top", "pe.ifmap_wait=word", "pe.image_change_cycles=3",
+        "pe.filter_words_per_cycle=1", "pe.psum_latency_cycles=2", "pe.psum_slot_freed=last_word",
+        "noc.filter_order=use", "noc.psum_order=beat", "glb.filter_load=first",
+        "pe.psum_in_fifo_words=4",
+        M=7, C=4, H=4, W=2, R=2, S=1,
+    ),
 }  # fmt: skip
 
 MUTANTS: dict[str, Break] = {}
@@ -281,6 +313,40 @@ def _rounds_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 @mutant("a register of one line passes a line in each cycle")
 def _fast_register(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(form_passes, "REGISTER_CYCLES", 1)
+
+
+# --- orders, waits and rates ----------------------------------------------------------------------
+
+
+def _unseen(section: str, field: str, usual: object) -> Break:
+    """Let the closed form's passes go as if a field had the chip's value."""
+
+    def apply(monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = form_layer.pass_cycles
+
+        def broken(arrays: Any, hw: Any, *rest: Any, **options: Any) -> Any:
+            part = getattr(hw, section).model_copy(update={field: usual})
+            return whole(arrays, hw.model_copy(update={section: part}), *rest, **options)
+
+        monkeypatch.setattr(form_layer, "pass_cycles", broken)
+
+    return apply
+
+
+for _section, _field, _usual in (
+    ("array", "first_channel_set", "bottom"),
+    ("pe", "ifmap_wait", "window"),
+    ("pe", "start_cycles", 0),
+    ("pe", "image_change_cycles", 0),
+    ("pe", "filter_words_per_cycle", None),
+    ("pe", "psum_latency_cycles", 0),
+    ("pe", "psum_slot_freed", "first_word"),
+    ("noc", "filter_order", "row"),
+    ("noc", "ifmap_order", "set"),
+    ("noc", "psum_order", "chain"),
+    ("glb", "filter_load", "exposed"),
+):
+    mutant(f"{_section}.{_field} is the chip's")(_unseen(_section, _field, _usual))
 
 
 # --- tiles ----------------------------------------------------------------------------------------
