@@ -241,18 +241,13 @@ def pass_cycles(
     the psum buses two beats. No chip has a field for that (`sim.analytic.bound` asks for it).
     """
     supply = supply if supply is not None else FilterSupply.prefetched(a, hw)
-    noc, pe = hw.noc, hw.pe
+    pe = hw.pe
     c = _chains(a, hw, 2 if ARRAY in doubled else 1)
     steps = _steps(a, hw)
     psums = _psums(a, hw, c.pace, 2 if PSUM_BUS in doubled else 1)
     bubble = np.maximum(0, pe.pipeline_stages - c.p)
-    psum = bubble + psums.window(c.p)
     in_turn = bubble + psums.window_in_turn(a, c.p)
     turns = _turns(a, hw, c, steps, psums, in_turn)
-
-    # The last beat of a chain's last window, then those of the chains behind it.
-    served = _Round.of(a, c, psums, psums.from_chain)
-    after = _ceil(served.behind + 1, psums.bus_pace)
 
     filters = _filters(a, hw, supply, c, steps)
     load, ready = filters.load, filters.ready
@@ -261,8 +256,6 @@ def pass_cycles(
         return filters.offset + _ifmap_sent(word, hw)
 
     first_column = a.filter_columns - 1
-    # A bus that takes longer for a beat than the adder is still at the first ones by then.
-    leaves = np.maximum(psum, bubble + psums.first_window_leaves(c.p)) + pe.psum_latency_cycles
     begins = _begin(a, hw, c, steps, first_column, sent)
     if pe.ifmap_wait == "word":
         own = sent(_word(a, hw, c, steps, 0 * first_column, 0 * steps.q)) + SPAD_CYCLES
@@ -270,35 +263,14 @@ def pass_cycles(
     else:
         begins = begins + pe.start_cycles
     begins = np.maximum(ready, begins)
-    leaves = leaves + after
-    if psums.by_beat:
-        # A chain's first beat opens what is left of a round through all beats of all chains.
-        opened = bubble + psums.first_beat(c.p) + pe.psum_latency_cycles
-        opened = opened + _ceil(served.total - served.before, psums.bus_pace)
-        leaves = np.maximum(leaves, opened)
+    served = _Round.of(a, c, psums, psums.from_chain)
+    leaves = bubble + _leaves(psums, served, c.p)
     first = _wave(a, c, steps, begins) + leaves
     arrays = first + turns.all_images
     # The GON goes around once for each window.
     gons = first + (a.windows - 1) * _ceil(served.total, psums.bus_pace)
-    # The psum GIN begins where the bottom of a chain has taken the first beat: it fills FIFOs while
-    # filters load, but goes on only where a chain has room for the rest of a window.
-    fed = _Round.of(a, c, psums, psums.into_chain)
     at_bottom = np.where(steps.step == 0, begins + c.mac_cycles(steps.q * a.filter_columns), 0)
-    bottom = at_bottom.max(axis=0) + bubble
-    chain = a.filter_rows * a.channel_sets
-    last_beat = psums.last_beat(a.p_last) + pe.psum_latency_cycles
-    way_up = (chain - 1) * (last_beat + noc.local_hop_cycles) + pe.psum_latency_cycles
-    fed_ticks = a.windows * fed.total - fed.before
-    if psums.by_beat:
-        way_up = way_up + psums.last_beat(a.p_last)
-    else:
-        fed_ticks = fed_ticks - psums.into_chain(a.p_last)
-        way_up = way_up + psums.window(a.p_last)
-    gins = np.where(
-        (a.first_channels == 0) & (c.p > psums.depth_in),
-        bottom + _ceil(fed_ticks, psums.bus_pace) + way_up + 1,
-        0,
-    )
+    gins = _gin_ends(a, hw, c, psums, at_bottom.max(axis=0) + bubble)
     from_bus = _held_bus(a, hw, c, steps, in_turn, filters)
     last_image = (a.images - 1) * a.ifmap_columns
     # The ifmap bus may hold the array up to the last window, or to the last image's first one.
@@ -323,6 +295,40 @@ def pass_cycles(
         start=begins.min(axis=(0, 1)),
         bound=np.choose(np.stack(ends).argmax(axis=0), bounds),
     )
+
+
+def _leaves(psums: _Psums, served: _Round, p: Ints) -> Ints:
+    """Cycles from the first taking at the top of a chain until the GON has its last round's beats.
+
+    That is the last beat of the chain's window, then those of the chains behind it.
+    """
+    # A bus that takes longer for a beat than the adder is still at the first ones by then.
+    own = np.maximum(psums.window(p), psums.first_window_leaves(p))
+    leaves: Ints = own + _ceil(served.behind + 1, psums.bus_pace)
+    if psums.by_beat:
+        # A chain's first beat opens what is left of a round through all beats of all chains.
+        opened = _ceil(served.total - served.before, psums.bus_pace)
+        leaves = np.maximum(leaves, psums.first_beat(p) + opened)
+    return leaves + psums.latency
+
+
+def _gin_ends(a: PassArrays, hw: Hardware, c: _Chains, psums: _Psums, bottom: Ints) -> Ints:
+    """When passes end by the psum GIN, which fills FIFOs while filters load, and then waits.
+
+    It goes on where a chain has room for the rest of a window: from `bottom`, the cycle in which
+    the bottom of a chain can take its first beat.
+    """
+    fed = _Round.of(a, c, psums, psums.into_chain)
+    ticks = a.windows * fed.total - fed.before
+    hop = psums.last_beat(a.p_last) + psums.latency + hw.noc.local_hop_cycles
+    way_up = (a.filter_rows * a.channel_sets - 1) * hop + psums.latency
+    if psums.by_beat:
+        way_up = way_up + psums.last_beat(a.p_last)
+    else:
+        ticks = ticks - psums.into_chain(a.p_last)
+        way_up = way_up + psums.window(a.p_last)
+    waits = (a.first_channels == 0) & (c.p > psums.depth_in)
+    return np.where(waits, bottom + _ceil(ticks, psums.bus_pace) + way_up + 1, 0)
 
 
 def _ifmap_cycles(words: Ints, hw: Hardware) -> Ints:
