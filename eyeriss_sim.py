@@ -1,9 +1,9 @@
-"""The simulator from Python: `run`, `estimate`, and what they take and return, under one name.
+"""The simulator from Python: `run`, `estimate`, what they take and what they return.
 
-    import eyeriss_sim
-
-    result = eyeriss_sim.run("lenet5", layers=["C1"])
-    print(result.total_ms, result.energy.total)
+>>> import eyeriss_sim
+>>> result = eyeriss_sim.run("lenet5", layers=["C1"])
+>>> result.total_ms, float(result.energy.total)
+(0.03266, 1860176.0)
 
 `python -m eyeriss_sim` is the command line. The code is in `sim`, `hw_models`, `workloads` and
 `traces`; each name here is imported from there when it is first used.

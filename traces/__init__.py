@@ -1,6 +1,19 @@
 """The trace file: event vocabulary, writer, reader, replay, diff, exports. Knows no simulator.
 
 `traces.open(path)` gives a `Trace`; `FORMAT.md` beside this file specifies the format.
+
+>>> from pathlib import Path
+>>> from tempfile import TemporaryDirectory
+>>> from sim.recorder import TraceRecorder
+>>> from sim.run import prepare, simulate
+>>> from traces.reader import open_trace
+>>> prepared = prepare("lenet5", layers=["C1"])
+>>> with TemporaryDirectory() as folder:
+...     with TraceRecorder(Path(folder) / "c1.trace", prepared) as recorder:
+...         result = simulate(prepared, observers=[recorder])
+...     with open_trace(Path(folder) / "c1.trace") as trace:
+...         trace.event_count(trace.layer("C1"))
+27044
 """
 
 from __future__ import annotations

@@ -7,6 +7,11 @@ inside their functions, so that every help is there at once.
 
 Exit codes: 0 done, 1 a check failed, 2 a mistake in what the user gave, 3 a defect of the
 simulator, 130 interrupted, 141 nobody reads the output any more.
+
+A wrong value is a line on stderr (`error: --set array.rows=0: must be 1 or more, got 0`) and a 2:
+
+>>> main(["check", "lenet5", "--set", "array.rows=0"])
+2
 """
 
 from __future__ import annotations

@@ -1,1 +1,10 @@
-"""What a pass does, as data: programs for the machine, and the dataflows that write them."""
+"""What a pass does, as data: programs for the machine, and the dataflows that write them.
+
+>>> from sim.dataflow.program import find_lowering
+>>> from sim.run import prepare
+>>> [plan] = prepare("lenet5", layers=["C1"]).plans
+>>> shape = next(iter(plan)).shape
+>>> program = find_lowering(shape.dataflow).program(shape, plan.hw)
+>>> program.counts()["noc.gin_ifmap.words"]
+1024
+"""

@@ -1,1 +1,10 @@
-"""The machine in SimPy: one hardware block a file, wired by `top`."""
+"""The machine in SimPy: one hardware block a file, wired by `machine`.
+
+>>> from sim.engine.dram import PrefetchState
+>>> from sim.engine.passes import pass_machine
+>>> from sim.run import prepare
+>>> [plan] = prepare("lenet5", layers=["C1"]).plans
+>>> first = next(iter(plan))
+>>> pass_machine(first.shape, plan.hw, PrefetchState()).run().cycles
+1758
+"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import doctest
 import re
 from collections.abc import Iterator
 from operator import attrgetter
@@ -155,7 +154,3 @@ def test_the_result_page_says_what_the_vocabulary_says() -> None:
         assert f"| `{cause}` | {cause.does} |\n" in page
     for entry in ENTRIES:
         assert f"| `{entry}` | {ACTIONS[entry].counts} |\n" in page
-
-
-def test_its_examples() -> None:
-    assert doctest.testmod(vocabulary).failed == 0

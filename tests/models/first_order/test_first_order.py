@@ -6,13 +6,11 @@ as its author has it; nothing of the code under test is used there.
 
 from __future__ import annotations
 
-import doctest
 from fractions import Fraction
 from math import ceil
 
 import pytest
 
-import sim.models.first_order
 from sim.models.first_order import (
     DATA_TYPES,
     LEVELS,
@@ -222,7 +220,3 @@ def test_a_precision_for_a_layer_that_is_not_there() -> None:
         "alexnet_ungrouped: no layer 'CONV9'; did you mean 'CONV5'? known: CONV1, CONV2, CONV3, "
         "CONV4, CONV5, FC6, FC7, FC8"
     )
-
-
-def test_the_example_of_the_package() -> None:
-    assert doctest.testmod(sim.models.first_order) == (0, 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import sim.models.fodlam
 from sim.models.fodlam import (
     average_cost_per_mac,
     diagnose,
@@ -240,7 +238,3 @@ def test_refusals_of_a_netfile(tmp_path: Path) -> None:
     assert refusal(path) == "DIR/net.json:2: [0].name: missing; a value is required"
     config(tmp_path, [{"name": "b", "type": "ReLU"}], "net.json")
     assert refusal(path) == ("DIR/config.json:3: layers: net.json has no layer 'b'; known: none")
-
-
-def test_the_example_of_the_package() -> None:
-    assert doctest.testmod(sim.models.fodlam) == (0, 2)

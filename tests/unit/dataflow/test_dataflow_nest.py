@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-import sim.dataflow.base
-import sim.dataflow.nest
 from hw_models.load import load_hardware
 from sim.dataflow.base import find_dataflow
 from sim.dataflow.nest import Loop, LoopNest
@@ -144,8 +140,3 @@ def test_a_loop_refuses_what_is_none() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             Loop(*loop)
-
-
-def test_the_examples_run() -> None:
-    assert doctest.testmod(sim.dataflow.base) == (0, 2)
-    assert doctest.testmod(sim.dataflow.nest) == (0, 3)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import sim.reference
 from sim.account.result import LayerResult, Result
 from sim.cli import main
 from sim.errors import InputError
@@ -79,10 +77,6 @@ def test_shares_of_power_add_up_to_the_whole() -> None:
     shares = load_power_shares()
     assert list(shares) == ["PE array", "NoC", "GLB", "rest"]
     assert shares["rest"] == 0.039
-
-
-def test_the_example_of_the_package() -> None:
-    assert doctest.testmod(sim.reference) == (0, 2)
 
 
 def test_a_network_without_published_figures() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ast
 import csv
-import doctest
 from pathlib import Path
 
 import pytest
 from command_line import error, out
 from rich.cells import cell_len
 
-from sim.report import tables
 from sim.report.tables import Count, Fixed, Note, Section, Table
 from sim.run import estimate
 from vocabulary import Network
@@ -27,10 +25,6 @@ WIDE = Table(
     ],
     (Note("A fact."), Note("What a column means.", legend=True)),
 )
-
-
-def test_its_examples() -> None:
-    assert doctest.testmod(tables).failed == 0
 
 
 def test_numbers_become_short_only_where_room_is_short() -> None:
