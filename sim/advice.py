@@ -22,8 +22,9 @@ from sim.analytic.bound import Bound, doubled_fields, layer_bound
 from sim.analytic.form import layer_counts, total_cycles
 from sim.dataflow.base import Mapping, Plan, find_dataflow
 from sim.errors import InputError
+from sim.mapper.auto import auto_mapping
 from sim.plan.make import make_plan
-from sim.plan.mapper import auto_mapping, thinned, useful_sizes
+from sim.plan.sizes import thinned, useful_sizes
 from vocabulary import Resource
 from workloads.network import MAX_BATCH
 

@@ -25,7 +25,7 @@ from sim.analytic.bound import layer_bound
 from sim.analytic.form import eyexam
 from sim.dataflow.base import Plan
 from sim.errors import Fault, InputError, MappingError
-from sim.plan.choose import choose_mappings
+from sim.mapper.choose import choose_mappings
 from sim.plan.limits import (
     MOST_BYTES,
     MOST_KEPT,
@@ -36,8 +36,8 @@ from sim.plan.limits import (
     run_bytes,
 )
 from sim.plan.make import make_plan
-from sim.plan.mapper import thinned
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
+from sim.plan.sizes import thinned
 from vocabulary import OPERANDS, DataType, Phase
 from workloads.inputs.json_text import json_memory
 from workloads.network import MAX_BATCH, load_network

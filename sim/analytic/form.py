@@ -6,11 +6,12 @@ a program, or the cross-check would prove nothing.
 
 >>> from hw_models.load import load_hardware
 >>> from sim.analytic.form import estimate_layer
+>>> from sim.dataflow.base import find_dataflow
 >>> from sim.plan.make import make_plan
->>> from sim.plan.mapper import auto_mapping
 >>> from workloads.layer import Layer
 >>> layer, chip = Layer(name="L", M=16, C=4, R=3, S=3, H=15, W=15), load_hardware("eyeriss_v1")
->>> estimate_layer(make_plan(layer, 1, chip, auto_mapping(layer, 1, chip))).counts["mac.total"]
+>>> mapping = find_dataflow().parse_mapping("m=16,n=1,e=13,p=16,q=4,r=1,t=1")
+>>> estimate_layer(make_plan(layer, 1, chip, mapping)).counts["mac.total"]
 97344
 """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,9 @@ Floats = NDArray[np.float64]
 SLACK = 1e-9
 """Relative: bounds are sums of floating-point numbers, which are off by far less."""
 
-_OUTLINES, _FILLINGS, _MAPPINGS, _EVALUATED = 256, 4096, 1 << 16, 1024
-"""Groups that are looked at together: many for NumPy, few where a better value may come."""
+_PAIRS, _MAPPINGS, _EVALUATED = 1 << 16, 1 << 16, 1024
+"""Fillings, mappings and evaluations that are looked at together: many for NumPy, few where a
+better value may come. The first ones are fewer."""
 
 _NO_CYCLES = np.zeros(1)
 
@@ -183,7 +184,7 @@ class Evaluator:
         return rated
 
 
-class _Best:
+class Best:
     """The mappings with the lowest values so far, and the value that others must not exceed."""
 
     def __init__(self, top: int, *, whole: bool = False) -> None:
@@ -230,6 +231,13 @@ def joined(parts: list[Mappings]) -> Mappings:
     return Mappings(m, n, e, f, p, q, r, t, parts[0].columns)
 
 
+def joined_outlines(parts: list[Outlines]) -> Outlines:
+    """Outlines of one layer, one after the other."""
+    return Outlines(
+        *(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Outlines))
+    )
+
+
 def best_mappings(
     layer: Layer,
     batch: int,
@@ -256,9 +264,21 @@ def best_mappings(
     """
     space = checked_space(layer, batch, hw, fixed)
     evaluator = Evaluator(layer, batch, hw, objective, pricing)
-    search = _Search(space, evaluator, _Best(top, whole=objective.whole), most_evaluated, told)
-    search.run()
-    return search.found(top)
+    return search(space, evaluator, top, most_evaluated, told)
+
+
+def search(
+    space: Space,
+    evaluator: Evaluator,
+    top: int = 1,
+    most_evaluated: int | None = None,
+    told: Told = _go_on,
+) -> Found:
+    """Search a space that holds a mapping; the other arguments are those of `best_mappings`."""
+    best = Best(top, whole=evaluator.objective.whole)
+    one = Search(space, evaluator, best, most_evaluated, told)
+    one.run()
+    return one.found(top)
 
 
 def checked_space(
@@ -270,14 +290,29 @@ def checked_space(
         MappingError: there are none; names the rules.
 
     """
-    where = f"{layer.name} on {hw.name}"
-    violations = layer_violations(layer, hw)
-    if violations:
-        raise MappingError(*(Fault("", None, where, str(each)) for each in violations))
-    space = Space(layer, batch, hw, fixed)
+    checked_layer(layer, hw)
+    space, where = Space(layer, batch, hw, fixed), f"{layer.name} on {hw.name}"
     if not space.size:
         raise MappingError(*(Fault("", None, where, reason) for reason in _nothing_legal(space)))
     return space
+
+
+def checked_layer(layer: Layer, hw: Hardware) -> None:
+    """Refuse a layer that the chip forbids whatever the mapping.
+
+    Raises:
+        MappingError: names the rules.
+
+    """
+    violations = layer_violations(layer, hw)
+    if violations:
+        where = f"{layer.name} on {hw.name}"
+        raise MappingError(*(Fault("", None, where, str(each)) for each in violations))
+
+
+def smallest_mapping() -> Mapping:
+    """Return the mapping that breaks a rule only where all mappings break it."""
+    return Mapping(**dict.fromkeys(FACTORS, 1))
 
 
 def _nothing_legal(space: Space) -> Iterator[str]:
@@ -289,7 +324,7 @@ def _nothing_legal(space: Space) -> Iterator[str]:
             most = int(whole.max(initial=0))
             yield f"{name}={space.fixed[name]} excludes all mappings: {name} is 1 to {most} here"
             return
-    smallest = Mapping(**dict.fromkeys(FACTORS, 1) | space.fixed)
+    smallest = replace(smallest_mapping(), **space.fixed)
     broken = mapping_violations(layer, smallest, hw, batch)
     given = ",".join(f"{name}={value}" for name, value in space.fixed.items())
     if not broken:
@@ -302,20 +337,20 @@ class _StoppedError(Exception):
     """The search was told to end."""
 
 
-class _Search:
+class Search:
     """One search: the queue of what is left, and the best so far."""
 
     def __init__(
         self,
         space: Space,
         evaluator: Evaluator,
-        best: _Best,
+        best: Best,
         most_evaluated: int | None = None,
         told: Told = _go_on,
     ) -> None:
         self.space, self.evaluator, self.best = space, evaluator, best
         self.most_evaluated, self.told = most_evaluated, told
-        self.work = Work(size=space.size)
+        self.work = Work()
         # Bounds of what is not searched yet, of each step of the search; all of it is above.
         self._left = [float("inf")] * 4
         self.proved = False
@@ -346,42 +381,54 @@ class _Search:
 
     def _outlines(self) -> Iterator[tuple[Outlines, Around]]:
         """Outlines that may hold a better mapping, the lowest bound first."""
-        outlines = self.space.outlines
-        around = self.evaluator.bounds.around(outlines)
-        bounds = self.evaluator.bound(self.evaluator.bounds.of_outlines(outlines, around))
+        kept: list[Outlines] = []
+        bounds_of: list[Floats] = []
+        for slab in self.space.slabs():
+            bounds = self.evaluator.bound(
+                self.evaluator.bounds.of_outlines(slab, self.evaluator.bounds.around(slab))
+            )
+            self.work.size += int(self.space.sizes(slab).sum())
+            near = bounds <= self.best.limit
+            kept.append(slab.take(near))
+            bounds_of.append(bounds[near])
+        outlines, bounds = joined_outlines(kept), np.concatenate(bounds_of)
         order = np.argsort(bounds, kind="stable")
-        for start in range(0, order.size, _OUTLINES):
-            some = order[start : start + _OUTLINES]
+        pairs = max(1, self.space.values("p").size * self.space.values("t").size)
+        start, many = 0, max(1, _PAIRS // 8 // pairs)
+        while start < order.size:
+            some = order[start : start + many]
             self._left[0] = float(bounds[some[0]])
             self._check()
             some = some[bounds[some] <= self.best.limit]
             if not some.size:
                 break
-            rest = order[start + _OUTLINES :]
-            self._left[0] = float(bounds[rest[0]]) if rest.size else float("inf")
-            yield outlines.take(some), around.take(some)
+            start, many = start + many, max(1, min(2 * many, _PAIRS // pairs))
+            self._left[0] = float(bounds[order[start]]) if start < order.size else float("inf")
+            chosen = outlines.take(some)
+            yield chosen, self.evaluator.bounds.around(chosen)
         self._left[0] = float("inf")
 
-    def _fillings(
-        self, outlines: Outlines, around: Around
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    def _fillings(self, outlines: Outlines, around: Around) -> Iterator[tuple[Ints, Ints, Ints]]:
         """Fillings of the outlines that may be better, the lowest bound first."""
         place, p, t = self.space.fillings(outlines)
         bounds = self.evaluator.bound(
             self.evaluator.bounds.of_fillings(outlines.take(place), around.take(place), p, t)
         )
         order = np.argsort(bounds, kind="stable")
-        start, many = 0, 64
+        most_m = np.where(outlines.whole_m, self.space.layer.Mg, outlines.split_m)[place[order]]
+        mappings = np.cumsum(np.minimum(most_m, self.space.most_completed))
+        start, most = 0, _MAPPINGS // 16
         while start < order.size:
-            some = order[start : start + many]
+            before = int(mappings[start - 1]) if start else 0
+            end = max(start + 1, int(np.searchsorted(mappings, before + most, side="right")))
+            some = order[start:end]
             self._left[1] = float(bounds[some[0]])
             some = some[bounds[some] <= self.best.limit]
             if not some.size:
                 break
-            rest = order[start + many :]
-            self._left[1] = float(bounds[rest[0]]) if rest.size else float("inf")
+            self._left[1] = float(bounds[order[end]]) if end < order.size else float("inf")
             yield place[some], p[some], t[some]
-            start, many = start + many, min(2 * many, _FILLINGS)
+            start, most = end, min(2 * most, _MAPPINGS)
         self._left[1] = float("inf")
 
     def _mappings(

@@ -42,7 +42,7 @@ from sim.account.energy import energy
 from sim.account.ledger import ledger_entries
 from sim.analytic.form import estimate_layer
 from sim.errors import Fault, InputError, MappingError
-from sim.plan.choose import choose_mappings
+from sim.mapper.choose import choose_mappings
 from sim.plan.make import make_plan
 from sim.reference.tables import FITTED_TABLE, load_power_shares, load_published
 from vocabulary import DataType

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hw_models.load import load_hardware
 from sim.errors import Fault, InputError
-from sim.plan.choose import shipped_mappings
+from sim.mapper.choose import shipped_mappings
 from sim.reference.comparison import (
     NetworkValidation,
     Power,

@@ -22,7 +22,7 @@ from sim.check.compare import check_layer
 from sim.dataflow.row_stationary.mapping import FACTORS, Mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import InputError
-from sim.plan.choose import choose_mappings
+from sim.mapper.choose import choose_mappings
 from sim.plan.make import make_plan
 from workloads.layer import Layer, ShapeError
 

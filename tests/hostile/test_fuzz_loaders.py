@@ -30,7 +30,7 @@ from sim.check.cases import read_case
 from sim.cli import main
 from sim.cli.arrays import read_words
 from sim.errors import InputError, MappingError
-from sim.plan.choose import choose_mappings
+from sim.mapper.choose import choose_mappings
 from traces.header import seal
 from workloads.network import load_network
 from workloads.precision import load_precisions

@@ -37,7 +37,8 @@ from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.dram import PrefetchState
 from sim.engine.passes import pass_machine
 from sim.errors import InputError, MappingError
-from sim.plan.choose import choose_mappings
+from sim.mapper.auto import MOST_P, MOST_Q, MOST_R, MOST_T, auto_mapping
+from sim.mapper.choose import choose_mappings
 from sim.plan.limits import (
     MOST_BYTES,
     MOST_EVENTS,
@@ -54,7 +55,6 @@ from sim.plan.limits import (
     words_bytes,
 )
 from sim.plan.make import make_plan
-from sim.plan.mapper import MOST_P, MOST_Q, MOST_R, MOST_T, auto_mapping
 from sim.report.load import MOST_PART_VALUES
 from sim.run import MOST_JOBS, MOST_READINGS, Values, check_values, predict, prepare, simulate
 from traces.checks import LARGEST_ARRAY

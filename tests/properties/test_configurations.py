@@ -19,7 +19,7 @@ from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.layer_run import simulate_layer
 from sim.errors import MappingError
-from sim.plan.choose import choose_mappings
+from sim.mapper.choose import choose_mappings
 from sim.plan.make import make_plan
 from workloads.layer import Layer
 from workloads.network import load_network

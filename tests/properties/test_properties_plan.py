@@ -11,8 +11,8 @@ from hw_models.spec import Hardware
 from sim.dataflow.base import find_dataflow
 from sim.dataflow.row_stationary.mapping import Mapping, checked_mapping, mapping_violations
 from sim.errors import MappingError
+from sim.mapper.auto import auto_mapping
 from sim.plan.make import make_plan
-from sim.plan.mapper import auto_mapping
 
 SMALLEST = Mapping(m=1, n=1, e=1, p=1, q=1, r=1, t=1)
 

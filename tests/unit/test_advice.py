@@ -13,8 +13,8 @@ from hw_models.load import load_hardware
 from sim.advice import LEAST_GAIN, advise
 from sim.analytic.bound import layer_bound
 from sim.analytic.form import total_cycles
+from sim.mapper.auto import auto_mapping
 from sim.plan.make import make_plan
-from sim.plan.mapper import auto_mapping
 from sim.report.diagnosis import time_of
 from sim.report.load import of_result
 from sim.report.page.html import page_data

@@ -419,7 +419,8 @@ class _Psums:
         if to_last:
             # A short last beat may fit beside as many full ones.
             beats = beats - (self.last_words(p) + lag * self.beat <= depth)
-        return np.maximum(beats, 0) // lag
+        # A FIFO that holds less than a full beat serves windows of one short beat alone.
+        return np.maximum(beats, 0) // max(1, lag)
 
     def flow(self, p: Ints, beats: Ints, *, to_last: bool, linked: bool = True) -> Ints:
         """Cycles between the taking of two beats of a window that are `beats` apart.

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
+_SLAB = 1 << 15
+"""Outlines that are listed together: their bounds take some 20 MB."""
+
 
 def ceil_of(value: Ints | int, by: Ints | int) -> Ints:
     """Blocks of `by` that hold `value`, elementwise."""
@@ -121,6 +124,11 @@ class Space:
         self.most_filters = min(layer.Mg, hw.limits.filters[1])
         self.most_channels = min(layer.C, hw.limits.channels[1])
 
+    @property
+    def most_completed(self) -> int:
+        """The most mappings that a filling is completed to."""
+        return self.layer.Mg
+
     def values(self, factor: str) -> Ints:
         """Values of a factor, whatever the others are."""
         layer, hw = self.layer, self.hw
@@ -143,10 +151,9 @@ class Space:
     def _most_words(self) -> int:
         return min(self.hw.pe.ifmap_spad_words, self.hw.pe.filter_spad_words)
 
-    @cached_property
-    def outlines(self) -> Outlines:
-        """All choices of `n e f q r` under which a mapping is legal."""
-        layer, hw, glb = self.layer, self.hw, self.hw.glb
+    def slabs(self) -> Iterator[Outlines]:
+        """All choices of `n e f q r` under which a mapping is legal, some of them at a time."""
+        layer, hw = self.layer, self.hw
         rows, chains = hw.array.rows, layer.R
         e, r = (axis.ravel() for axis in np.meshgrid(self.values("e"), self.values("r")))
         room = np.array(
@@ -157,17 +164,24 @@ class Space:
             np.int64,
         )
         e, r, room = (axis[room > 0] for axis in (e, r, room))
-        q = self.values("q")
-        place, q = (axis.ravel() for axis in np.meshgrid(np.arange(e.size), q))
+        place, q = (axis.ravel() for axis in np.meshgrid(np.arange(e.size), self.values("q")))
         e, r, room = e[place], r[place], room[place]
         # No more channel sets than channels fill.
         useful = r <= ceil_of(self.most_channels, q)
         e, r, room, q = (axis[useful] for axis in (e, r, room, q))
-        place, n, f = (
-            axis.ravel()
-            for axis in np.meshgrid(np.arange(e.size), self.values("n"), self.values("f"))
-        )
-        e, r, room, q = e[place], r[place], room[place], q[place]
+        n, f = (axis.ravel() for axis in np.meshgrid(self.values("n"), self.values("f")))
+        step = max(1, _SLAB // max(1, e.size))
+        for start in range(0, n.size, step):
+            pair, place = (
+                axis.ravel()
+                for axis in np.meshgrid(
+                    np.arange(start, min(start + step, n.size)), np.arange(e.size)
+                )
+            )
+            yield self._outlines(n[pair], e[place], f[pair], q[place], r[place], room[place])
+
+    def _outlines(self, n: Ints, e: Ints, f: Ints, q: Ints, r: Ints, room: Ints) -> Outlines:
+        layer, hw, glb = self.layer, self.hw, self.hw.glb
         touched_rows = (e - 1) * min(layer.U, layer.R) + layer.R
         touched_columns = (f - 1) * min(layer.V, layer.S) + layer.S
         channels = np.minimum(q * r, self.most_channels)
@@ -210,7 +224,7 @@ class Space:
     def fillings(self, outlines: Outlines) -> tuple[Ints, Ints, Ints]:
         """`p` and `t` under each outline: the place of the outline, `p`, `t`."""
         p, t = (axis.ravel() for axis in np.meshgrid(self.values("p"), self.values("t")))
-        least = _least_m(p, t)
+        least = least_m(p, t)
         most_m = np.where(outlines.whole_m, self.layer.Mg, outlines.split_m)
         fits = (
             (p <= outlines.most_p[:, None])
@@ -222,7 +236,7 @@ class Space:
 
     def completed(self, outlines: Outlines, place: Ints, p: Ints, t: Ints) -> tuple[Mappings, Ints]:
         """All mappings with these outlines (by place), `p` and `t`, and the place of each."""
-        least = _least_m(p, t)
+        least = least_m(p, t)
         split, whole = outlines.split_m[place], outlines.whole_m[place]
         if "m" in self.fixed:
             m = self.fixed["m"]
@@ -247,45 +261,43 @@ class Space:
         )  # fmt: skip
         return many, at
 
-    def sizes(self, outlines: Outlines) -> list[int]:
+    def sizes(self, outlines: Outlines) -> Ints:
         """Mappings under each outline."""
         p, t = (axis.ravel() for axis in np.meshgrid(self.values("p"), self.values("t")))
-        least = _least_m(p, t)
-        fixed = self.fixed.get("m")
-        counted: dict[tuple[int, int], Ints] = {}
-        sizes = []
-        for most_p, most_t, split, whole in zip(
-            outlines.most_p.tolist(),
-            outlines.most_t.tolist(),
-            outlines.split_m.tolist(),
-            outlines.whole_m.tolist(),
-            strict=True,
-        ):
-            pairs = counted.get((most_p, most_t))
-            if pairs is None:
-                # How many (p, t) each m allows, and the sum up to each m.
-                inside = least[(p <= most_p) & (t <= most_t)]
-                pairs = np.cumsum(np.bincount(inside, minlength=self.layer.Mg + 1))
-                pairs = counted[most_p, most_t] = np.stack([pairs, np.cumsum(pairs)])
-            if fixed is not None:
-                sizes.append(int(pairs[0, fixed]) if whole or split else 0)
+        least = least_m(p, t)
+        fixed, whole = self.fixed.get("m"), self.layer.Mg
+        sizes = np.zeros(len(outlines), np.int64)
+        rooms, room = np.unique(
+            np.stack([outlines.most_p, outlines.most_t]), axis=1, return_inverse=True
+        )
+        for place, (most_p, most_t) in enumerate(rooms.T.tolist()):
+            alike = np.flatnonzero(room.ravel() == place)
+            # How many (p, t) each m allows, and the sum up to each m.
+            inside = least[(p <= most_p) & (t <= most_t)]
+            pairs = np.cumsum(np.bincount(inside, minlength=whole + 1))
+            if fixed is None:
+                sums = np.cumsum(pairs)
+                split = sums[outlines.split_m[alike]]
+                sizes[alike] = split + pairs[whole] * outlines.whole_m[alike]
             else:
-                sizes.append(int(pairs[1, split]) + (int(pairs[0, self.layer.Mg]) if whole else 0))
+                held = outlines.whole_m[alike] if fixed == whole else outlines.split_m[alike] > 0
+                sizes[alike] = pairs[fixed] * held
         return sizes
 
     @cached_property
     def size(self) -> int:
         """Legal mappings."""
-        return sum(self.sizes(self.outlines))
+        return sum(int(self.sizes(slab).sum()) for slab in self.slabs())
 
     def __iter__(self) -> Iterator[Mappings]:
         """Every legal mapping, a few outlines at a time."""
-        for start in range(0, len(self.outlines), 64):
-            some = self.outlines.take(np.arange(start, min(start + 64, len(self.outlines))))
-            yield self.completed(some, *self.fillings(some))[0]
+        for slab in self.slabs():
+            for start in range(0, len(slab), 64):
+                some = slab.take(np.arange(start, min(start + 64, len(slab))))
+                yield self.completed(some, *self.fillings(some))[0]
 
 
-def _least_m(p: Ints, t: Ints) -> Ints:
+def least_m(p: Ints, t: Ints) -> Ints:
     """The fewest filters of an m-block that fill `p` and `t`."""
     least: Ints = np.where(t == 1, p, p * (t - 1) + 1)
     return least

@@ -11,9 +11,9 @@ from sim.check.audit import Audit, AuditLine, audit
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.errors import MappingError
-from sim.plan.choose import choose_mappings
+from sim.mapper.auto import auto_mapping
+from sim.mapper.choose import choose_mappings
 from sim.plan.make import make_plan
-from sim.plan.mapper import auto_mapping
 from workloads.layer import Layer
 from workloads.network import load_network, shipped_networks
 

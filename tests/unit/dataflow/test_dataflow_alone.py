@@ -18,7 +18,6 @@ FOLDERS = ("sim/dataflow/row_stationary", "sim/analytic/row_stationary")
 KNOWN = {
     # Its space of mappings is what it searches.
     "sim/mapper": "the mapper",
-    "sim/plan/mapper.py": "the mapper before",
     # These compare with, or are, models of row stationary.
     "sim/check/audit.py": "the first-order estimator's blocks",
     "sim/models": "models of others",

@@ -23,7 +23,7 @@ from sim.dataflow.row_stationary.mapping import (
 from sim.dataflow.row_stationary.passes import Plan
 from sim.dataflow.row_stationary.placement import Placement
 from sim.errors import InputError, MappingError
-from sim.plan.choose import shipped_mappings
+from sim.mapper.choose import shipped_mappings
 from workloads.layer import Layer
 from workloads.network import load_network
 

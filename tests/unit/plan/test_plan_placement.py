@@ -7,7 +7,7 @@ import pytest
 from hw_models.load import load_hardware
 from sim.dataflow.row_stationary.passes import Plan
 from sim.dataflow.row_stationary.placement import Placement, Site
-from sim.plan.choose import shipped_mappings
+from sim.mapper.choose import shipped_mappings
 from sim.plan.make import make_plan
 from workloads.network import load_network
 

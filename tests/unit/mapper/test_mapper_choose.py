@@ -8,8 +8,8 @@ from hw_models.load import load_hardware
 from hw_models.spec import Hardware
 from sim.dataflow.row_stationary.mapping import Mapping, checked_mapping, glb_banks
 from sim.errors import InputError, MappingError
-from sim.plan.choose import Choice, choose_mappings, shipped_mappings
-from sim.plan.mapper import auto_mapping
+from sim.mapper.auto import auto_mapping
+from sim.mapper.choose import Choice, choose_mappings, shipped_mappings
 from sim.run import estimate, prepare
 from workloads.layer import Layer
 from workloads.network import Network, load_network

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from hw_models.load import load_hardware
 from sim.dataflow.base import Mapping, find_dataflow
 from sim.errors import Fault, InputError, MappingError
-from sim.plan.mapper import auto_mapping
+from sim.mapper.auto import auto_mapping
 from workloads.inputs.document import parse_document, read_document
 from workloads.inputs.faults import MAX_FAULTS, in_order
 from workloads.inputs.models import validate
