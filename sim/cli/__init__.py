@@ -39,6 +39,7 @@ COMMANDS = {
     ),
     "audit": ("sim.cli.audit", "Explain where the first-order estimator counts otherwise."),
     "calibrate": ("sim.cli.calibrate", "Fit an energy table to the chip's measured power."),
+    "infer": ("sim.cli.infer", "Find the mappings that two published columns leave."),
     "report": ("sim.cli.report", "Write result files and traces as a page."),
     "trace": ("sim.cli.trace", "Replay, compare and export recorded runs."),
     "model": ("sim.cli.model", "Run models of other tools, on their own files or on networks."),

@@ -32,7 +32,7 @@ from sim.cli.output import (
 def calibrate(table_file: str | None, json_file: str | None, quiet: bool) -> None:
     """Fit prices in pJ to the measured power of the chip's 18 convolutional layers.
 
-    The shipped table eyeriss_65nm_calibrated is what this writes. Needs SciPy.
+    The shipped table eyeriss_65nm_calibrated is what this writes.
 
     \b
     Examples:

@@ -7,19 +7,18 @@ mappings and the published fractions of zeros, and the cycles of the published t
 a simulated one an error of the simulated time would end up in the prices.
 
 18 powers between 218 and 332 mW do not tell 30 prices apart: what a layer does is nearly
-proportional to its MACs, whichever block does it. So prices are fitted in five groups. Within a
-group their ratios come from another source, and its scale is what is fitted (docs/energy.md):
+proportional to its MACs, whichever block does it. So the structure comes first, and two numbers are
+fitted (docs/energy.md has the structures that were compared):
 
-    PE work     MACs and spads, in the ratios of the 65 nm table of Timeloop's exercise; a gated MAC
-                as in Accelergy's table
-    PE cycles   clock and leakage of a PE, per PE of the array and cycle
-    NoC         a delivery, a psum over a local link or over the GON: one price, as in ISCA 2016
-    GLB         reads and writes, in the ratio of Timeloop's table
-    rest        per cycle, what is in none of these
+    constant    per core cycle, whatever the chip does: clock and leakage. The clock does not stop
+                while the array waits for DRAM
+    MAC         a MAC that is not gated, with the spad accesses that go with it
+    GLB         at the published 65 nm price of Timeloop's exercise; not fitted
+    NoC         1 pJ a delivery, a psum over a local link or over the GON; a choice
 
-The powers alone leave the NoC at nothing, since its words go with the MACs. The published shares of
-power enter as four more observations, each with the weight of one layer. They are taken as those of
-AlexNet's convolutional layers together; the source does not tell it more closely.
+The published shares of power take no part in the fit. The constant is divided among the parts of
+the chip so that AlexNet's convolutional layers together have exactly these shares; the source does
+not tell more closely which run they are of.
 
 Every observation is divided by its own measured value, so that relative errors count.
 """
@@ -28,7 +27,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -41,11 +40,10 @@ from hw_models.load import load_hardware
 from sim.account.energy import energy
 from sim.account.ledger import ledger_entries
 from sim.analytic.form import estimate_layer
-from sim.errors import Fault, InputError, MappingError
+from sim.errors import MappingError
 from sim.mapper.choose import choose_mappings
 from sim.plan.make import make_plan
 from sim.reference.tables import FITTED_TABLE, load_power_shares, load_published
-from vocabulary import DataType
 from workloads.inputs.words import exact
 from workloads.network import load_network
 
@@ -74,10 +72,13 @@ _PICO: Final = 10**12
 
 @dataclass(frozen=True)
 class Group:
-    """Prices with fixed ratios: `ratios` by dotted field of a table, in pJ where the scale is 1."""
+    """Prices with fixed ratios: `ratios` by dotted field of a table, in pJ where the scale is 1.
+
+    The scale is `fitted`, or 1.
+    """
 
     name: str
-    part: str
+    fitted: bool
     ratios: Mapping[str, float]
 
     def table(self, scale: float = 1.0) -> EnergyTable:
@@ -85,34 +86,36 @@ class Group:
         return _table({name: value * scale for name, value in self.ratios.items()})
 
 
+NOC_PJ: Final = 1.0
+"""A word of the NoC, to one receiver: a choice. Between 0.5 and 2 pJ the fit errs by 0.1 points
+more or less."""
+
+
 def _groups() -> tuple[Group, ...]:
     # Timeloop's prices are for 8-bit words and linear in the width, a MAC in that of both operands.
     source = load_energy_table("timeloop_65nm_8bit")
-    gating = load_energy_table("accelergy_45nm").mac
     mac = 4 * (source.mac.active or 0)
-    spads = {
-        f"spad.{kind}.{way}": 2 * getattr(getattr(source.spad, kind), way)
-        for kind in (DataType.IFMAP, DataType.FILTER, DataType.PSUM)
-        for way in ("read", "write")
-    }
+    ifmap, filters, psum = source.spad.ifmap, source.spad.filter, source.spad.psum
+    spads = 2 * sum(price or 0 for price in (ifmap.read, filters.read, psum.read, psum.write))
     return (
+        Group("constant", True, {"static.rest": 1.0}),
+        # A gated MAC reads no filter: both counts are those of MACs that are not gated. How a MAC's
+        # price divides into MAC and spads is Timeloop's.
         Group(
-            "PE work",
-            "PE array",
-            {
-                "mac.active": mac,
-                "mac.gated": mac * (gating.gated or 0) / (gating.active or 1),
-                **spads,
-            },
+            "MAC",
+            True,
+            {"mac.active": mac / (mac + spads), "spad.filter.read": spads / (mac + spads)},
         ),
-        Group("PE cycles", "PE array", {"static.pe": 1.0}),
-        Group("NoC", "NoC", {"noc.delivery": 1.0, "noc.gon_word": 1.0, "noc.local_word": 1.0}),
         Group(
             "GLB",
-            "GLB",
+            False,
             {"glb.read": 2 * (source.glb.read or 0), "glb.write": 2 * (source.glb.write or 0)},
         ),
-        Group("rest", "rest", {"static.rest": 1.0}),
+        Group(
+            "NoC",
+            False,
+            dict.fromkeys(("noc.delivery", "noc.gon_word", "noc.local_word"), NOC_PJ),
+        ),
     )
 
 
@@ -196,6 +199,12 @@ class Calibration:
     shares: Mapping[str, float]
 
     @property
+    def constant_mw(self) -> float:
+        """The power that is there in every cycle."""
+        core_hz = observations()[0].core_hz
+        return self.scales["constant"] * float(core_hz) / _PICO * 1e3
+
+    @property
     def fitted_error(self) -> float:
         """Mean relative error over the layers that were fitted."""
         return _mean(abs(layer.fitted_error) for layer in self.layers)
@@ -220,6 +229,7 @@ class Calibration:
         return {
             "table": FITTED_TABLE,
             "scales": dict(self.scales),
+            "constant_mw": self.constant_mw,
             "prices": dict(self.prices),
             "fitted_error": self.fitted_error,
             "left_out_error": self.left_out_error,
@@ -270,38 +280,31 @@ def observations() -> tuple[Observation, ...]:
 
 
 def calibrate() -> Calibration:
-    """Fit the prices to the chip.
-
-    Raises `InputError` where SciPy is not installed.
-    """
+    """Fit the prices to the chip."""
     layers = observations()
-    solve = _solver()
     features = np.array([layer.features for layer in layers])
     measured = np.array([layer.measured_pj for layer in layers])
     relative = features / measured[:, None]
-    of_shares = np.array([layer.network == SHARES_OF for layer in layers])
+    fitted_columns = np.array([group.fitted for group in GROUPS])
 
     def fit(without: int | None = None) -> NDArray[np.float64]:
-        """Return the scales; a layer left out is left out of the shares, too."""
+        """Return the scale of each group: least squares of the relative errors."""
         kept = np.arange(len(layers)) != (-1 if without is None else without)
-        chosen = kept & of_shares
-        shares = _share_rows(features[chosen].sum(axis=0), float(measured[chosen].sum()))
-        return solve(np.vstack([relative[kept], shares]))
+        given = relative[kept][:, ~fitted_columns].sum(axis=1)
+        scales = np.ones(len(GROUPS))
+        scales[fitted_columns] = _least_squares(relative[kept][:, fitted_columns], 1 - given)
+        return scales
 
     scales = fit()
-    prices = {
-        name: _rounded(ratio * float(scale))
-        for group, scale in zip(GROUPS, scales, strict=True)
-        for name, ratio in group.ratios.items()
-    }
+    prices = _divided(_scaled(scales), layers)
     table = _table(prices)
-    fitted: list[LayerFit] = []
+    fits: list[LayerFit] = []
     parts = dict.fromkeys(SHARES, 0.0)
     for place, layer in enumerate(layers):
         fit_pj = _energy(layer.entries, table, layer.cycles, layer.pes)
         run_pj = _energy(layer.entries, table, Fraction(layer.simulated_cycles), layer.pes)
         power = layer.power_mw
-        fitted.append(
+        fits.append(
             LayerFit(
                 network=layer.network,
                 layer=layer.layer,
@@ -312,45 +315,64 @@ def calibrate() -> Calibration:
             )
         )
         if layer.network == SHARES_OF:
-            for group in GROUPS:
-                alone = _table({name: prices[name] for name in group.ratios})
-                parts[group.part] += _energy(layer.entries, alone, layer.cycles, layer.pes)
+            for part in SHARES:
+                alone = _table({name: prices[name] for name in _PARTS[part]})
+                parts[part] += _energy(layer.entries, alone, layer.cycles, layer.pes)
     whole = math.fsum(parts.values())
     return Calibration(
         scales={group.name: float(scale) for group, scale in zip(GROUPS, scales, strict=True)},
         prices=prices,
-        layers=tuple(fitted),
+        layers=tuple(fits),
         shares={part: value / whole for part, value in parts.items()},
     )
 
 
-def _share_rows(energies: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
-    """Return a row for each of `SHARES`: the groups of that part over its share of the energy."""
-    return np.array(
-        [
-            [
-                value / (share * whole) if group.part == part else 0.0
-                for group, value in zip(GROUPS, energies, strict=True)
-            ]
-            for part, share in SHARES.items()
-        ]
-    )
+def _least_squares(rows: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the two scales that bring `rows` nearest to `target`, by the normal equations."""
+    (a, b), (_, d) = rows.T @ rows
+    x, y = rows.T @ target
+    scales: NDArray[np.float64] = np.array([d * x - b * y, a * y - b * x]) / (a * d - b * b)
+    return scales
 
 
-def _solver() -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """Return a solver: the non-negative scales that bring a matrix's rows nearest to 1."""
-    try:
-        from scipy.optimize import nnls  # noqa: PLC0415 - SciPy is an extra, used here alone
-    except ImportError:
-        message = "needs SciPy, which is not installed: pip install 'eyeriss-sim[calibrate]'"
-        raise InputError(Fault("", None, "calibrate", message)) from None
+_PARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "PE array": ("mac.active", "spad.filter.read", "static.pe"),
+    "NoC": ("noc.delivery", "noc.gon_word", "noc.local_word", "static.noc"),
+    "GLB": ("glb.read", "glb.write", "static.glb"),
+    "rest": ("static.rest",),
+}
+"""The prices of each part of the chip that has a published share of its power."""
 
-    def solve(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        largest = rows.max(axis=0)  # prices differ by orders of magnitude
-        found, _ = nnls(rows / largest, np.ones(len(rows)))
-        return np.asarray(found / largest, np.float64)
 
-    return solve
+def _scaled(scales: NDArray[np.float64]) -> dict[str, float]:
+    return {
+        name: ratio * float(scale)
+        for group, scale in zip(GROUPS, scales, strict=True)
+        for name, ratio in group.ratios.items()
+    }
+
+
+def _divided(prices: dict[str, float], layers: Sequence[Observation]) -> dict[str, float]:
+    """Return rounded prices whose constant is divided so that the published shares are met."""
+    constant = prices.pop("static.rest")
+    chosen = [layer for layer in layers if layer.network == SHARES_OF]
+    cycles = math.fsum(float(layer.cycles) for layer in chosen)
+
+    def per_cycle(part: str) -> float:
+        alone = _table({name: prices[name] for name in _PARTS[part] if name in prices})
+        work = (_energy(layer.entries, alone, Fraction(0), layer.pes) for layer in chosen)
+        return math.fsum(work) / cycles
+
+    work = {part: per_cycle(part) for part in SHARES}
+    whole = constant + math.fsum(work.values())
+    static = {part: share * whole - work[part] for part, share in SHARES.items()}
+    divided = {
+        "static.pe": static["PE array"] / chosen[0].pes,
+        "static.noc": static["NoC"],
+        "static.glb": static["GLB"],
+        "static.rest": static["rest"],
+    }
+    return {name: _rounded(price) for name, price in {**prices, **divided}.items()}
 
 
 def _energy(entries: Mapping[str, int], table: EnergyTable, cycles: Fraction, pes: int) -> float:
@@ -396,36 +418,37 @@ sources:
     Convolutional Neural Networks", JSSC 2017, Tables V and VI: power and total latency of AlexNet's
     5 and VGG-16's 13 convolutional layers; shares of power, PE array 77.8 %, NoC 15.6 %, GLB 2.7 %
   - >-
-    timeloop_65nm_8bit: ratios of the prices of MAC and spads, and of a GLB read and write;
-    accelergy_45nm: a gated MAC to an active one
+    timeloop_65nm_8bit: a GLB read and write, and how the price of a MAC divides into MAC and spads
 notes: >-
-  Five scales fitted by non-negative least squares, relative errors, the shares of power (taken as
-  those of AlexNet) as four more observations: {scales}. A layer's power from a fit of the 17 others
-  is off by {left_out:.1f} % on average, at worst {worst:+.1f} % ({worst_network} {worst_layer}).
-  Shares of AlexNet: {shares}. The price of a word of the NoC holds buses and FIFOs; what a block
-  costs per cycle is in the PE's price and in the rest. Lacks: DRAM, which is not in the measured
-  power.
+  Two numbers fitted by least squares of relative errors: a constant of {constant_mw:.0f} mW, clock
+  and leakage, and {mac:.2f} pJ for a MAC that is not gated, with the spad accesses that go with it.
+  GLB is Timeloop's price, a word of the NoC 1 pJ for each receiver, by choice. A layer's power from
+  a fit of the 17 others is off by {left_out:.1f} % on average, at worst {worst:+.1f} %
+  ({worst_network} {worst_layer}). The constant is divided among the parts so that AlexNet has the
+  published shares: {shares}. All spad accesses of a MAC are in the price of its filter read. Lacks:
+  DRAM, which is not in the measured power.
 
-mac: {{active: {mac_active}, gated: {mac_gated}}}
+mac: {{active: {mac_active}, gated: 0}}
 spad:
-  ifmap: {{read: {spad_ifmap_read}, write: {spad_ifmap_write}}}
-  filter: {{read: {spad_filter_read}, write: {spad_filter_write}}}
-  psum: {{read: {spad_psum_read}, write: {spad_psum_write}}}
+  ifmap: {{read: 0, write: 0}}
+  filter: {{read: {spad_filter_read}, write: 0}}
+  psum: {{read: 0, write: 0}}
 glb: {{read: {glb_read}, write: {glb_write}}}
 noc: {{bus_word: 0, delivery: {noc_delivery}, y_bus: 0, x_bus: 0, gon_word: {noc_gon_word}, \
 local_word: {noc_local_word}}}
-static: {{pe: {static_pe}, rest: {static_rest}, glb: 0, noc: 0}}   # pJ per core cycle; pe: each PE
+# pJ per core cycle; pe: each PE
+static: {{pe: {static_pe}, rest: {static_rest}, glb: {static_glb}, noc: {static_noc}}}
 """
 
 
 def table_text(found: Calibration) -> str:
     """Write the fitted table as a YAML file, with what it was fitted to and how far off it is."""
     worst = found.worst
-    scales = ", ".join(f"{name} {value:.{DIGITS}g}" for name, value in found.scales.items())
     shares = ", ".join(f"{part} {100 * value:.1f} %" for part, value in found.shares.items())
     text = _TEXT.format(
         name=FITTED_TABLE,
-        scales=scales,
+        constant_mw=found.constant_mw,
+        mac=found.scales["MAC"],
         shares=shares,
         left_out=100 * found.left_out_error,
         worst=100 * worst.left_out_error,

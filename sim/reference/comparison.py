@@ -47,16 +47,17 @@ COLUMNS: Mapping[str, str] = {
     "active_pes": "active PEs",
     "processing_ms": "processing latency, ms",
     "total_ms": "total latency, ms",
-    "glb_mb": "GLB accesses in the published convention, MB",
-    "dram_mb": "DRAM accesses, MB",
+    "glb_mb": "GLB accesses as the table counts them, MB or MiB",
+    "dram_mb": "DRAM accesses as the table counts them, MB or MiB",
+    "dram_decimal_mb": "DRAM accesses, MB, where the table is read in MiB",
     "dram_raw_mb": "DRAM accesses without RLC, MB",
     "power_mw": "power of the chip without DRAM, mW",
 }
-"""Every column of the comparison by its name, and what it is; MB = 10^6 bytes."""
+"""Every column of the comparison by its name, and what it is; MB = 10^6, MiB = 2^20 bytes."""
 
 _OF_SIMULATED: tuple[Mark, ...] = ("inferred", "assumed", "fitted")
 # Simulated figures that the coded size of the ofmap goes into.
-_WITH_OFMAP_SIZE = ("total_ms", "dram_mb", "power_mw")
+_WITH_OFMAP_SIZE = ("total_ms", "dram_mb", "dram_decimal_mb", "power_mw")
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A layer: the reading of its mapping, and a cell for each of `COLUMNS`."""
+    """A layer: the reading of its mapping, a cell for each of `COLUMNS`, its ofmap's zeros."""
 
     layer: str
     reading: Reading
     mapping: str
     cells: Mapping[str, Cell]
+    ofmap_zeros: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain data."""
@@ -99,6 +101,7 @@ class Row:
             "layer": self.layer,
             "reading": self.reading,
             "mapping": self.mapping,
+            "ofmap_zero_fraction": self.ofmap_zeros,
             "cells": {name: cell.to_dict() for name, cell in self.cells.items()},
         }
 
@@ -131,12 +134,15 @@ class NetworkValidation:
 
     `rows` are the layers under the first reading of their mappings, `alternatives` those layers
     that have a second one. `summary` is over `rows`; `alternative_summary`, empty where there is no
-    second reading, over the same with the alternatives in place.
+    second reading, over the same with the alternatives in place. `pooled` has the layers before a
+    pooling, behind which alone their ofmaps' zeros are known, with as many as if zeros fell
+    independently; `rows` has the fewest that there may be.
     """
 
     published: Published
     rows: tuple[Row, ...]
     alternatives: tuple[Row, ...]
+    pooled: Mapping[str, Row] = field(default_factory=dict)
 
     @property
     def network(self) -> str:
@@ -189,8 +195,10 @@ class NetworkValidation:
             "source": f"{published.source}, {published.table}",
             "figures": {name: figure.source for name, figure in published.figures.items()},
             "corrected": published.corrected,
+            "conventions": published.conventions.model_dump(),
             "layers": [row.to_dict() for row in self.rows],
             "alternatives": [row.to_dict() for row in self.alternatives],
+            "pooled": {name: row.to_dict() for name, row in self.pooled.items()},
             "summary": {name: found.to_dict() for name, found in self.summary.items()},
             "alternative_summary": {
                 name: found.to_dict() for name, found in self.alternative_summary.items()
@@ -246,12 +254,14 @@ def compare_with_published(
     published: Published,
     result: Result,
     alternative: Result | None = None,
+    pooled: Result | None = None,
     *,
     power: Power = chip_power_mw,
 ) -> NetworkValidation:
     """Compare the layers of a result with a published table.
 
-    `alternative` has the layers with a second reading of their mapping, under that one. Every layer
+    `alternative` has the layers with a second reading of their mapping, under that one; `pooled`
+    those of `published.pooled` with the most zeros that their ofmaps may have. Every layer
     of the table must be in `result`. `power` gives a layer's mW, None where it is not known.
     """
     found = {layer.layer.name: layer for layer in result.layers}
@@ -265,6 +275,10 @@ def compare_with_published(
         alternatives=tuple(
             _row(published, result, layer, "alternative", power) for layer in second
         ),
+        pooled={
+            layer.layer.name: _row(published, result, layer, published.mapping, power)
+            for layer in (() if pooled is None else pooled.layers)
+        },
     )
 
 
@@ -280,12 +294,16 @@ def _row(
             ("ofmap.write", result.hw.word_bits.ifmap),
         )
     )
+    conventions = published.conventions
+    filter_bytes = layer.entries["glb.filter.read"] * result.hw.word_bits.filter / 8
+    dram_bytes = sum(layer.dram_bytes.values())
     simulated: dict[str, float | None] = {
         "active_pes": layer.active_pes,
         "processing_ms": result.milliseconds(layer.processing_cycles),
         "total_ms": result.milliseconds(layer.total_cycles),
-        "glb_mb": layer.glb_published_bytes / 1e6,
-        "dram_mb": sum(layer.dram_bytes.values()) / 1e6,
+        "glb_mb": conventions.glb_accesses(layer.glb_published_bytes, filter_bytes),
+        "dram_mb": conventions.dram_mb.in_unit(dram_bytes),
+        "dram_decimal_mb": dram_bytes / 1e6,
         "dram_raw_mb": raw_bits / 8 / 1e6,
         "power_mw": power(layer),
     }
@@ -303,7 +321,7 @@ def _row(
             published.value(name, column),
             (*marks, *published.marks(name, column)),
         )
-    return Row(name, reading, str(layer.mapping), cells)
+    return Row(name, reading, str(layer.mapping), cells, layer.layer.ofmap_zero_fraction)
 
 
 def _fitted(layer: LayerResult) -> bool:

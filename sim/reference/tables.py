@@ -48,6 +48,41 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class Convention(_Model):
+    """How a published table counts a column of accesses.
+
+    `filters` says whether the GLB reads of filters, one of each word and pass, are among them;
+    `mark` how well that is known: `R`, the column follows from it by arithmetic; `I`, inferred.
+    """
+
+    unit: Literal["MB", "MiB"]
+    mark: Literal["R", "I"]
+    filters: bool = False
+
+    def in_unit(self, size: float) -> float:
+        """Return bytes in the column's unit, 10^6 or 2^20 of them."""
+        return size / (10**6 if self.unit == "MB" else 1 << 20)
+
+
+class Conventions(_Model):
+    """How a table counts accesses to the GLB and to DRAM."""
+
+    glb_mb: Convention
+    dram_mb: Convention
+
+    @property
+    def dram_in_both_units(self) -> bool:
+        """Whether DRAM is shown in 10^6 bytes, too: where MiB is inferred only."""
+        return self.dram_mb.unit == "MiB"
+
+    def glb_accesses(self, others: float, filters: float) -> float:
+        """Return GLB accesses as the table counts them.
+
+        `others` are bytes of ifmap, psum and ofmap accesses, `filters` those of filter reads.
+        """
+        return self.glb_mb.in_unit(others + (filters if self.glb_mb.filters else 0))
+
+
 class PublishedLayer(_Model):
     """The published cells of a layer."""
 
@@ -77,7 +112,8 @@ class Published(_Model):
     """A published table: one network on the chip, with its source.
 
     `mapping` says whether the mapping it was measured with is published or inferred; `figures` are
-    columns read off charts; `corrected` gives the reason of every cell that was corrected.
+    columns read off charts; `pooled` has the words of the pooling window behind a layer;
+    `corrected` gives the reason of every cell that was corrected.
     """
 
     network: str
@@ -85,6 +121,8 @@ class Published(_Model):
     table: str
     batch: int = Field(ge=1)
     mapping: Literal["published", "inferred"]
+    conventions: Conventions
+    pooled: dict[str, int] = Field(default_factory=dict)
     layers: dict[str, PublishedLayer]
     totals: _Totals
     figures: dict[str, _Figure] = Field(default_factory=dict)
@@ -94,11 +132,15 @@ class Published(_Model):
         """Return the published figure of a layer; None where there is none."""
         if column in self.figures:
             return self.figures[column].layers.get(layer)
+        if column == "dram_decimal_mb":
+            column = "dram_mb" if self.conventions.dram_in_both_units else ""
         found: float | None = getattr(self.layers[layer], column, None)
         return found
 
     def total(self, column: str) -> float | None:
         """Return the published figure of all layers; None where there is none."""
+        if column == "dram_decimal_mb":
+            column = "dram_mb" if self.conventions.dram_in_both_units else ""
         found: float | None = getattr(self.totals, column, None)
         return found
 

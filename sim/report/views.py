@@ -274,8 +274,8 @@ CHIP_COLUMNS = {
     "active_pes": "active PEs",
     "total_ms": "total latency, ms",
     "processing_ms": "processing latency, ms",
-    "glb_mb": "GLB accesses, MB",
-    "dram_mb": "DRAM accesses, MB",
+    "glb_mb": "GLB accesses",
+    "dram_mb": "DRAM accesses",
     "power_mw": "chip without DRAM, mW",
 }
 
@@ -308,13 +308,15 @@ def chip(result: ResultFile, layers: Sequence[LayerPart], table: Published | Non
             marks = table.marks(known[0].name, column)
         else:
             published, marks = table.total(column), ()
-        mine = _as_published(result, known, column)
+        mine = _as_published(table, result, known, column)
         if published is None or mine is None:
             continue
         if column in WITH_OFMAP_SIZE and any(one.layer.ofmap_zero_fraction for one in known):
             marks = (*marks, "assumed")
         difference = 100 * (mine / published - 1)
-        rows.append(ChipRow(what, mine, published, difference, list(marks)))
+        rows.append(
+            ChipRow(what + _counted(table, column), mine, published, difference, list(marks))
+        )
     return Chip(
         source=f"{table.source}, {table.table}",
         rows=rows,
@@ -324,7 +326,19 @@ def chip(result: ResultFile, layers: Sequence[LayerPart], table: Published | Non
     )
 
 
-def _as_published(result: ResultFile, layers: Sequence[LayerPart], column: str) -> float | None:
+def _counted(table: Published, column: str) -> str:
+    """The unit in which a table counts accesses, and that it counts filters; else nothing."""
+    conventions = {"glb_mb": table.conventions.glb_mb, "dram_mb": table.conventions.dram_mb}
+    if column not in conventions:
+        return ""
+    with_filters = " with filter reads" if conventions[column].filters else ""
+    return f"{with_filters}, {conventions[column].unit}"
+
+
+def _as_published(
+    table: Published, result: ResultFile, layers: Sequence[LayerPart], column: str
+) -> float | None:
+    """Figures of the layers together, in the units and with the accesses that the table counts."""
     if column == "active_pes":
         return float(layers[0].active_pes)
     if column == "processing_ms":
@@ -332,9 +346,14 @@ def _as_published(result: ResultFile, layers: Sequence[LayerPart], column: str) 
     if column == "total_ms":
         return result.milliseconds(sum(layer.cycles.total for layer in layers))
     if column == "glb_mb":
-        return sum(layer.glb_published_convention_bytes for layer in layers) / 1e6
+        filters = sum(layer.entries["glb.filter.read"] for layer in layers)
+        return table.conventions.glb_accesses(
+            sum(layer.glb_published_convention_bytes for layer in layers),
+            filters * result.hw.word_bits.filter / 8,
+        )
     if column == "dram_mb":
-        return sum(sum(layer.dram_bytes.values()) for layer in layers) / 1e6
+        dram_bytes = sum(sum(layer.dram_bytes.values()) for layer in layers)
+        return table.conventions.dram_mb.in_unit(dram_bytes)
     energy = layers[0].energy
     if len(layers) > 1 or energy is None or energy.chip_power_w is None:
         return None

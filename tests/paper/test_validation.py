@@ -6,6 +6,7 @@ rounded up, so that a change for the worse shows. docs/validation.md explains wh
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,18 @@ def test_glb_accesses(alexnet: NetworkValidation, vgg16: NetworkValidation) -> N
     within(differences(alexnet, "glb_mb"), {"CONV1": 0.3, "CONV3": 38}, 0.1)
     assert abs(alexnet.row("CONV3", alternative=True).cells["glb_mb"].difference_percent) < 0.1
     assert abs(alexnet.alternative_summary["glb_mb"].total.difference_percent) < 0.02
-    found = differences(vgg16, "glb_mb")
-    within({name: found[name] for name in found if name[:5] in ("CONV4", "CONV5")}, {}, 0.6)
-    within(found, {"CONV1-1": 6.5, "CONV1-2": 6.5}, 4.6)
+    # VGG-16's mapping was inferred from this column and the active PEs.
+    within(differences(vgg16, "glb_mb"), {}, 0.05)
+    assert abs(vgg16.summary["glb_mb"].total.difference_percent) < 0.05
+
+
+def test_vgg16_read_as_table_v_is_off_by_one_factor(vgg16: NetworkValidation) -> None:
+    """In 10^6 bytes all groups are off by 4.86 to 4.9 %, which is 2^20/10^6: the unit is MiB."""
+    mebi = 100 * (2**20 / 10**6 - 1)
+    for row in vgg16.rows:
+        cell = row.cells["glb_mb"]
+        decimal = 100 * (cell.simulated * 2**20 / 1e6 / cell.published - 1)
+        assert decimal == pytest.approx(mebi, abs=0.05), row.layer
 
 
 def test_dram_accesses_without_rlc(alexnet: NetworkValidation) -> None:
@@ -68,14 +78,24 @@ def test_dram_accesses_without_rlc(alexnet: NetworkValidation) -> None:
 
 
 def test_dram_accesses(alexnet: NetworkValidation, vgg16: NetworkValidation) -> None:
-    """8 % on each layer of AlexNet; VGG-16 is not understood where its mapping is not."""
+    """8 % on each layer of AlexNet; VGG-16 2 % on average, predicted."""
     within(differences(alexnet, "dram_mb"), {"CONV3": 2.5, "CONV4": 2.5, "CONV5": 7.9}, 5.8)
     assert abs(alexnet.summary["dram_mb"].total.difference_percent) < 3.2
-    bars = {"CONV1-1": 16, "CONV1-2": 60, "CONV2-2": 9.3, "CONV3-3": 7.1}
-    bars |= {"CONV4-1": 16, "CONV4-2": 29, "CONV4-3": 48}
-    within(differences(vgg16, "dram_mb"), bars, 4.3)
-    for row in vgg16.alternatives:
-        assert abs(row.cells["dram_mb"].difference_percent or 100) < 3.7, row.layer
+    assert vgg16.summary["dram_mb"].mean_percent < 1.8
+    within(differences(vgg16, "dram_mb"), {"CONV1-2": 4.4, "CONV2-2": 4.2, "CONV3-3": 2.1}, 1.7)
+
+
+def test_dram_of_vgg16_in_mib_is_off_evenly_and_in_mb_is_not_nearer(
+    vgg16: NetworkValidation,
+) -> None:
+    """The 8 layers whose zero fractions are all published: those that no pooling follows."""
+    found, decimal = differences(vgg16, "dram_mb"), differences(vgg16, "dram_decimal_mb")
+    known = [name for name in found if name[-1] == "1" or name in ("CONV3-2", "CONV4-2", "CONV5-2")]
+    assert len(known) == 8
+    of_mib, of_mb = ([found_[name] for name in known] for found_ in (found, decimal))
+    assert statistics.mean(of_mib) == pytest.approx(-1.1, abs=0.05)
+    assert statistics.pstdev(of_mib) < 0.3
+    assert statistics.mean(of_mb) == pytest.approx(3.7, abs=0.05)
 
 
 def test_processing_latency(alexnet: NetworkValidation, vgg16: NetworkValidation) -> None:
@@ -83,11 +103,10 @@ def test_processing_latency(alexnet: NetworkValidation, vgg16: NetworkValidation
     first = differences(alexnet, "processing_ms")
     second = differences(vgg16, "processing_ms")
     every = [*first.values(), *second.values()]
-    assert sum(map(abs, every)) / 18 < 3.5
+    assert sum(map(abs, every)) / 18 < 2.9
     within(first, {"CONV4": 6.7, "CONV5": 14}, 2.4)
-    within(second, {"CONV5-1": 0.3, "CONV5-2": 0.3, "CONV5-3": 0.3}, 4.0)
-    for row in vgg16.alternatives:
-        assert abs(row.cells["processing_ms"].difference_percent or 100) < 0.4, row.layer
+    assert sum(map(abs, second.values())) / 13 < 2.1
+    within(second, {f"CONV{n}": 0.3 for n in ("4-1", "4-2", "4-3", "5-1", "5-2", "5-3")}, 4.0)
 
 
 def test_total_latency(alexnet: NetworkValidation, vgg16: NetworkValidation) -> None:
@@ -95,8 +114,9 @@ def test_total_latency(alexnet: NetworkValidation, vgg16: NetworkValidation) -> 
     assert abs(alexnet.summary["total_ms"].total.difference_percent) < 3.2
     bars = {"CONV1": 0.4, "CONV2": 1.4, "CONV3": 4.8, "CONV4": 0.2, "CONV5": 18}
     within(differences(alexnet, "total_ms"), bars, 0)
-    assert abs(vgg16.summary["total_ms"].total.difference_percent) < 2.0
-    within(differences(vgg16, "total_ms"), {"CONV4-1": 10.3, "CONV4-2": 8, "CONV4-3": 7.5}, 6.0)
+    assert abs(vgg16.summary["total_ms"].total.difference_percent) < 3.1
+    assert vgg16.summary["total_ms"].mean_percent < 4.3
+    within(differences(vgg16, "total_ms"), {"CONV1-1": 9.4, "CONV4-3": 7.0}, 6.0)
 
 
 def test_what_the_second_reading_of_conv3_trades(alexnet: NetworkValidation) -> None:
@@ -109,15 +129,11 @@ def test_what_the_second_reading_of_conv3_trades(alexnet: NetworkValidation) -> 
 
 
 def test_power_of_the_fitted_table(alexnet: NetworkValidation, vgg16: NetworkValidation) -> None:
-    """The prices were fitted to these powers: what is left is what five scales cannot say.
-
-    Furthest are the two first layers, whose ifmaps have no zeros that gate a MAC.
-    """
-    within(differences(alexnet, "power_mw"), {"CONV1": 12.6, "CONV4": 10.2, "CONV5": 10.2}, 3.6)
-    assert abs(alexnet.summary["power_mw"].total.difference_percent) < 2.2
-    bars = {"CONV1-1": 17.3, "CONV4-3": 7.0, "CONV5-2": 7.4, "CONV5-3": 9.8}
-    within(differences(vgg16, "power_mw"), bars, 5.7)
-    assert abs(vgg16.summary["power_mw"].total.difference_percent) < 0.4
+    """Two numbers were fitted to these powers."""
+    within(differences(alexnet, "power_mw"), {"CONV1": 0.1, "CONV2": 1.0}, 4.4)
+    assert abs(alexnet.summary["power_mw"].total.difference_percent) < 0.3
+    within(differences(vgg16, "power_mw"), {"CONV1-2": 7.0}, 6.3)
+    assert abs(vgg16.summary["power_mw"].total.difference_percent) < 2.1
 
 
 # --- readings taken and not taken -----------------------------------------------------------------
@@ -134,7 +150,7 @@ def test_the_reading_of_the_ofmap_dump_explains_three_layers() -> None:
 def test_charging_short_strips_in_full_fits_the_first_four_layers_of_vgg16() -> None:
     charged = validate(["vgg16"], settings=["schedule.charge_full_strip=true"]).network("vgg16")
     found = differences(charged, "processing_ms")
-    within({name: found[name] for name in found if name[:5] in ("CONV1", "CONV2")}, {}, 0.3)
+    within({name: found[name] for name in found if name[:5] in ("CONV1", "CONV2")}, {}, 0.6)
     assert all(found[name] > 13 for name in found if name.startswith("CONV3"))
 
 

@@ -44,10 +44,14 @@ def render_calibration(fit: Calibration, *, width: int = 80, color: bool = False
     ]
     scales: list[list[str] | None] = [[name, f"{scale:.4g}"] for name, scale in fit.scales.items()]
     units = (
-        "PE cycles: pJ a PE and cycle. NoC: pJ a word. Rest: pJ a cycle. PE work and GLB: times "
-        "the prices of timeloop_65nm_8bit."
+        f"Constant, fitted: pJ a cycle, {fit.constant_mw:.0f} mW. MAC, fitted: pJ a MAC that is "
+        "not gated, with its spads. GLB, not fitted: times the price of timeloop_65nm_8bit. NoC, "
+        "not fitted: pJ a word and receiver."
     )
-    observed = "The published shares are four of the observations."
+    observed = (
+        "The constant is divided among the parts so that the published shares are met; they take "
+        "no part in the fit."
+    )
     tables = [
         Table("Power of the chip without DRAM, by layer", heads, rows, (Note(errors),), left=2),
         Table(
@@ -56,6 +60,6 @@ def render_calibration(fit: Calibration, *, width: int = 80, color: bool = False
             parts,
             (Note(observed),),
         ),
-        Table("Fitted scales", ("group", "scale"), scales, (Note(units),)),
+        Table("Scales", ("group", "scale"), scales, (Note(units),)),
     ]
     return sections_text([Section.of(shown).lines(width) for shown in tables], color)

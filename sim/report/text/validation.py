@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         Summary,
         Validation,
     )
-    from sim.reference.tables import Mark
+    from sim.reference.tables import Mark, Published
 
 Rows = list[list[str] | None]
 
@@ -40,12 +40,14 @@ HEADS = {
     "total_ms": "total",
     "glb_mb": "GLB",
     "dram_mb": "DRAM",
+    "dram_decimal_mb": "DRAM, MB",
     "dram_raw_mb": "raw",
     "power_mw": "power",
 }
 TABLES = (
     ("Latency in ms, power in mW", ("processing_ms", "total_ms", "power_mw")),
-    ("Active PEs, traffic in MB", ("active_pes", "glb_mb", "dram_mb", "dram_raw_mb")),
+    ("Active PEs, traffic", ("active_pes", "glb_mb", "dram_mb", "dram_raw_mb")),
+    ("DRAM in both units", ("dram_mb", "dram_decimal_mb")),
 )
 SECOND = "'"  # behind the name of a layer under the second reading of its mapping
 
@@ -71,15 +73,54 @@ def _network(validation: Validation, network: NetworkValidation, width: int) -> 
         f"{len(network.rows)} layers, batch {published.batch}, event engine, against "
         f"{published.table} of JSSC 2017; mappings {published.mapping}."
     )
+    facts += " " + _counted(published)
     if validation.settings:
         facts += f" Changed: {', '.join(validation.settings)}."
     sections = [[cut(f"{network.network} on {hw.name}", width), *wrap(facts, width)]]
     for title, columns in TABLES:
         shown = [name for name in columns if name in network.columns]
+        if columns[-1] == "dram_decimal_mb" and columns[-1] not in shown:
+            continue
         sections.append([f"{network.network}: {title}", *_table(network, shown, width)])
+    if network.pooled:
+        sections.append(_pooled(network, width))
     if network.alternatives:
         sections[-1] += wrap(f"Two readings of a mapping. {_readings(network)}", width, "  ")
     return sections
+
+
+def _pooled(network: NetworkValidation, width: int) -> list[str]:
+    """Show DRAM and total of pooled layers, between the fewest and the most zeros there may be."""
+    heads = ["layer", "zeros\nfew", "zeros\nmany", "DRAM\nfew", "\nmany", "\npub"]
+    heads += ["total\nfew", "\nmany", "\npub"]
+    rows: Rows = []
+    for name, many in network.pooled.items():
+        few = network.row(name)
+        cells = [f"{few.ofmap_zeros:.3f}", f"{many.ofmap_zeros:.3f}"]
+        for column, places in (("dram_mb", 2), ("total_ms", 1)):
+            values = (few.cells[column].simulated, many.cells[column].simulated)
+            cells += [f"{value:.{places}f}" for value in values if value is not None]
+            cells.append(_published(few.cells[column].published or 0.0, column))
+        rows.append([name, *cells])
+    note = (
+        "The ofmap crosses the link before pooling, and its zeros are published behind it alone: "
+        "z. Few: z, if zeros fill whole windows of the pooling. Many: z^(1/4), if they fall "
+        "independently. The other tables have few."
+    )
+    return [
+        f"{network.network}: Pooled layers",
+        *table(heads, rows, width),
+        *wrap(note, width, "  "),
+    ]
+
+
+def _counted(published: Published) -> str:
+    """Say how the table counts accesses, and how well that is known."""
+    glb, dram = published.conventions.glb_mb, published.conventions.dram_mb
+    return (
+        f"GLB accesses in {glb.unit} {'with' if glb.filters else 'without'} filter reads "
+        f"[{glb.mark}], DRAM in {dram.unit} [{dram.mark}]."
+    )
 
 
 def _readings(network: NetworkValidation) -> str:
@@ -204,9 +245,10 @@ def _legend(validation: Validation, width: int) -> list[str]:
     }
     lines = wrap(
         "sim: simulated. pub: as published. diff: simulated against published. proc.: "
-        "processing latency. total: total latency. GLB: accesses in the published convention. "
-        "DRAM: accesses, run-length coded as on the chip. raw: DRAM accesses without the coding. "
-        "power: of the chip without DRAM. MB = 10^6 bytes.",
+        "processing latency. total: total latency. GLB: accesses as the table counts them. DRAM: "
+        "accesses, run-length coded as on the chip, in the table's unit; DRAM, MB: the same in "
+        "10^6 bytes. raw: DRAM accesses without the coding. power: of the chip without DRAM. MB = "
+        "10^6 bytes, MiB = 2^20 bytes.",
         width,
         "  ",
     )

@@ -58,7 +58,7 @@ def test_vgg_conv1_2_is_bound_by_the_psum_bus() -> None:
     steps = {step.name: step for step in eyexam(plan, estimate_layer(plan).cycles)}
     step = steps["average bandwidth"]
     assert step.limit == "psum bus"
-    assert "52 cycles on the bus; a PE has work for 16" in step.reason
+    assert "104 cycles on the bus; a PE has work for 32" in step.reason
     macs = plan.layer.macs(plan.batch)
     assert macs / steps["storage"].cycles == pytest.approx(112.0)
     assert macs / step.cycles == pytest.approx(35.84)

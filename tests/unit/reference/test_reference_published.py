@@ -141,6 +141,7 @@ def test_marks_say_what_a_figure_rests_on(alexnet: Validation) -> None:
         "total_ms": ("assumed",),
         "glb_mb": (),
         "dram_mb": ("assumed",),
+        "dram_decimal_mb": ("assumed",),
         "dram_raw_mb": ("read_off",),
         "power_mw": ("assumed", "fitted"),
     }

@@ -161,17 +161,28 @@ def test_conv1_2_of_vgg_names_the_psum_bus() -> None:
     (view,) = page_data([("vgg16", of_result(conv12()))])["runs"][0]["views"]
     time, _, change = view["story"]
     assert time["answer"][0] == (
-        "The psum bus bounds the layer: twice as fast, it would shorten the total latency by 40 %."
+        "The psum bus bounds the layer: twice as fast, it would shorten the total latency by 43 %."
     )
     text = " ".join(time["answer"])
     assert "4 words per cycle each way" in text
     assert "busy 99 % (out) and 97 % (in) of the processing latency" in text
-    assert "52 cycles on the bus; a PE has work for 16" in text
-    # Psum buses of twice the width gain nothing here (a beat has the p = 4 psums of a window), and
-    # nobody is told to take them; the mapping that is named gains what is said.
-    assert not any("psum_words_per_cycle" in line for line in change["answer"])
+    assert "104 cycles on the bus; a PE has work for 32" in text
+    # A window has the psums of p = 8 filters: two beats, one on buses of twice the width.
+    assert any("psum_words_per_cycle" in line for line in change["answer"])
     (line,) = (line for line in change["answer"] if line.startswith("Take another mapping"))
     assert "It brings the beats on the psum bus from" in line
+
+
+def test_a_layer_of_vgg_stands_beside_table_vi_as_that_counts() -> None:
+    (view,) = page_data([("vgg16", of_result(estimate("vgg16", layers=["CONV1-2"])))])["runs"][0][
+        "views"
+    ]
+    chip = view["chip"]
+    rows = {row["what"]: row for row in chip["rows"]}
+    glb = rows["GLB accesses with filter reads, MiB"]
+    assert abs(glb["difference_percent"]) < 0.05
+    assert rows["DRAM accesses, MiB"]["difference_percent"] == pytest.approx(4.3, abs=0.05)
+    assert chip["mapping_inferred"]
 
 
 def test_a_layer_of_alexnet_names_its_array() -> None:
@@ -180,8 +191,9 @@ def test_a_layer_of_alexnet_names_its_array() -> None:
     # The chip's figures beside it.
     chip = view["chip"]
     assert [row["what"] for row in chip["rows"]] == [
-        CHIP_COLUMNS[name]
-        for name in ("active_pes", "total_ms", "processing_ms", "glb_mb", "dram_mb")
+        *(CHIP_COLUMNS[name] for name in ("active_pes", "total_ms", "processing_ms")),
+        "GLB accesses, MB",
+        "DRAM accesses, MB",
     ]
     assert chip["rows"][0]["simulated"] == chip["rows"][0]["published"] == 156
     assert chip["rows"][2]["published"] == 10.0

@@ -127,7 +127,7 @@
     if (!found) return null;
     const marks = { read_off: "read off a chart", corrected: "misprint corrected", assumed: "zeros of ofmaps assumed" };
     return section("chip", "Beside the chip",
-      `What the chip's authors published for ${found.layers.length === 1 ? "this layer" : `these ${found.layers.length} layers`} (${found.source}).${found.mapping_inferred ? " The mapping they used is not published; it was inferred from their latencies." : ""}${view.whole ? " Layers without published figures are left out." : ""}`,
+      `What the chip's authors published for ${found.layers.length === 1 ? "this layer" : `these ${found.layers.length} layers`} (${found.source}).${found.mapping_inferred ? " The mapping they used is not published; it was inferred from their active PEs and GLB accesses; the other figures are predictions." : ""}${view.whole ? " Layers without published figures are left out." : ""}`,
       table(["", "simulated", "published", "differs by"],
         found.rows.map((row) => [row.what, number(row.simulated, row.simulated % 1 ? 2 : 0), number(row.published, row.published % 1 ? 1 : 0), [signed(row.difference_percent), row.marks.length > 0 && h("div", { class: "small soft" }, row.marks.map((mark) => marks[mark] || mark).join(", "))]])));
   }
