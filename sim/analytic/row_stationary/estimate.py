@@ -44,7 +44,8 @@ PROVEN = (
     ("pe", "psum_out_fifo_words", 8),
     ("noc", "bus_fifo_entries", 2),
 )
-"""Least depths with which the cycles are held against the simulation: within 3 % on random layers.
+"""Least depths with which the cycles are held against the simulation: within 3 % on random layers, but
+for three of a thousand.
 
 Below them loops through several FIFOs set the pace; in a few layers they hold each other up in ways
 that no single loop has.
@@ -63,7 +64,7 @@ def outside_proven_range(hw: Hardware) -> str:
     return (
         "cycles of the closed form are not proven with FIFOs as shallow as "
         f"{', '.join(shallow)}: on random layers they are 0.1 % off on average, but more than 3 % "
-        "in one of 200; counts are exact, and `run` simulates the cycles"
+        "in one of 100; counts are exact, and `run` simulates the cycles"
     )
 
 
