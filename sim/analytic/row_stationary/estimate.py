@@ -44,8 +44,9 @@ PROVEN = (
     ("pe", "psum_out_fifo_words", 8),
     ("noc", "bus_fifo_entries", 2),
 )
-"""Least depths with which the cycles are held against the simulation: within 3 % on random layers, but
-for three of a thousand.
+"""Least depths with which the cycles are held against the simulation.
+
+They are within 3 % on random layers, but for three of a thousand.
 
 Below them loops through several FIFOs set the pace; in a few layers they hold each other up in ways
 that no single loop has.
