@@ -85,7 +85,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """All names, imported yet or not."""
+    """Return all names, imported yet or not."""
     return sorted({*globals(), *_HOMES})
 
 

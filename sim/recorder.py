@@ -121,7 +121,7 @@ class TraceRecorder:
             )
 
     def wants(self, start: int, cycles: int) -> bool:
-        """Whether a pass of these cycles is recorded."""
+        """Tell whether a pass of these cycles is recorded."""
         if self._window is None or not self._recording:
             return self._recording
         first, last = self._window

@@ -117,7 +117,7 @@ class Condition:
         return f"{self.name} {self.op} {self.number}"
 
     def holds(self, value: Any) -> Any:
-        """Whether it holds of a value, or of each value of an array."""
+        """Tell whether it holds of a value, or of each value of an array."""
         return OPERATORS[self.op](value, self.number)
 
     @property
@@ -215,7 +215,7 @@ def first_hold(
     reached: dict[int, bool] = {}
 
     def may_hold(row: Any) -> bool:
-        """Whether a pass is worth a look, from what is known without its events."""
+        """Tell whether a pass is worth a look, from what is known without its events."""
         if name == "pass":
             return bool(condition.holds(int(row["index"])))
         if name == "cycle":

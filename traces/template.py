@@ -259,7 +259,7 @@ def _ofmap_block(values: list[int]) -> OfmapBlock:
 
 
 def ofmap_pattern_fault(values: list[int]) -> bool:
-    """Whether a pattern is no `OfmapBlock`."""
+    """Tell whether a pattern is no `OfmapBlock`."""
     axes, loops = len(OFMAP_AXES), values[len(OFMAP_AXES) :]
     return (
         len(values) < axes

@@ -215,7 +215,7 @@ class Layer:
         return (e - 1) * min(self.U, self.R) + self.R
 
     def touched_columns(self, f: int) -> int:
-        """Columns of the padded ifmap that a tile of `f` ofmap columns touches, as `ifmap_rows`."""
+        """Return padded ifmap columns that a tile of `f` ofmap columns touches (`ifmap_rows`)."""
         return (f - 1) * min(self.V, self.S) + self.S
 
     @property

@@ -251,7 +251,7 @@ def layer_energy(
 
 
 def network_energy(layers: Iterable[EnergyBreakdown]) -> EnergyBreakdown:
-    """The sum of layers that ran one after the other, priced with the same table.
+    """Return the sum of layers that ran one after the other, priced with the same table.
 
     Cycles are known where those of every layer are.
 
@@ -288,7 +288,7 @@ def network_energy(layers: Iterable[EnergyBreakdown]) -> EnergyBreakdown:
 
 
 def noc_hops(plan: Plan) -> dict[str, int]:
-    """Words times hops of each network, by `noc.<network>.hops`.
+    """Return the words times hops of each network, by `noc.<network>.hops`.
 
     A hop is a row or a column of PEs. The buses start outside the array's upper left corner, so a
     word to or from the PE in row `y`, column `x` (both from 0) makes `y + 1 + x + 1` hops: the
@@ -311,7 +311,7 @@ def _hop_counts(table: EnergyTable, hops: Mapping[str, int] | None) -> dict[str,
 
 
 def _action_counts(entries: Mapping[str, int]) -> dict[str, int]:
-    """The ledger's entries as actions that have a price, each counted once."""
+    """Return the ledger's entries as actions that have a price, each counted once."""
     counts = dict(entries)
     for name, count in counts.items():
         if name not in ENTRIES:
@@ -366,7 +366,7 @@ def _measured(widths: Mapping[str, int], table: EnergyTable) -> bool:
 
 
 def _width_scale(action: str, widths: Mapping[str, int], table: EnergyTable) -> Fraction:
-    """How much wider than the table's the words of an action are."""
+    """Return how much wider an action's words are than those of the table."""
     kind = action.split(".")[1]
     if action == "mac.active" and _measured(widths, table):
         return Fraction(1)
@@ -381,7 +381,7 @@ def _width_scale(action: str, widths: Mapping[str, int], table: EnergyTable) -> 
 def _static_cycles(
     table: EnergyTable, cycles: int | None, pes: int | None
 ) -> list[tuple[str, float | None, Fraction]]:
-    """(action, price, how often) of static power; one action where the table has no price."""
+    """Return (action, price, times) of static power; one action where the table has no price."""
     if cycles is None:
         return []
     prices: dict[str, float | None] = {
@@ -451,7 +451,7 @@ _FIGURE10_UNCOUNTED: Final = (
 
 
 def figure10_bars(breakdown: EnergyBreakdown, *, all_moves: bool = False) -> dict[str, Fraction]:
-    """The parts of a bar of ISCA 2016 Figure 10, by `FIGURE10_PARTS`, in the breakdown's unit.
+    """Return the parts of a bar of ISCA 2016 Figure 10 (`FIGURE10_PARTS`), in the same unit.
 
     By default moves are counted as that paper's analysis counts them. A move is charged once, at
     the level it is read from, so filling a spad or the buffer is free, and so is a psum's way out
@@ -479,7 +479,7 @@ def figure10_bars(breakdown: EnergyBreakdown, *, all_moves: bool = False) -> dic
 
 
 def figure10_shares(breakdown: EnergyBreakdown, *, all_moves: bool = False) -> dict[str, Fraction]:
-    """`figure10_bars` as shares of their sum, which must not be 0."""
+    """Return `figure10_bars` as shares of their sum, which must not be 0."""
     bars = figure10_bars(breakdown, all_moves=all_moves)
     total = sum(bars.values(), Fraction())
     return {part: value / total for part, value in bars.items()}

@@ -49,7 +49,7 @@ class LayerStats(Protocol):
 
 
 def gated_macs(macs: int, zero_fraction: float | None) -> int:
-    """MACs whose ifmap word is zero, where only the fraction of zeros is known.
+    """Return the MACs whose ifmap word is zero, where only the fraction of zeros is known.
 
     The fraction is taken as a decimal to nine places, so that the count is a matter of whole
     numbers and the same everywhere.
@@ -63,7 +63,7 @@ def gated_macs(macs: int, zero_fraction: float | None) -> int:
 def ledger_entries(
     plan: Plan, counts: dict[str, int], *, gated_known: bool = False
 ) -> dict[str, int]:
-    """Every entry of the ledger in words or actions, by dotted name, in the order of `ENTRIES`.
+    """Return every entry of the ledger in words or actions, by dotted name, ordered as `ENTRIES`.
 
     `gated_known` says that `mac.gated` was counted from real data.
     """
@@ -80,7 +80,7 @@ def ledger_entries(
 
 
 def nested(entries: dict[str, int]) -> dict[str, Any]:
-    """Dotted names as nested objects: `{"glb": {"psum": {"read": ...}}}`."""
+    """Return dotted names as nested objects: `{"glb": {"psum": {"read": ...}}}`."""
     result: dict[str, Any] = {}
     for name, value in entries.items():
         *path, last = name.split(".")
@@ -92,7 +92,10 @@ def nested(entries: dict[str, int]) -> dict[str, Any]:
 
 
 def published_glb_bytes(entries: dict[str, int]) -> int:
-    """Global buffer accesses as JSSC 2017 counts them: ifmap and psum reads, psum writes, dump."""
+    """Return the global buffer's accesses, bytes, as JSSC 2017 counts them.
+
+    These are ifmap and psum reads, psum writes and the dump.
+    """
     words = (
         entries["glb.ifmap.read"]
         + entries["glb.psum.read"]

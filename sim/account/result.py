@@ -381,7 +381,7 @@ class Result:
         return self.milliseconds(self.total_cycles)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each layer that ran, of plain numbers and texts with units in their names.
+        """Return a row for each layer that ran: plain numbers and texts, units in their names.
 
         `energy_pj` or `energy_normalised` by the unit of the table; `<cause>_pe_cycles` are the
         PE-cycles of `LayerResult.cycles_by_cause`.
@@ -412,7 +412,7 @@ class Result:
         }
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame of the `rows`, by layer; `attrs` say of what, and what is left out.
+        """Return the `rows` as a pandas DataFrame, by layer; `attrs` name run and refused layers.
 
         Raises:
             InputError: pandas is not installed; it is an extra.
@@ -434,7 +434,7 @@ class Result:
         return frame
 
     def milliseconds(self, cycles: int) -> float:
-        """Core cycles as milliseconds at the core clock."""
+        """Return core cycles as milliseconds at the core clock."""
         return cycles / self.hw.core_hz * 1e3
 
     def to_model(self) -> ResultFile:
@@ -562,5 +562,5 @@ def layer_result(
 
 
 def coded_bits(coding: MappingABC[str, str], bits: MappingABC[str, int]) -> dict[str, int]:
-    """Of the bits on the link those of the data that are coded, which no precision scales."""
+    """Return the bits on the link of coded data, which no precision scales."""
     return {kind: size for kind, size in bits.items() if coding[kind] != "raw"}

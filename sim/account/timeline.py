@@ -69,7 +69,7 @@ class Timeline:
 
     @classmethod
     def of(cls, kinds: Sequence[PassKind], order: Order = ()) -> Timeline:
-        """The timeline of a layer: kinds that read the same are one, the first so many are kept.
+        """Make a layer's timeline: kinds that read the same are one, and the first ones are kept.
 
         The order is kept up to the first kind that is not, and up to `MOST_RUNS` runs of passes.
         """
@@ -120,7 +120,7 @@ class Timeline:
 
 
 def _alike(kind: PassKind) -> tuple[object, ...]:
-    """What a result file says of a kind, without the number of its passes."""
+    """Return what a result file says of a kind, without the number of its passes."""
     return (
         *(kind.images, kind.columns, kind.strip_rows, kind.filters, kind.channels),
         *(kind.first_channels, kind.cycles, *kind.phases.values()),
@@ -128,7 +128,7 @@ def _alike(kind: PassKind) -> tuple[object, ...]:
 
 
 def _cut(order: Order, places: Sequence[int], kept: int) -> tuple[Order, bool]:
-    """The order by the new `places` of its kinds, as far as it is kept; whether that is all."""
+    """Return the order by the new `places` of its kinds as far as kept, and whether that is all."""
     found: list[tuple[int, Runs]] = []
     room = MOST_RUNS
     for times, old in order:

@@ -64,7 +64,7 @@ class Bound:
 
 
 def doubled_fields(hw: Hardware, resource: str) -> dict[str, int | float]:
-    """Fields of the hardware, by dotted name, whose new values make a resource twice as fast.
+    """Return fields of the hardware, by dotted name, that make a resource twice as fast.
 
     A GLB port must bring what a bus carries, and a FIFO hold it, so they grow with the bus where
     they have to. Of the psum buses this is the width, which helps only where a PE has more filters
@@ -84,7 +84,7 @@ def doubled_fields(hw: Hardware, resource: str) -> dict[str, int | float]:
 
 
 def doubled_hardware(hw: Hardware, resource: str) -> Hardware:
-    """The chip with these fields; not validated, as it serves a question and not a run."""
+    """Return the chip with these fields; not validated, as it serves a question, not a run."""
     sections: dict[str, dict[str, int | float]] = {}
     for name, value in doubled_fields(hw, resource).items():
         section, _, field = name.partition(".")
@@ -98,7 +98,7 @@ def doubled_hardware(hw: Hardware, resource: str) -> Hardware:
 
 
 def layer_bound(plan: Plan) -> Bound:
-    """What bounds a layer.
+    """Find what bounds a layer.
 
     The resource whose doubling shortens the total latency most; with it all that shorten it as much
     within `TIE`. Resources that are level hide each other: where none of some gains more than `TIE`

@@ -271,7 +271,7 @@ class NetworkOutcome:
         return all(check.holds(self.tolerance / 100) for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
-        """The outcome as plain data."""
+        """Return the outcome as plain data."""
         from sim.check.compare import summary
 
         mean, worst = summary(list(self.checks))
@@ -340,7 +340,7 @@ class RandomOutcome:
         return sorted(pairs, key=lambda pair: -pair[0])
 
     def to_dict(self) -> dict[str, Any]:
-        """The outcome as plain data; failing and worst cases with the file that repeats them."""
+        """Return the outcome as plain data; failing and worst cases with a file to repeat them."""
         ranked = self._errors(default_fifos=True)
         shown = {found.number for found in self.failing}
         shown |= {found.number for _, found in ranked[:1]}

@@ -43,7 +43,7 @@ class Place(_PlaceType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
-        """Row and column."""
+        """Return row and column."""
         if isinstance(value, tuple):
             return value
         parts = re.fullmatch(r"\s*\(?(\d{1,5})\s*,\s*(\d{1,5})\)?\s*", value)
@@ -58,7 +58,7 @@ class Until(click.Option):
     """`--until`; its other names still work, and the help does not show them."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The first name alone."""
+        """Show the first name alone."""
         record = super().get_help_record(ctx)
         return record and (f"{self.opts[0]} {self.metavar}", record[1])
 
@@ -117,7 +117,7 @@ file_argument = click.argument("file", metavar="FILE")
 
 
 def _query_options(*until: str) -> Callable[[Command], Command]:
-    """`--layer --from --until --block --pe --action --type`; `until` are names of `--until`."""
+    """Add `--layer --from --until --block --pe --action --type`; `until` names `--until`."""
     cycle = click.IntRange(0, MOST_CYCLE)
     options: tuple[Callable[[Command], Command], ...] = (
         click.option("--type", "kind", metavar="TYPE", help="filter, ifmap, psum or none."),

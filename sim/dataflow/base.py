@@ -252,7 +252,7 @@ class Plan(ABC):
         return ceil_div(shape.filter_words, self.hw.link_beat_words)
 
     def surely_prefetched(self, shape: PassShape) -> bool:
-        """Whether the filters of such a pass are in the GLB when it starts, unless it is the first.
+        """Tell whether such a pass's filters are in the GLB when it starts, unless it is the first.
 
         The link has time for them even in the shortest pass, and the banks have room.
         """

@@ -60,14 +60,14 @@ class Stream:
         return sum(reached * words for reached, words in self.multicast().items())
 
     def multicast(self) -> dict[int, int]:
-        """Words by the number of PEs that each reaches."""
+        """Count words by the number of PEs that each reaches."""
         reached: Counter[int] = Counter()
         for beat in self.pattern:
             reached[len(beat.pes)] += self.times * beat.words
         return dict(reached)
 
     def x_bus_words(self, rows: tuple[int, ...]) -> int:
-        """Words times the X-buses that each is driven on; `rows` are the array rows of all PEs."""
+        """Count words times the X-buses driven; `rows` are the array rows of all PEs."""
         buses = {pes: len({rows[pe] for pe in pes}) for pes in {beat.pes for beat in self.pattern}}
         return self.times * sum(beat.words * buses[beat.pes] for beat in self.pattern)
 
@@ -211,7 +211,7 @@ class Program:
         return tuple(words)
 
     def counts(self) -> dict[str, int]:
-        """Words and actions of the pass by the ledger's names (docs/machine.md section 4)."""
+        """Count words and actions of the pass by the ledger's names (docs/machine.md section 4)."""
         load, feed, pes = self.load_stream, self.feed, self.pes
         rows = tuple(pe.row for pe in pes)
         psum_in = self.psums_in.words if self.psums_in is not None else 0
@@ -313,6 +313,6 @@ def find_lowering(dataflow: str) -> Lowering:
 
 
 def beat_sizes(words: int, beat_words: int) -> tuple[int, ...]:
-    """Words of the beats that carry `words`; the last may be short."""
+    """Return the words of each beat that carries `words`; the last may be short."""
     whole, rest = divmod(words, beat_words)
     return (beat_words,) * whole + ((rest,) if rest else ())

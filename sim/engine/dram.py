@@ -33,7 +33,7 @@ class PrefetchState:
     busy_ticks: int = 0
 
     def begun_ticks(self, beat_ticks: int) -> int:
-        """Link time that has been spent on these beats."""
+        """Return the link time that has been spent on these beats."""
         # While the first access still waits, more than a beat is left of it.
         begun = max(0, beat_ticks - self.busy_ticks) if self.busy_ticks else 0
         return self.beats * beat_ticks + begun
@@ -68,7 +68,7 @@ class DramLink:
         self.next_ticks: list[int] = []
 
     def run(self) -> Generator[Event, None, None]:
-        """The link's process: missing beats of this pass, then those of the next one."""
+        """Run the link: missing beats of this pass, then those of the next one."""
         buffer, start, per_cycle = self.buffer, self.start, self.ticks_per_cycle
         for beat in range(start.beats):
             self._put(beat, 0)
@@ -125,7 +125,7 @@ class Prefetch:
     ticks_per_cycle: int
 
     def state(self, cycles: int, next_beats: int) -> PrefetchState:
-        """The start of a pass that needs `next_beats` beats and begins after `cycles`."""
+        """Return the state for a pass that needs `next_beats` beats and begins after `cycles`."""
         end = cycles * self.ticks_per_cycle
         ticks = self.next_ticks
         there = bisect_right(ticks, end)

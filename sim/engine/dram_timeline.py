@@ -88,7 +88,7 @@ class TileTimeline:
         self.ifmap_bits = self.ofmap_bits = 0
 
     def run(self) -> DramStall:
-        """The whole layer."""
+        """Run the whole layer."""
         link, dram = self.link, self.hw.dram
         ahead = dram.overlap in ("ifmap", "full")
         each_filter_block = dram.ofmap_dump == "filter_block"
@@ -120,13 +120,13 @@ class TileTimeline:
         return DramStall(self.ifmap_cycles, self.ofmap_cycles, self.ifmap_bits, self.ofmap_bits)
 
     def _stand(self, kind: str, m_block: int) -> int:
-        """The cycles in which the array stands still for tiles of `kind` up to `m_block`."""
+        """Return the cycles in which the array waits for tiles of `kind` up to `m_block`."""
         cycles = self.link.finish(kind, m_block)
         self.now += cycles
         return cycles
 
     def _strip(self, step: TimedPass) -> tuple[int, int]:
-        """Words and bits of the strip that is loaded before a pass."""
+        """Return the words and bits of the strip that is loaded before a pass."""
         words, bits = step.ifmap_load_words, step.ifmap_load_bits
         return words, self.traffic.ifmap_bits(words) if bits is None else bits
 

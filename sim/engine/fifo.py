@@ -64,12 +64,12 @@ class Fifo:
             waiting.succeed()
 
     def entry(self) -> Event:
-        """An event that comes with the next entry: for a reader that has read all there are."""
+        """Return an event that comes with the next entry, for a reader that has read all."""
         self._reader = self._env.event()
         return self._reader
 
     def place(self, index: int) -> Event:
-        """An event that comes when entry `index` has left: for a writer that needs its place."""
+        """Return an event that comes when entry `index` has left, for a writer in need of room."""
         self._writer_index = index
         self._writer = self._env.event()
         return self._writer
@@ -89,7 +89,7 @@ class Fifo:
 
 
 def room_table(sizes: Sequence[int], rounds: int, depth_words: int) -> list[int]:
-    """For each entry the one whose leaving makes room for it, or -1.
+    """Return for each entry the one whose leaving makes room for it, or -1.
 
     `sizes` are the words of the entries of one round; the pattern repeats `rounds` times.
     """

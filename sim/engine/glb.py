@@ -38,7 +38,7 @@ class ReadPort:
         self.begins = 0
 
     def run(self, count: int, behind: Event | None = None) -> Generator[Event, Any, int]:
-        """The port's process over `count` entries; its value is the cycle after the last of them.
+        """Run the port over `count` entries; the value is the cycle after the last of them.
 
         `behind` is the process of a port whose last entry this one waits for.
         """
@@ -75,7 +75,7 @@ class WritePort:
         self.lines = lines
 
     def run(self, count: int) -> Generator[Event, None, None]:
-        """The port's process over `count` lines."""
+        """Run the port over `count` lines."""
         lines = self.lines
         ready = lines.ready
         next_cycle = 0

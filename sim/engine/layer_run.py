@@ -42,7 +42,7 @@ class Ahead(Protocol):
     """Who simulates passes before they are asked for."""
 
     def take(self, key: PassKey) -> PassOutcome | None:
-        """The outcome of the pass, once; None where nobody simulates it."""
+        """Return the outcome of the pass, once; None where nobody simulates it."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class PassMemory:
     _asked: set[PassKey] = field(default_factory=set)
 
     def layer_begins(self) -> None:
-        """A layer starts: what others have asked for may go from now on."""
+        """Begin a layer: outcomes that only earlier layers asked for may be dropped from now on."""
         self._asked.clear()
 
     def outcome(self, shape: PassShape, start: PrefetchState) -> PassOutcome:
@@ -278,7 +278,7 @@ class _LayerRun:
         self._last = pass_class
 
     def _class_of(self, shape: PassShape) -> tuple[_RunClass, bool]:
-        """The class of the pass that comes next, and whether one of it has been simulated."""
+        """Return the class of the next pass, and whether a pass of it has been simulated."""
         # Equal shapes of a plan are one object, which it keeps: identity is enough, and quick.
         followers = self._first if self._last is None else self._last.followers
         pass_class = followers.get(id(shape))
@@ -323,7 +323,7 @@ class _LayerRun:
             )
 
     def activity(self) -> LayerActivity:
-        """What the layer did."""
+        """Return what the layer did."""
         array = self.plan.hw.array
         counts: Counter[str] = Counter()
         bus_cycles: Counter[str] = Counter()
@@ -383,7 +383,7 @@ class _LayerRun:
         )
 
     def _queues(self) -> dict[str, QueueUse]:
-        """The largest peak of the layer's passes, and what the writers waited in all of them."""
+        """Return the largest peak of the layer's passes, and the writers' waits in all of them."""
         queues: dict[str, QueueUse] = {}
         for pass_class in self._classes.values():
             for name, use in pass_class.outcome.queues.items():
@@ -399,7 +399,7 @@ class _LayerRun:
         return fold((places[id(booked.pass_class)], booked.ends_m_block) for booked in self._booked)
 
     def _standstill(self) -> tuple[DramStall, dict[str, Coding]]:
-        """What the array waits for, and how ifmap and ofmap cross the link."""
+        """Return what the array waits for, and how ifmap and ofmap cross the link."""
         traffic = Traffic.of(self.plan.layer, self.plan.hw)
         make = TileTimeline if self.probe is None else self.probe.timeline
         passes, coding = self._timed(), traffic.coding
@@ -419,7 +419,7 @@ class _LayerRun:
     def _with_sizes(
         self, passes: list[TimedPass], strips: Iterator[int], blocks: Iterator[int]
     ) -> list[TimedPass]:
-        """The passes with the bits of their tiles on the link."""
+        """Return the passes with the bits of their tiles on the link."""
         each = self.plan.hw.dram.ofmap_dump == "filter_block"
         return [
             step._replace(
@@ -432,7 +432,7 @@ class _LayerRun:
         ]
 
     def _timed(self) -> list[TimedPass]:
-        """The passes as tiles see them: filters cross the link during the pass before."""
+        """Return the passes as tiles see them: filters cross the link during the pass before."""
         begun = [booked.pass_class.begun_ticks for booked in self._booked[1:]] + [0]
         distinct: dict[TimedPass, TimedPass] = {}
         timed = (

@@ -114,7 +114,7 @@ class Machine:
         return fifo
 
     def _room(self, program: PEProgram, depth: int) -> list[int]:
-        """The room table of a psum FIFO of a PE; equal ones are shared."""
+        """Return the room table of a psum FIFO of a PE; equal ones are shared."""
         key = program.beats, program.burst_count, depth
         room = self._rooms.get(key)
         if room is None:
@@ -221,7 +221,7 @@ class Machine:
 
     @staticmethod
     def _psum_turns(stream: Stream, fifos: Sequence[Fifo | None]) -> list[tuple[Fifo, int, int]]:
-        """For each beat of the pattern the PE's FIFO, its place among the PE's beats, and these."""
+        """Return for each beat of the pattern the PE's FIFO, its place in the PE's beats, those."""
         beats = Counter(pe for (_, (pe,)) in stream.pattern)
         places: Counter[int] = Counter()
         turns = []
@@ -240,7 +240,7 @@ class Machine:
         return [flat[place : place + step] for place in range(0, len(flat), step)]
 
     def _psum_data(self, stream: Stream) -> list[list[int]]:
-        """The words of each beat of partial sums."""
+        """Return the words of each beat of partial sums."""
         if self.words is None or self.words.psums_in is None:
             return []
         words = iter(self.words.psums_in.tolist())
@@ -248,7 +248,7 @@ class Machine:
         return [list(islice(words, size)) for size in sizes]
 
     def psums(self) -> NDArray[np.int64] | None:
-        """The partial sums that left through the GON, in their order; None without real words."""
+        """Return the partial sums that left through the GON, in order; None without real words."""
         if self.words is None:
             return None
         return np.fromiter(chain.from_iterable(self.psum_out_bus.lines.data), np.int64)
@@ -294,7 +294,7 @@ class Machine:
         return self._outcome(cycles)
 
     def _longest(self) -> int:
-        """Far more cycles than the pass can take: all that it does one after the other, and again.
+        """Return far more cycles than the pass can take: twice all that it does, one by one.
 
         Registers and ports add a few cycles to a beat, hence the factor.
         """
@@ -314,7 +314,7 @@ class Machine:
         return 4 * (link + hw.dram.first_access_latency_cycles + work) + 1000
 
     def _deadlock(self, endless: int | None) -> str:
-        """Who waits for whom; `endless` cycles have gone by where some process still runs."""
+        """Name who waits for whom; `endless` cycles have gone by where some process still runs."""
         psums = [fifo for pe in self.pes for fifo in (pe.psum_in, pe.psum_out) if fifo is not None]
         buses = self.fifos[len(psums) :]  # they are built after the PEs
         # All PEs may wait for much the same: some of each kind tell more than all of one.
@@ -363,7 +363,7 @@ class Machine:
         self._networks_sent_their_streams()
 
     def _networks_sent_their_streams(self) -> None:
-        """Each network has moved what the program sends over it, to as many PEs."""
+        """Check that each network moved what the program sends over it, to as many PEs."""
         program, loads = self.program, self.load_bus
         delivered = sum(pe.port.sent for pe in self.pes)
         reached = program.feed.deliveries
@@ -396,7 +396,7 @@ class Machine:
         )
 
     def _queues(self) -> dict[str, QueueUse]:
-        """The use of each kind of FIFO, none of which held more than its depth."""
+        """Return the use of each kind of FIFO, and check that none held more than its depth."""
         pe = self.hw.pe
         queues = queue_use(
             self.program,
@@ -427,7 +427,7 @@ class Machine:
     # ---------------------------------------------------------------- counting
 
     def _bus_cycles(self) -> dict[str, int]:
-        """The cycles in which each bus sends, by network."""
+        """Return the cycles in which each bus sends, by network."""
         program = self.program
         cycles: dict[str, int] = {
             program.load_stream.network: sum(len(load.log) for load in self.loads),

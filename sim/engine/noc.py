@@ -39,7 +39,7 @@ class LoadBus:
         self.deliveries = 0
 
     def run(self) -> Generator[Event, None, None]:
-        """The bus's process: one beat of one load at a time."""
+        """Run the bus: one beat of one load at a time."""
         env, lines, entry_words = self.env, self.lines, self.entry_words
         next_cycle = 0
         entry = 0
@@ -99,7 +99,7 @@ class FeedBus:
         self.log: list[int] = []
 
     def run(self) -> Generator[Event, None, None]:
-        """The bus's process: `columns` columns, each the same sequence of multicasts."""
+        """Run the bus: `columns` columns, each the same sequence of multicasts."""
         env, lines, depth = self.env, self.lines, self.fifo_words
         lines_ready, line_words, log = lines.ready, self.line_words, self.log
         per_cycle, data = self.words_per_cycle, self.lines.data
@@ -169,7 +169,7 @@ class PsumInBus(_PsumBus):
     """Brings the psums from which PEs continue."""
 
     def run(self) -> Generator[Event, None, None]:
-        """The bus's process: one beat to one PE at a time."""
+        """Run the bus: one beat to one PE at a time."""
         env, lines, log = self.env, self.lines, self.log
         lines_ready = lines.ready
         line = 0
@@ -200,7 +200,7 @@ class PsumOutBus(_PsumBus):
     """Carries psums that leave the array to the GLB."""
 
     def run(self) -> Generator[Event, None, None]:
-        """The bus's process: one beat from one PE at a time."""
+        """Run the bus: one beat from one PE at a time."""
         env, lines, log = self.env, self.lines, self.log
         room, freed = lines.room, lines.freed
         line = 0
@@ -239,7 +239,7 @@ class LocalLink:
         self.log: list[int] = []
 
     def run(self) -> Generator[Event, None, None]:
-        """The link's process: every beat of the pass."""
+        """Run the link: every beat of the pass."""
         below, above, hop, log = self.below, self.above, self.hop_cycles, self.log
         ready, freed, room, data = below.ready, above.freed, above.room, below.data
         next_cycle = 0

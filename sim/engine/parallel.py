@@ -38,7 +38,7 @@ Found = TypeVar("Found")
 
 @contextmanager
 def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """`jobs` processes; none outlives an exception that ends the block, be it Ctrl-C."""
+    """Start `jobs` processes; none outlives an exception that ends the block, such as Ctrl-C."""
     others = set(active_children())
     with ProcessPoolExecutor(jobs, initializer=_leave_interrupts_alone) as pool:
         try:
@@ -83,7 +83,7 @@ class Pool:
             return lost
 
     def replace(self) -> None:
-        """A process was killed, which ends all: start new ones.
+        """Start new processes after one was killed, which ends all.
 
         Raises:
             WorkerKilledError: it is the second time.
@@ -106,7 +106,7 @@ class Pool:
 def in_workers(
     work: Callable[[Item], Found], items: Sequence[Item], jobs: int, told: Told | None = None
 ) -> Iterator[tuple[int, Found]]:
-    """`work` of every item on `jobs` processes: (place in `items`, what it found), as they come.
+    """Yield `work` of each item on `jobs` processes: (place in `items`, result), as they come.
 
     Raises:
         WorkerKilledError: processes were killed twice; `told` hears of the first time.
@@ -137,7 +137,7 @@ def _leave_interrupts_alone() -> None:
 def simulated_ahead(
     memory: PassMemory, plans: Sequence[Plan], jobs: int, told: Told | None = None
 ) -> Iterator[None]:
-    """While the block runs, `jobs` processes simulate the passes that `plans` will surely ask for.
+    """Simulate on `jobs` processes, while the block runs, passes that `plans` will surely need.
 
     In the order of the plans: layers go on with the first passes while others still run. `told`
     hears of a process that was killed.
@@ -178,7 +178,7 @@ class PassesAhead:
         return {*self._waiting, *self._running}
 
     def take(self, key: PassKey) -> PassOutcome | None:
-        """The outcome of the pass, once; None where nobody simulates it."""
+        """Return the outcome of the pass, once; None where nobody simulates it."""
         if key in self._waiting:
             self._submit(key)
         if key not in self._running:

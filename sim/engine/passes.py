@@ -28,7 +28,10 @@ def pass_machine(
     data: PassData | None = None,
     environment: Callable[[], simpy.Environment] = simpy.Environment,
 ) -> Machine:
-    """The machine for a pass that starts with its filters so far; with `data` real words move."""
+    """Return wire the machine for a pass that starts with its filters at `start`.
+
+    With `data` real words move through it.
+    """
     lowering = find_lowering(shape.dataflow)
     words = lowering.stream_words(shape, data, hw) if data is not None else None
     return Machine(lowering.program(shape, hw), hw, start, words, environment)

@@ -60,7 +60,7 @@ class FeedPort:
         self.words: list[int] = []
 
     def deliver(self, cycle: int) -> None:
-        """The bus writes a word into the FIFO in `cycle`."""
+        """Write a word of the bus into the FIFO in `cycle`."""
         self.sent += 1
         entered = self.entered
         index = len(entered)
@@ -79,7 +79,7 @@ class FeedPort:
             waiting.succeed()
 
     def release(self, words: int, cycle: int) -> None:
-        """The oldest `words` leave the spad; their places can be written from `cycle` on."""
+        """Free the oldest `words` of the spad; their places can be written from `cycle` on."""
         self.released += words
         self.places.extend([cycle] * words)
         pending = self.pending
@@ -98,13 +98,13 @@ class FeedPort:
             waiting.succeed()
 
     def word(self, index: int) -> Event:
-        """An event that comes when word `index` is known to enter the spad."""
+        """Return an event that comes when word `index` is known to enter the spad."""
         self._pe_index = index
         self._pe = self._env.event()
         return self._pe
 
     def place(self, index: int) -> Event:
-        """An event for the bus that comes when word `index` is known to leave the FIFO."""
+        """Return an event for the bus that comes when word `index` is known to leave the FIFO."""
         self._bus_index = index
         self._bus = self._env.event()
         return self._bus
@@ -156,7 +156,7 @@ class PELoad:
         return 0 if self._rate is None or last < 0 else self.usable[last]
 
     def deliver(self, cycle: int) -> None:
-        """The bus brings the next beat in `cycle`."""
+        """Take the bus's next beat in `cycle`."""
         words, rate, usable = self.next_words, self._rate, self.usable
         self.log.append(cycle + 1)
         if rate is None:
@@ -168,11 +168,11 @@ class PELoad:
             usable.append(max(cycle + 1, behind) + 1)
 
     def loaded(self, cycle: int) -> None:
-        """No MAC of these PEs waits for a filter word from `cycle` on (exposed load)."""
+        """End an exposed load: no MAC of these PEs waits for a filter word from `cycle` on."""
         self._decide(cycle)
 
     def streamed(self) -> None:
-        """All beats have been sent; find how early a burst may start (streamed load).
+        """End a streamed load, all beats being sent: find how early a burst may start.
 
         A burst uses the words in another order than that in which they arrive. One that starts at
         `lead` meets each of its words just in time at the latest one.
@@ -192,7 +192,7 @@ class PELoad:
         return words
 
     def ready(self) -> Event:
-        """An event that comes when the load is decided."""
+        """Return an event that comes when the load is decided."""
         event = self._env.event()
         self._waiting.append(event)
         return event
@@ -286,7 +286,7 @@ class PE:
         self.wait_psum_out = 0
 
     def run(self) -> Generator[Event, None, None]:
-        """The PE's process over all bursts of the pass."""
+        """Run the PE over all bursts of the pass."""
         env, port, load, program = self.env, self.port, self.load, self.program
         if not load.decided:
             yield load.ready()
@@ -366,7 +366,7 @@ class PE:
         self.busy_until = free
 
     def _compute(self, leaving: int) -> list[int]:
-        """The burst's products, summed over its words: one psum for each output."""
+        """Sum the burst's products over its words: one psum for each output."""
         port, outputs = self.port, self.program.outputs
         words = port.words[: self.program.operands]
         del port.words[:leaving]

@@ -59,19 +59,19 @@ class Observer(Protocol):
     """Who watches a run. Called in this order; what it raises stops the run."""
 
     def layer_begins(self, plan: Plan) -> None:
-        """A layer starts."""
+        """Note that a layer starts."""
 
     def wants(self, start: int, cycles: int) -> bool:
         """Return whether to report a pass of the layer of these cycles."""
 
     def template(self, number: int, record: Template) -> None:
-        """A pass that was not seen before; `number` counts from 0."""
+        """Take a pass that was not seen before; `number` counts from 0."""
 
     def passed(self, seen: PassSeen) -> None:
-        """A pass of the layer has run."""
+        """Note that a pass of the layer has run."""
 
     def layer_ends(self, tiles: Sequence[TileSeen]) -> None:
-        """All passes of the layer have run."""
+        """Note that all passes of the layer have run."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Probe:
     _timeline: WatchedTimeline | None = None
 
     def layer_begins(self, plan: Plan) -> None:
-        """A layer starts."""
+        """Note that a layer starts."""
         self._start = 0
         self._open = None
         for observer in self.observers:
@@ -101,7 +101,7 @@ class Probe:
         self, step: Pass, outcome: PassOutcome, cycles: int, fetched_words: int, key: Hashable,
         again: Callable[[], Machine],
     ) -> None:  # fmt: skip
-        """The next pass of the layer had this outcome.
+        """Note the outcome of the layer's next pass.
 
         `fetched_words` of its filters came during the pass before; passes of one `key` are the same
         unless real words move; `again` builds its machine once more, for the record of a pass that
@@ -126,7 +126,7 @@ class Probe:
         return self._timeline
 
     def layer_ends(self) -> None:
-        """All passes have run, and so has the timeline."""
+        """Note that all passes have run, and so has the timeline."""
         self._close(0)
         tiles = self._timeline.seen if self._timeline is not None else []
         for observer in self.observers:

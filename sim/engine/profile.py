@@ -81,7 +81,7 @@ def pass_profile(
 
 
 def _elapsed(moments: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At each edge, the time since every earlier moment, summed."""
+    """Sum at each edge the time since every earlier moment."""
     moments = np.sort(moments)
     sums = np.concatenate([[0], np.cumsum(moments)])
     earlier = np.searchsorted(moments, edges)
@@ -90,6 +90,6 @@ def _elapsed(moments: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[
 
 
 def _beats(log: Iterable[int], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Beats of one cycle each, up to every edge."""
+    """Count beats of one cycle each, up to every edge."""
     begins = np.fromiter(log, np.int64)
     return _elapsed(begins, edges) - _elapsed(begins + 1, edges)

@@ -101,7 +101,7 @@ def queue_use(
 
 
 def _waited(log: Sequence[int], ready: Sequence[int] | NDArray[np.int64]) -> int:
-    """Cycles that a writer of a beat a cycle waited when it had what it writes, and was free."""
+    """Return the cycles that a writer of one beat per cycle waited with its beat in hand."""
     written = np.array(log, np.int64)
     able = np.array(ready, np.int64)
     np.maximum(able[1:], written[:-1] + 1, out=able[1:])
@@ -109,7 +109,7 @@ def _waited(log: Sequence[int], ready: Sequence[int] | NDArray[np.int64]) -> int
 
 
 def _port_use(port: ReadPort) -> QueueUse:
-    """The lines that a port of the global buffer reads ahead of its bus."""
+    """Return the lines that a port of the global buffer reads ahead of its bus."""
     written = np.array(port.lines.ready, np.int64) - 1
     able = np.concatenate([[port.begins], written[:-1]])
     late = able[port.per_cycle :]  # entries that the port cannot read in the cycle of those before
@@ -123,13 +123,13 @@ def _port_use(port: ReadPort) -> QueueUse:
 def _peak(
     freed: Sequence[int] | NDArray[np.int64], written: Sequence[int] | NDArray[np.int64]
 ) -> int:
-    """The most entries that were in a FIFO at a time."""
+    """Return the most entries that were in a FIFO at a time."""
     places = np.arange(1, len(written) + 1)
     return int((places - np.searchsorted(np.array(freed, np.int64), written, "right")).max())
 
 
 def _in_order(turns: Sequence[tuple[Fifo, int, int]], rounds: int) -> NDArray[np.int64]:
-    """When each beat could be read that a bus takes from FIFOs, in the order of the bus."""
+    """Return when each beat that a bus takes from FIFOs could be read, in the bus's order."""
     ready = {
         id(fifo): np.array(fifo.ready, np.int64).reshape(rounds, beats) for fifo, _, beats in turns
     }
@@ -137,7 +137,7 @@ def _in_order(turns: Sequence[tuple[Fifo, int, int]], rounds: int) -> NDArray[np
 
 
 def _arrays(logs: Sequence[Sequence[int]]) -> list[NDArray[np.int64]]:
-    """The logs as arrays; all of them together are converted faster than one by one."""
+    """Return the logs as arrays: to convert all of them together is faster than one by one."""
     ends = np.cumsum([len(log) for log in logs])
     return np.split(np.fromiter(chain.from_iterable(logs), np.int64, ends[-1]), ends[:-1])
 
@@ -145,7 +145,7 @@ def _arrays(logs: Sequence[Sequence[int]]) -> list[NDArray[np.int64]]:
 def _peak_words(
     fifos: Iterable[tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...]]],
 ) -> int:
-    """The most words that any FIFO of psums held at a time.
+    """Return the most words that any FIFO of psums held at a time.
 
     Each with the cycles in which its beats were written, those from which their places could be
     written again, and the words of a burst's beats.
@@ -176,7 +176,7 @@ def _peak_words(
 
 
 def _ifmap_fifos(feed: Stream, bus: FeedBus, pes: Sequence[PE]) -> QueueUse:
-    """The FIFOs at the ifmap ports of the PEs; the bus writes a word to several of them at once."""
+    """Return the use of the PEs' ifmap FIFOs; the bus writes a word to several of them."""
     written = np.array(bus.log, np.int64)
     able = np.repeat(np.array(bus.lines.ready, np.int64), bus.line_words)[: written.size]
     free = written[:-1] + 1

@@ -44,7 +44,7 @@ class LayerData:
         )
 
     def words_of(self, step: Pass) -> PassData:
-        """What the GLB holds for a pass: its ifmap strip, its filters, its psums so far."""
+        """Return what the GLB holds for a pass: its ifmap strip, its filters, its psums so far."""
         regions = self._regions(step)
         return PassData(
             ifmap=self._padded[regions.ifmap],
@@ -79,14 +79,14 @@ class LayerData:
 
 
 def word_shapes(plan: Plan) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shapes of a layer's ifmap (N, G*C, H, W) and filters (M, C, R, S)."""
+    """Return the shapes of a layer's ifmap (N, G*C, H, W) and filters (M, C, R, S)."""
     layer = plan.layer
     ifmap = (plan.batch, layer.G * layer.C, layer.H, layer.W)
     return ifmap, (layer.M, layer.C, layer.R, layer.S)
 
 
 def random_words(plan: Plan, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ifmap (N, G*C, H, W) and filters (M, C, R, S): any word of the chip, zeros as the layer has.
+    """Draw ifmap (N, G*C, H, W) and filters (M, C, R, S), with the layer's share of zeros.
 
     The same seed gives the same words whatever other layers run beside this one.
     """

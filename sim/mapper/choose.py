@@ -96,11 +96,11 @@ class MappingBook:
     content: _MappingFile
 
     def names(self) -> tuple[str, ...]:
-        """The layers for which the file has a mapping."""
+        """Return the layers for which the file has a mapping."""
         return tuple(self.content.layers)
 
     def alternatives(self) -> tuple[str, ...]:
-        """The layers for which the file has a second mapping."""
+        """Return the layers for which the file has a second mapping."""
         return tuple(self.content.alternatives)
 
     def find(
@@ -132,7 +132,7 @@ def read_mappings(path: str) -> MappingBook:
 
 
 def shipped_mappings(network: str) -> MappingBook | None:
-    """The mappings shipped for a network, or None."""
+    """Return the mappings shipped for a network, or None."""
     known = resources.files("sim.plan") / "data" / f"{network}.yaml"
     if not network.isidentifier() or not _exists(known):
         return None
@@ -148,7 +148,7 @@ def choose_mappings(
     hw: Hardware,
     left_out: Sequence[str] = (),
 ) -> list[Choice | MappingError]:
-    """A mapping for each layer, or the reason why it has none.
+    """Return a mapping for each layer, or the reason why it has none.
 
     A file of the user's may also have mappings for the layers of the network that are `left_out`.
 
@@ -223,7 +223,7 @@ def _default(
 def _with_room_ahead(
     book: MappingBook | None, layer: Layer, batch: int, hw: Hardware
 ) -> Choice | MappingError:
-    """The file's mapping, or the mapper's where what `dram.overlap` holds ahead has no room."""
+    """Return the file's mapping, or the mapper's if the GLB cannot hold it with `dram.overlap`."""
     choice = _from_book(book, layer, batch, hw)
     plain = hw.model_copy(update={"dram": hw.dram.model_copy(update={"overlap": "none"})})
     if hw.dram.overlap == "none" or _fits(choice, layer, batch, hw):
@@ -246,7 +246,7 @@ def _fits(choice: Choice | MappingError, layer: Layer, batch: int, hw: Hardware)
 
 
 def _forced(book: MappingBook | None, hw: Hardware) -> str:
-    """The note where mappings of another chip are taken because the user names them."""
+    """Return the note where mappings of another chip are taken because the user names them."""
     differs = _other_room(book, hw)
     if book is None or not differs:
         return ""
@@ -254,7 +254,7 @@ def _forced(book: MappingBook | None, hw: Hardware) -> str:
 
 
 def _other_room(book: MappingBook | None, hw: Hardware) -> str:
-    """The fields of `ROOM` in which `hw` differs from the chip of the mappings; empty where none.
+    """Return the fields of `ROOM` in which `hw` is not the mappings' chip; empty where none.
 
     Raises:
         InputError: the file names a chip that does not exist.

@@ -91,7 +91,7 @@ class Objective:
         return list(self.powers.values()) == [1.0] and "energy" not in self.powers
 
     def value(self, terms: MappingABC[str, Numbers]) -> Floats:
-        """The objective of each mapping, from its terms."""
+        """Return the objective of each mapping, from its terms."""
         product: Floats = np.ones(1)
         for name, power in self.powers.items():
             term = terms[name].astype(np.float64)
@@ -99,7 +99,7 @@ class Objective:
         return product
 
     def exact(self, terms: MappingABC[str, Fraction]) -> Fraction | float:
-        """The objective from exact terms: exact, too, where all powers are whole numbers."""
+        """Return the objective from exact terms: exact, too, where all powers are whole numbers."""
         product: Fraction | float = Fraction(1)
         for name, power in self.powers.items():
             product = product * terms[name] ** (int(power) if power == int(power) else power)
@@ -204,7 +204,7 @@ class Prices:
         bits: MappingABC[str, NDArray[Any]],
         cycles: Numbers,
     ) -> Floats:
-        """The energy of each mapping; a bound of it from bounds of counts, bits and cycles."""
+        """Return the energy of each mapping; given bounds of counts, bits and cycles, its bound."""
         total = float(self.fixed) + float(self.cycle) * cycles
         for name, price in self.weights.items():
             total = total + float(price) * counts[name]
@@ -215,7 +215,7 @@ class Prices:
     def exact(
         self, counts: MappingABC[str, int], bits: MappingABC[str, int], cycles: int
     ) -> Fraction:
-        """The energy of one mapping, as the ledger has it."""
+        """Return the energy of one mapping, as the ledger has it."""
         return (
             self.fixed
             + self.cycle * cycles

@@ -127,7 +127,7 @@ class Evaluator:
         processing: Ints | Floats,
         total: Ints | Floats,
     ) -> dict[str, Ints | Floats]:
-        """The terms of objectives: bounds of them from bounds."""
+        """Return the terms of objectives: bounds of them from bounds."""
         filters = counts["dram.filter.read"] * self.hw.word_bits.filter
         terms = {
             "latency": total,
@@ -139,12 +139,12 @@ class Evaluator:
         return terms
 
     def bound(self, least: Least) -> Floats:
-        """The objective's bound, lowered by what floating-point sums may be off."""
+        """Return the objective's bound, lowered by what floating-point sums may be off."""
         terms = self.terms(least.counts, least.bits, least.processing, least.total)
         return self.objective.value(terms) * (1 - SLACK)
 
     def values(self, many: Mappings, limit: float) -> Floats:
-        """The objective of each mapping by the closed form; above `limit` only a bound of it."""
+        """Return each mapping's objective by the closed form; above `limit` only a bound of it."""
         layer, batch, hw = self.layer, self.batch, self.hw
         counts = many_counts(layer, batch, hw, many)
         if not self.needs_cycles:
@@ -162,7 +162,7 @@ class Evaluator:
         return value(many_cycles(layer, batch, hw, many, worth))
 
     def rated(self, many: Mappings) -> list[Rated]:
-        """Each mapping with its exact figures."""
+        """Return rate each mapping with its exact figures."""
         layer, batch, hw = self.layer, self.batch, self.hw
         counts = many_counts(layer, batch, hw, many)
         cycles = many_cycles(layer, batch, hw, many)
@@ -210,7 +210,7 @@ class Best:
         self.value = float(self._values.min())
 
     def mappings(self, many: int) -> Mappings:
-        """The lowest of them, those of equal value in the order of their factors."""
+        """Return the lowest of them, those of equal value in the order of their factors."""
         if not self._parts:
             return Mappings.of([], 1)
         (found,) = self._parts
@@ -224,7 +224,7 @@ class Best:
 
 
 def joined(parts: list[Mappings]) -> Mappings:
-    """Mappings of one layer, one after the other."""
+    """Join mappings of one layer, one after the other."""
     m, n, e, f, p, q, r, t = (
         np.concatenate([getattr(part, name) for part in parts]) for name in "mnefpqrt"
     )
@@ -232,7 +232,7 @@ def joined(parts: list[Mappings]) -> Mappings:
 
 
 def joined_outlines(parts: list[Outlines]) -> Outlines:
-    """Outlines of one layer, one after the other."""
+    """Return outlines of one layer, one after the other."""
     return Outlines(
         *(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Outlines))
     )
@@ -250,7 +250,7 @@ def best_mappings(
     most_evaluated: int | None = None,
     told: Told = _go_on,
 ) -> Found:
-    """The `top` best legal mappings of a layer, best first.
+    """Return the `top` best legal mappings of a layer, best first.
 
     Of mappings of equal value the one with the least total latency comes first, then the one with
     the least factors. With `most_evaluated` the search ends after so many evaluations, always the
@@ -284,7 +284,7 @@ def search(
 def checked_space(
     layer: Layer, batch: int, hw: Hardware, fixed: dict[str, int] | None = None
 ) -> Space:
-    """The legal mappings of a layer.
+    """Return the legal mappings of a layer.
 
     Raises:
         MappingError: there are none; names the rules.
@@ -316,7 +316,7 @@ def smallest_mapping() -> Mapping:
 
 
 def _nothing_legal(space: Space) -> Iterator[str]:
-    """Why no mapping is legal."""
+    """Yield the reasons why no mapping is legal."""
     layer, batch, hw = space.layer, space.batch, space.hw
     for name in space.fixed:
         if not space.values(name).size:
@@ -380,7 +380,7 @@ class Search:
             raise _StoppedError
 
     def _outlines(self) -> Iterator[tuple[Outlines, Around]]:
-        """Outlines that may hold a better mapping, the lowest bound first."""
+        """Yield outlines that may hold a better mapping, the lowest bound first."""
         kept: list[Outlines] = []
         bounds_of: list[Floats] = []
         for slab in self.space.slabs():
@@ -409,7 +409,7 @@ class Search:
         self._left[0] = float("inf")
 
     def _fillings(self, outlines: Outlines, around: Around) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Fillings of the outlines that may be better, the lowest bound first."""
+        """Yield fillings of the outlines that may be better, the lowest bound first."""
         place, p, t = self.space.fillings(outlines)
         bounds = self.evaluator.bound(
             self.evaluator.bounds.of_fillings(outlines.take(place), around.take(place), p, t)
@@ -464,7 +464,7 @@ class Search:
         self._left[2] = float("inf")
 
     def found(self, top: int) -> Found:
-        """The best mappings, those of equal value in a fixed order."""
+        """Return the best mappings, those of equal value in a fixed order."""
         layer, batch, hw = self.space.layer, self.space.batch, self.space.hw
         rated = self.evaluator.rated(self.best.mappings(max(_FINALISTS, top)))
         rated.sort(key=lambda each: (each.value, each.total, each.mapping))

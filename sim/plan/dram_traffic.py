@@ -50,7 +50,7 @@ _MANY = 10**9  # words, so that nothing is lost in rounding up
 
 @lru_cache(maxsize=1024)
 def _coded_bits(words: int, zero_fraction: float, level_bits: int) -> int:
-    """A layer has thousands of tiles of few sizes."""
+    """Return the coded bits of a tile; cached, as a layer has thousands of tiles of few sizes."""
     return expected_words64(words, zero_fraction, level_bits) * WORD_BITS
 
 
@@ -73,7 +73,7 @@ class Traffic:
 
     @classmethod
     def of(cls, layer: Layer, hw: Hardware) -> Traffic:
-        """The traffic of a layer on a chip."""
+        """Return the traffic of a layer on a chip."""
         bits = hw.word_bits.ifmap
         coded = hw.dram.rlc and pairs_per_word(bits) > 0
         ifmap_coded = coded and not layer.network_input
@@ -108,21 +108,21 @@ class Traffic:
         return _coded_bits(words, zero_fraction, self.word_bits)
 
     def ifmap_bits(self, words: int) -> int:
-        """Bits on the link of an ifmap strip of `words`."""
+        """Return the bits on the link of an ifmap strip of `words`."""
         return self._bits(words, self.ifmap_zero_fraction)
 
     def ofmap_bits(self, words: int) -> int:
-        """Bits on the link of `words` of ofmap."""
+        """Return the bits on the link of `words` of ofmap."""
         return self._bits(words, self.ofmap_zero_fraction)
 
     def ticks(self, bits: int) -> int:
-        """Time on the link, in ticks of `beat.denominator` a core cycle."""
+        """Return the time on the link, in ticks of `beat.denominator` per core cycle."""
         return -(-bits // self.link_bits) * self.beat.numerator
 
     def real_bits(
         self, tiles: Sequence[RealTile], *, codable: bool
     ) -> tuple[Coding, tuple[int, ...]]:
-        """How a tensor of real words crosses, and the bits of each of its tiles.
+        """Return how a tensor of real words crosses the link, and the bits of each of its tiles.
 
         Coded where all of its tiles together are smaller so.
         """
@@ -143,5 +143,5 @@ class RealTile(NamedTuple):
 
     @classmethod
     def of(cls, zero: NDArray[np.bool_]) -> RealTile:
-        """The tile of a stream of words that are zero where `zero` is."""
+        """Return the tile of a stream of words that are zero where `zero` is."""
         return cls(zero.size, pairs_of(zero))

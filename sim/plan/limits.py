@@ -63,14 +63,14 @@ _FILE_RUN_BYTES = 600
 
 
 def pass_events(shape: PassShape, hw: Hardware) -> int:
-    """Events of a pass, about: bursts and beats of every PE, and words on the buses."""
+    """Estimate the events of a pass: bursts and beats of every PE, and words on the buses."""
     size = shape.size(hw)
     beats = 2 * (size.pe_beats + size.psum_beats)
     return size.pes * size.bursts + beats + shape.ifmap_words + shape.filter_words
 
 
 def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
-    """Memory of a pass while it is simulated, from above; with real words where `values`."""
+    """Bound a pass's memory, bytes, while it is simulated; with real words where `values`."""
     size = shape.size(hw)
     one_pe = (
         _PE_BYTES
@@ -92,7 +92,7 @@ def pass_bytes(shape: PassShape, hw: Hardware, *, values: bool = False) -> int:
 
 
 def _hardly_any_alike(plan: Plan) -> bool:
-    """Whether passes find the link at another place in a beat each time.
+    """Tell whether passes find the link at another place in a beat each time.
 
     Only where filters are late, and where the clocks make so many ticks of a beat that the places
     hardly ever repeat.
@@ -102,18 +102,18 @@ def _hardly_any_alike(plan: Plan) -> bool:
 
 
 def _kinds(plan: Plan) -> int:
-    """Kinds of pass to remember: each shape with its filters there and with its filters late."""
+    """Count the passes to remember: each shape with its filters there and with them late."""
     return plan.passes if _hardly_any_alike(plan) else 2 * len(plan.classes)
 
 
 def outcome_bytes(hw: Hardware) -> int:
-    """Memory of the outcome of a pass, from above."""
+    """Bound the memory of the outcome of a pass, bytes."""
     beats = hw.filter_bank_words // hw.link_beat_words
     return OUTCOME_BYTES + 72 * hw.pes + ARRIVAL_BYTES * beats
 
 
 def layer_bytes(plan: Plan, *, values: bool = False) -> int:
-    """Memory of a layer while it is simulated, from above."""
+    """Bound the memory of a layer while it is simulated, bytes."""
     hw = plan.hw
     return (
         max(pass_bytes(shape, hw, values=values) for shape in plan.classes)
@@ -124,7 +124,7 @@ def layer_bytes(plan: Plan, *, values: bool = False) -> int:
 
 
 def words_bytes(plan: Plan) -> int:
-    """Memory of a layer's real words, their psums, and the convolution they are held against."""
+    """Bound the bytes of a layer's real words, their psums, and NumPy's convolution of them."""
     layer, batch = plan.layer, plan.batch
     channels = layer.G * layer.C
     ifmap = channels * layer.H * layer.W
@@ -135,7 +135,7 @@ def words_bytes(plan: Plan) -> int:
 
 
 def result_bytes(plan: Plan) -> int:
-    """Memory of a layer's result, from above."""
+    """Bound the memory of a layer's result, bytes."""
     kinds, runs = min(_kinds(plan), MOST_KINDS), min(plan.passes, MOST_RUNS)
     return (
         _RESULT_BYTES
@@ -146,7 +146,7 @@ def result_bytes(plan: Plan) -> int:
 
 
 def file_memory(plan: Plan) -> int:
-    """Memory of a layer of a result file that is read, by `json_memory`, from above.
+    """Bound the memory of a layer of a result file that is read, bytes by `json_memory`.
 
     That it is not too much also keeps the file short enough: no part of it takes less than four
     times its text.
@@ -161,12 +161,12 @@ def file_memory(plan: Plan) -> int:
 
 
 def run_bytes(plans: Sequence[Plan]) -> int:
-    """Memory of a run: the largest layer's simulation, and the results of all, from above."""
+    """Bound the memory of a run, bytes: the largest layer's simulation, and all results."""
     return max(map(layer_bytes, plans), default=0) + sum(map(result_bytes, plans))
 
 
 def mib(size: int) -> int:
-    """Bytes as MiB, rounded up."""
+    """Return bytes as MiB, rounded up."""
     return ceil_div(size, 1 << 20)
 
 

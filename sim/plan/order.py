@@ -35,7 +35,7 @@ Order = tuple[tuple[int, Runs], ...]
 
 
 def fold(passes: Iterable[tuple[int, bool]]) -> Order:
-    """The order of passes given one by one as (class, whether it ends an m-block).
+    """Return the order of passes given one by one as (class, whether it ends an m-block).
 
     Unfolding gives every pass back in its place.
     """
@@ -43,7 +43,7 @@ def fold(passes: Iterable[tuple[int, bool]]) -> Order:
 
 
 def fold_blocks(blocks: Iterable[Runs]) -> Order:
-    """The order of m-blocks given one by one."""
+    """Return the order of m-blocks given one by one."""
     folded: list[tuple[int, Runs]] = []
     for block in blocks:
         if folded and folded[-1][1] == block:
@@ -54,7 +54,7 @@ def fold_blocks(blocks: Iterable[Runs]) -> Order:
 
 
 def runs_of(kinds: Iterable[int]) -> Runs:
-    """Classes of pass one after the other, as runs of equal ones."""
+    """Return classes of pass, given one after the other, as runs of equal ones."""
     runs: list[tuple[int, int]] = []
     for kind in kinds:
         if runs and runs[-1][0] == kind:

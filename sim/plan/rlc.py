@@ -26,12 +26,12 @@ _SCALE = 10**9
 
 
 def pairs_per_word(level_bits: int) -> int:
-    """Pairs in a 64-bit word beside its flag; 0 where a level is too wide for any."""
+    """Return the pairs in a 64-bit word beside its flag; 0 where a level is too wide for any."""
     return (WORD_BITS - 1) // (RUN_BITS + level_bits)
 
 
 def encode(words: Sequence[int] | NDArray[np.integer], level_bits: int = 16) -> NDArray[np.uint64]:
-    """The coded stream of two's complement words of `level_bits`, as 64-bit words.
+    """Encode two's complement words of `level_bits` as a stream of 64-bit words.
 
     Pairs fill a 64-bit word from its low end, each as level, then run above it; bit 63 is the flag.
     What the last word has no pairs for is zero. A stream that ends in zeros ends in a pair whose
@@ -74,7 +74,7 @@ def encode(words: Sequence[int] | NDArray[np.integer], level_bits: int = 16) -> 
 
 
 def decode(coded: NDArray[np.uint64], length: int, level_bits: int = 16) -> NDArray[np.int64]:
-    """The `length` words of a coded stream whose levels have `level_bits`.
+    """Decode the `length` words of a coded stream whose levels have `level_bits`.
 
     Raises:
         ValueError: the stream is cut, goes on after its end, or does not hold `length` words; or no
@@ -120,7 +120,7 @@ def decode(coded: NDArray[np.uint64], length: int, level_bits: int = 16) -> NDAr
 
 
 def pairs_of(zero: NDArray[np.bool_]) -> int:
-    """Pairs of a stream whose words are zero where `zero` is: what `encode` makes of them.
+    """Count the pairs that `encode` makes of a stream whose words are zero where `zero` is.
 
     A pair for each word that is not zero and for each 32 zeros of the run before it; a run at the
     end has its last zero as a level.
@@ -134,7 +134,7 @@ def pairs_of(zero: NDArray[np.bool_]) -> int:
 
 
 def expected_pairs(words: int, zero_fraction: float) -> int:
-    """Pairs that `words` words need on average, zeros falling independently, rounded up.
+    """Return the pairs that `words` words need on average, rounded up; zeros are independent.
 
     A pair for each word that is not zero, and one for every 32 zeros in a row: a run of zeros is
     at least 32k long with probability z^32k, which sums to (1 - z) / (1 - z^32) pairs a word.
@@ -148,7 +148,7 @@ def expected_pairs(words: int, zero_fraction: float) -> int:
 
 
 def expected_words64(words: int, zero_fraction: float, level_bits: int = 16) -> int:
-    """64-bit words of the coded stream, on average, rounded up.
+    """Return the 64-bit words of the coded stream, on average, rounded up.
 
     Raises:
         ValueError: no pair of such levels fits 64 bit.

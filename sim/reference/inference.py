@@ -142,7 +142,7 @@ def _filters(layer: Layer, hw: Hardware, block: Block) -> Iterator[tuple[int, in
 
 
 def _meets(layer: Layer, factors: dict[str, int], published: Published, hw: Hardware) -> bool:
-    """Whether a mapping without `m` has the published active PEs and GLB accesses of a layer."""
+    """Tell whether a mapping without `m` has a layer's published active PEs and GLB accesses."""
     figures, conventions = published.layers[layer.name], published.conventions
     near = _glb_accesses(layer, factors, published, hw) / figures.glb_mb - 1
     if abs(near) > GLB_TOLERANCE:

@@ -24,7 +24,7 @@ Check: TypeAlias = tuple[str, float, float, str]
 
 
 def contradictions(layer: LayerPart, result: ResultFile, passes: int) -> list[tuple[str, str]]:
-    """(field, what it must be) where figures of a layer contradict one another.
+    """Yield (field, what it must be) where figures of a layer contradict one another.
 
     `passes` are those that follow from its mapping.
     """
@@ -45,12 +45,12 @@ def contradictions(layer: LayerPart, result: ResultFile, passes: int) -> list[tu
 
 
 def wrong_totals(result: ResultFile) -> list[tuple[str, str]]:
-    """(field, what it must be) where totals are not the sums of the layers."""
+    """Yield (field, what it must be) where totals are not the sums of the layers."""
     return _unequal(_of_totals(result))
 
 
 def _unequal(checks: Iterable[Check]) -> list[tuple[str, str]]:
-    """(field, what is wrong) of figures that are not what they must be; floats but for rounding."""
+    """Yield (field, what is wrong) of figures that are off; floats may be off by rounding."""
     found = []
     for field, value, expected, what in checks:
         if isinstance(value, int) and isinstance(expected, int):
@@ -100,7 +100,7 @@ def _of_layer(layer: LayerPart, result: ResultFile, passes: int) -> Iterator[Che
 
 
 def _sum(rows: list[list[int]]) -> int:
-    """The sum of a map, which 64 bit may not hold."""
+    """Sum a map whose total 64 bit may not hold."""
     return sum(map(sum, rows))
 
 
@@ -129,7 +129,7 @@ def _of_timeline(timeline: TimelinePart, layer: LayerPart, *, simulated: bool) -
 
 
 def _of_totals(result: ResultFile) -> Iterator[Check]:
-    """What stands under totals; files of before had less of it."""
+    """Yield the checks of the totals; earlier files have fewer of them."""
     totals, layers = result.totals, result.layers
     yield "macs", totals.macs, sum(layer.macs for layer in layers), SUM
     for name in ("passes", "passes_simulated", "glb_published_convention_bytes"):

@@ -80,7 +80,7 @@ def read_result(name: str) -> ResultFile:
 
 
 def _read(name: str, room: int) -> tuple[ResultFile, int]:
-    """A result, and the memory it takes, which is `room` at most."""
+    """Return a result, and the memory it takes, which is `room` at most."""
     shown_name = printable(name) or repr(name)
 
     def refuse(message: str) -> InputError:
@@ -120,7 +120,7 @@ def _too_much(memory: int, room: int) -> str:
 
 
 def _result_in_trace(name: str, room: int) -> tuple[dict[str, Any], int]:
-    """What a trace says of its run, as a result file would, and the memory it takes.
+    """Return a trace's record of its run, as a result file has it, and the memory it takes.
 
     Raises:
         InputError: the trace cannot be read, or no layer of it came to its end.
@@ -164,7 +164,7 @@ def _no_constant(name: str) -> object:
 
 
 def check_result(data: object, file: str) -> ResultFile:
-    """Plain data as a result file.
+    """Check plain data and return it as a result file.
 
     Raises:
         InputError: what is wrong, field by field.
@@ -199,14 +199,14 @@ def check_result(data: object, file: str) -> ResultFile:
 
 
 def _taken_out(items: list[Any]) -> Iterator[Any]:
-    """Each item, taken out of the list so as not to be there twice."""
+    """Yield each item, taken out of the list so that it is not in memory twice."""
     for place in range(len(items)):
         item, items[place] = items[place], None
         yield item
 
 
 def _checked_result(head: Any, layers: Iterable[Any] | None, file: str) -> ResultFile:
-    """A result from all but its layers, and these one by one; None where there is no list of them.
+    """Check a result's head, then its layers one by one; None where it has no list of them.
 
     Raises:
         InputError: what is wrong, field by field.
@@ -236,7 +236,7 @@ def _checked_result(head: Any, layers: Iterable[Any] | None, file: str) -> Resul
 
 
 def _whole(head: Any, layers: Iterable[Any] | None, file: str) -> ResultFile:
-    """A result from its parts."""
+    """Return a result from its parts."""
     faults: list[Fault] = []
     found: list[LayerPart] = []
     result = None
@@ -257,7 +257,7 @@ def _whole(head: Any, layers: Iterable[Any] | None, file: str) -> ResultFile:
 
 
 def _layer(data: Any, file: str, at: DocumentPath) -> LayerPart:
-    """A layer; its maps of the array are checked on their own, as they may be large."""
+    """Check a layer; its maps of the array are checked apart, as they may be large."""
     if not isinstance(data, dict) or "pe" not in data:
         return _from_json(LayerPart, data, file, at)
     faults: list[Fault] = []
@@ -276,7 +276,7 @@ def _layer(data: Any, file: str, at: DocumentPath) -> LayerPart:
 
 
 def _from_json(model: type[Part], data: Any, file: str, at: DocumentPath) -> Part:
-    """A part of the file as its model, with JSON's strictness: a list may fill a tuple.
+    """Return a part of the file as its model, strict as JSON is: a list may fill a tuple.
 
     Raises:
         InputError: what is wrong, field by field.
@@ -294,7 +294,7 @@ def _from_json(model: type[Part], data: Any, file: str, at: DocumentPath) -> Par
 
 
 def _checked(check: Callable[[], Part], file: str, at: DocumentPath) -> Part:
-    """What `check` returns; what pydantic says of it in this program's words."""
+    """Return what `check` does; raise pydantic's errors in this program's words."""
     try:
         return check()
     except ValidationError as error:
@@ -317,7 +317,7 @@ ENTRIES_READ = (
 
 
 def _completed(layer: LayerPart, result: ResultFile) -> tuple[list[tuple[str, str]], LayerPart]:
-    """(field, what is wrong) of a layer, and the layer with what earlier versions did not carry."""
+    """Return a layer's faults (field, message), and it with what earlier versions did not carry."""
     wrong, facts = _wrong(layer, result)
     if wrong or facts is None:
         return wrong, layer
@@ -335,7 +335,7 @@ def _completed(layer: LayerPart, result: ResultFile) -> tuple[list[tuple[str, st
 
 
 def _wrong(layer: LayerPart, result: ResultFile) -> tuple[list[tuple[str, str]], LayerFacts | None]:
-    """(field, what is wrong) of a layer whose fields have the right types, and its facts."""
+    """Return (field, what is wrong) of a layer whose fields have the right types, and its facts."""
     hw = result.hw
     wrong: list[tuple[str, str]] = []
     try:

@@ -46,7 +46,7 @@ _Float: TypeAlias = Annotated[float, Field(ge=-MOST_FLOAT, le=MOST_FLOAT)]
 
 
 def _map(value: object) -> object:
-    """A map of the array; one fault for all of it, as it may have a million places."""
+    """Check a map of the array; one fault for all of it, as it may have a million places."""
     rows = value if isinstance(value, list) else [value]
     for row in rows:
         if not isinstance(row, list) or any(
@@ -57,7 +57,7 @@ def _map(value: object) -> object:
 
 
 def _names(value: object) -> object:
-    """A map of the array that holds short texts."""
+    """Check a map of the array that holds short texts."""
     rows = value if isinstance(value, list) else [value]
     for row in rows:
         if not isinstance(row, list) or any(
@@ -550,7 +550,7 @@ class ResultFile(_Part):
         return self.engine != "closed-form"
 
     def milliseconds(self, cycles: float) -> float:
-        """Core cycles as milliseconds at the core clock."""
+        """Return core cycles as milliseconds at the core clock."""
         return cycles / self.hw.core_hz * 1e3
 
 
@@ -560,7 +560,7 @@ def bound_text(by: tuple[str, ...]) -> str:
 
 
 def flat(accesses: Mapping[str, Any], at: str = "") -> dict[str, int]:
-    """Nested accesses by dotted name; the histogram of multicasts stays out."""
+    """Return nested accesses by dotted name, without the histogram of multicasts."""
     found: dict[str, int] = {}
     for name, value in accesses.items():
         if isinstance(value, dict):

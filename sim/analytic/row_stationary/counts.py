@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def _sizes(total: int, block: int) -> list[tuple[int, int]]:
-    """(size, how many) of the blocks of `total`."""
+    """Return (size, how many) of the blocks of `total`."""
     whole, rest = divmod(total, block)
     return [pair for pair in ((block, whole), (rest, 1)) if pair[0] and pair[1]]
 
 
 def _in_shares(total: int, share: int, block: int) -> list[tuple[int, int]]:
-    """(size, how many) of the blocks of `total`, of which a configuration holds a share."""
+    """Return (size, how many) of the blocks of `total`, of which a configuration holds a share."""
     return [(size, j * k) for part, k in _sizes(total, share) for size, j in _sizes(part, block)]
 
 
@@ -65,13 +65,13 @@ def bus_cycles(plan: Plan) -> dict[str, int]:
 
 
 def _touched_columns(plan: Plan) -> int:
-    """Ifmap columns of all column tiles; what two of them need is loaded and sent for each."""
+    """Return the ifmap columns of all column tiles; what two need is loaded and sent for each."""
     layer = plan.layer
     return sum(layer.touched_columns(f) * k for f, k in _sizes(layer.F, plan.mapping.f))
 
 
 def layer_counts(plan: Plan) -> dict[str, int]:
-    """Words or actions by dotted name, for the whole layer."""
+    """Count words or actions by dotted name, for the whole layer."""
     layer, f, batch, chip = plan.layer, plan.mapping, plan.batch, plan.hw
     images_groups = batch * layer.G
     # Filters come, and psums live, once for each column tile and strip.
@@ -157,7 +157,7 @@ def layer_counts(plan: Plan) -> dict[str, int]:
 
 
 def _fan(strip: int, rows: int, step: int) -> NDArray[np.int64]:
-    """PEs of one set on the diagonal of each touched ifmap row: pairs i + j*step = y."""
+    """Return the PEs of one set on the diagonal of each touched ifmap row: i + j*step = y."""
     y = np.arange((strip - 1) * step + rows)
     first = np.maximum(0, -(-(y - rows + 1) // step))
     last = np.minimum(strip - 1, y // step)
@@ -165,7 +165,7 @@ def _fan(strip: int, rows: int, step: int) -> NDArray[np.int64]:
 
 
 def _ifmap_multicast(plan: Plan) -> tuple[dict[int, int], int]:
-    """Words by PEs reached, and words times X-buses driven."""
+    """Return words by the number of PEs reached, and words times X-buses driven."""
     layer, f, chip = plan.layer, plan.mapping, plan.hw
     words = plan.batch * layer.G * layer.C * _touched_columns(plan)
     set_kinds: Counter[int] = Counter()
@@ -189,12 +189,12 @@ def _ifmap_multicast(plan: Plan) -> tuple[dict[int, int], int]:
 
 
 def ifmap_multicast(plan: Plan) -> dict[int, int]:
-    """Ifmap words by the number of PEs that each reaches, for the whole layer."""
+    """Count ifmap words by the number of PEs that each reaches, for the whole layer."""
     return _ifmap_multicast(plan)[0]
 
 
 def pe_work(plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """What each PE of the array does in the whole layer, all (rows, columns).
+    """Return what each PE of the array does in the whole layer, all (rows, columns).
 
     Products, psums taken in, and cycles in which the pipeline runs empty before the psums.
     """

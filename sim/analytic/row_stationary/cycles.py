@@ -92,7 +92,7 @@ class PassArrays:
 
     @classmethod
     def of(cls, shapes: Sequence[PassShape]) -> PassArrays:
-        """Columns from pass shapes."""
+        """Make columns from pass shapes."""
         rows = [
             (
                 shape.images,
@@ -176,7 +176,7 @@ class FilterSupply:
 
     @classmethod
     def prefetched(cls, a: PassArrays, hw: Hardware) -> FilterSupply:
-        """All filters are there when the pass starts."""
+        """Return the supply of passes whose filters are all there when they start."""
         beat_words = hw.link_beat_words
         beats = _ceil(a.filters * a.channels * a.filter_rows * a.filter_columns, beat_words)
         beat = hw.link_beat_cycles
@@ -194,7 +194,7 @@ class FilterSupply:
         )
 
     def arrival_ticks(self, beat: Ints) -> Ints:
-        """When the link has delivered a beat; those that were there count as tick 0."""
+        """Return when the link has delivered a beat; those that were there count as tick 0."""
         begun = self.beat_ticks + np.where(self.there == 0, self.latency_ticks, 0)
         # A full buffer takes the next beat when the first has been read, a cycle into the pass.
         begun = begun + np.where(self.there >= self.buffer_beats, self.ticks_per_cycle, 0)
@@ -202,7 +202,7 @@ class FilterSupply:
         return np.where(beat < self.there, 0, first + (beat - self.there) * self.beat_ticks)
 
     def sent(self, beat: Ints, word: Ints) -> Ints:
-        """When the filter bus has delivered its beat number `beat`, whose last word is `word`."""
+        """Return when the filter bus has delivered the beat `beat`, whose last word is `word`."""
         arrival = _ceil(self.arrival_ticks(word // self.beat_words), self.ticks_per_cycle)
         line = word // self.line_words
         # Each line takes a place in the register; a beat of the bus may be shorter than a line.
@@ -227,7 +227,7 @@ class Loop(NamedTuple):
     windows: Ints
 
     def beyond(self, turn: Ints, turns: Ints) -> Ints:
-        """Cycles that so many turns to a next window take beyond `turn` each."""
+        """Return the cycles that so many turns to a next window take beyond `turn` each."""
         extra: Ints = turns // self.windows * (self.delay - self.windows * turn)
         return extra.max(axis=0) if extra.ndim > turn.ndim else extra
 
@@ -235,7 +235,7 @@ class Loop(NamedTuple):
 def pass_cycles(
     a: PassArrays, hw: Hardware, supply: FilterSupply | None = None, doubled: Set[str] = frozenset()
 ) -> PassCycles:
-    """Cycles of each pass; without `supply` all its filters are there when it starts.
+    """Return the cycles of each pass; without `supply` its filters are there when it starts.
 
     Of `doubled` stations each does twice as much in a cycle: the array's PEs two MACs or two psums,
     the psum buses two beats. No chip has a field for that (`sim.analytic.bound` asks for it).
@@ -298,7 +298,7 @@ def pass_cycles(
 
 
 def _leaves(psums: _Psums, served: _Round, p: Ints) -> Ints:
-    """Cycles from the first taking at the top of a chain until the GON has its last round's beats.
+    """Return cycles from the first taking at a chain's top until the GON has its last round.
 
     That is the last beat of the chain's window, then those of the chains behind it.
     """
@@ -313,7 +313,7 @@ def _leaves(psums: _Psums, served: _Round, p: Ints) -> Ints:
 
 
 def _gin_ends(a: PassArrays, hw: Hardware, c: _Chains, psums: _Psums, bottom: Ints) -> Ints:
-    """When passes end by the psum GIN, which fills FIFOs while filters load, and then waits.
+    """Return when passes end by the psum GIN, which fills FIFOs during the load, then waits.
 
     It goes on where a chain has room for the rest of a window: from `bottom`, the cycle in which
     the bottom of a chain can take its first beat.
@@ -332,7 +332,7 @@ def _gin_ends(a: PassArrays, hw: Hardware, c: _Chains, psums: _Psums, bottom: In
 
 
 def _ifmap_cycles(words: Ints, hw: Hardware) -> Ints:
-    """Cycles in which the ifmap bus sends so many words one after the other."""
+    """Return the cycles in which the ifmap bus sends so many words one after the other."""
     bus, line, line_cycles = _ifmap_port(hw)
     if line_cycles * bus <= line:
         return words // bus
@@ -340,7 +340,7 @@ def _ifmap_cycles(words: Ints, hw: Hardware) -> Ints:
 
 
 def _ifmap_sent(word: Ints, hw: Hardware) -> Ints:
-    """When the bus sends a word from the start of the pass, where it finds room everywhere."""
+    """Return when the bus sends a word, from the pass's start, if it finds room everywhere."""
     bus, line, line_cycles = _ifmap_port(hw)
     sent = word // bus + PORT_CYCLES
     if line_cycles * bus > line:
@@ -351,7 +351,7 @@ def _ifmap_sent(word: Ints, hw: Hardware) -> Ints:
 
 
 def _ifmap_port(hw: Hardware) -> tuple[int, int, Fraction]:
-    """Words of the ifmap bus in a cycle, words of a line, and cycles from line to line.
+    """Return the ifmap bus's words per cycle, words of a line, and cycles from line to line.
 
     A line keeps its place in the register from the cycle in which it is read until its last word is
     sent.
@@ -387,20 +387,20 @@ class _Psums:
     chain: Ints
 
     def beats(self, p: Ints) -> Ints:
-        """Beats of a window."""
+        """Return the beats of a window."""
         return _ceil(p, self.beat)
 
     def last_words(self, p: Ints) -> Ints:
-        """Words of a window's last beat."""
+        """Return the words of a window's last beat."""
         last: Ints = (p - 1) % self.beat + 1
         return last
 
     def last_beat(self, p: Ints) -> Ints:
-        """Cycles of the adder for a window's last beat."""
+        """Return the cycles of the adder for a window's last beat."""
         return _ceil(self.last_words(p), self.pace)
 
     def _gains(self) -> tuple[int, int]:
-        """Cycles that a lap through FIFOs takes beyond the adder's: behind a PE, and over a hop."""
+        """Return what a lap through FIFOs takes beyond the adder's: behind a PE, and over a hop."""
         full = ceil_div(self.beat, self.pace)
         behind, before = self.depth_out // self.beat, self.depth_in // self.beat
         return (
@@ -414,7 +414,7 @@ class _Psums:
         return ceil_div(self.beat, self.pace) + self.latency if self.freed_late else 1
 
     def _laps(self, p: Ints, beats: Ints, depth: int, *, to_last: bool) -> Ints:
-        """Laps through a FIFO between two beats of a window that are `beats` apart."""
+        """Return the laps through a FIFO between two beats of a window that are `beats` apart."""
         lag = depth // self.beat
         if to_last:
             # A short last beat may fit beside as many full ones.
@@ -423,7 +423,7 @@ class _Psums:
         return np.maximum(beats, 0) // max(1, lag)
 
     def flow(self, p: Ints, beats: Ints, *, to_last: bool, linked: bool = True) -> Ints:
-        """Cycles between the taking of two beats of a window that are `beats` apart.
+        """Return the cycles between the taking of two beats of a window that are `beats` apart.
 
         Without `linked` the PE's own output takes up what a link behind it holds back.
         """
@@ -437,22 +437,22 @@ class _Psums:
         return cycles
 
     def window(self, p: Ints) -> Ints:
-        """Cycles in which a PE takes in the psums of a window, where none is waited for."""
+        """Return the cycles in which a PE takes in a window's psums if it waits for none."""
         gain_out, gain_in = self._gains()
         if not gain_out and not gain_in:
             return _ceil(p, self.pace)
         return self.flow(p, self.beats(p) - 1, to_last=True) + self.last_beat(p)
 
     def first_beat(self, p: Ints) -> Ints:
-        """Cycles of the adder for a window's first beat."""
+        """Return the cycles of the adder for a window's first beat."""
         return _ceil(np.minimum(p, self.beat), self.pace)
 
     def first_window_leaves(self, p: Ints) -> Ints:
-        """Cycles from the first taking at the top until the GON has all beats of a window."""
+        """Return the cycles from the first taking at the top until the GON has a window's beats."""
         return self.first_beat(p) + _ceil((self.beats(p) - 1) * self.bus_ticks, self.bus_pace)
 
     def window_in_turn(self, a: PassArrays, p: Ints) -> Ints:
-        """The same where a bus serves all chains beat by beat.
+        """Return the same where a bus serves all chains beat by beat.
 
         Beats that found no room in a FIFO go through it in the rounds of the bus, and the PE with
         them, however long the other chains take.
@@ -473,7 +473,7 @@ class _Psums:
         return own
 
     def chain_period(self, p: Ints) -> Ints:
-        """Cycles of a window in the rings through FIFOs alone: no MAC is on them."""
+        """Return the cycles of a window in the rings through FIFOs alone: no MAC is on them."""
         period: Ints = np.zeros_like(p)
         full = ceil_div(self.beat, self.pace)
         for depth, cycles, exists in (
@@ -487,11 +487,11 @@ class _Psums:
         return period
 
     def bus(self, p: Ints) -> Ints:
-        """Ticks of a bus for the beats of a window of a chain, where it waits for nobody."""
+        """Return a bus's ticks for the beats of a chain's window, if it waits for nobody."""
         return self.beats(p) * self.bus_ticks
 
     def from_chain(self, p: Ints) -> Ints:
-        """Ticks of the GON at a chain, from the beat before its first to its last.
+        """Return the ticks of the GON at a chain, from the beat before its first to its last.
 
         The chain has filled its last FIFO by then. The beats of a window that found no room there
         come as the PE takes them in, the first one a cycle after the GON's first.
@@ -511,7 +511,7 @@ class _Psums:
         return np.where(p > self.depth_out, np.maximum(waits, self.bus(p)), self.bus(p))
 
     def into_chain(self, p: Ints) -> Ints:
-        """Ticks of the psum GIN at a chain, likewise: the chain's first FIFO is empty by then."""
+        """Return the psum GIN's ticks at a chain, likewise: its first FIFO is empty by then."""
         beats, lag = self.beats(p), self.depth_in // self.beat
         bus, pace = self.bus_ticks, self.bus_pace
         loose = self.last_words(p) + lag * self.beat <= self.depth_in
@@ -522,7 +522,7 @@ class _Psums:
         return np.where(p > self.depth_in, np.maximum(waits, self.bus(p)), self.bus(p))
 
     def round_waits(self, a: PassArrays) -> NDArray[np.bool_]:
-        """Passes in which a bus waits for FIFOs at a chain."""
+        """Find the passes in which a bus waits for FIFOs at a chain."""
         fed = (a.first_channels == 0) & (self.into_chain(a.p) > self.bus(a.p))
         waits: NDArray[np.bool_] = fed | (self.from_chain(a.p) > self.bus(a.p))
         return waits
@@ -559,7 +559,7 @@ class _Round(NamedTuple):
 
     @classmethod
     def of(cls, a: PassArrays, c: _Chains, psums: _Psums, visit: Callable[[Ints], Ints]) -> _Round:
-        """The round of a bus that takes so long for a chain of p filters."""
+        """Make the round of a bus that takes so long for a chain of p filters."""
         full, own = visit(a.p), visit(c.p)
         if not psums.by_beat:
             total = a.strip_rows * ((a.filter_sets - 1) * full + visit(a.p_last))
@@ -643,7 +643,7 @@ def _turns(
 
 
 def _steps_of_columns(a: PassArrays) -> Ints:
-    """Columns from one window to the next; a window that is all of its image is all new."""
+    """Return columns from one window to the next; a window as wide as its image is all new."""
     columns: Ints = np.where(a.ofmap_columns == 1, a.filter_columns, a.column_step)
     return columns
 
@@ -659,7 +659,7 @@ def _ifmap_loops(
     *,
     jump: Ints,
 ) -> Iterator[Loop]:
-    """The rings through ifmap FIFOs: a PE whose FIFO is full holds up the bus, and so other PEs.
+    """Yield the rings through ifmap FIFOs: a PE whose FIFO is full holds up all others.
 
     The bus waits with a word for PE X until X's window frees a place in its spad, and with it one
     in its FIFO (`ahead` words behind the window's own). What it then still has to send until
@@ -686,7 +686,7 @@ def _ifmap_loops(
         return _ifmap_cycles(words, hw) + PORT_CYCLES + SPAD_CYCLES
 
     def start(words: Ints, from_first: Ints, window: Ints, missing: Ints) -> Ints:
-        """Cycles until a window may begin whose last word is so many words behind X's.
+        """Return the cycles until a window may begin whose last word is so many words behind X's.
 
         Its first missing one is `from_first` before that.
         """
@@ -792,7 +792,7 @@ class _RoundWait(NamedTuple):
     fed: bool
 
     def holds(self, below_top: Ints, above_bottom: Ints) -> NDArray[np.bool_]:
-        """Where the wait reaches X, so far below the top, from Y, so far above the bottom."""
+        """Tell where the wait reaches X, so far below the top, from Y, so far above the bottom."""
         # The GIN waits for the bottom alone; whoever it serves late is late up to the top.
         reached = above_bottom == 0 if self.fed else below_top * self.storage < self.p - self.depth
         held: NDArray[np.bool_] = reached & (self.p > self.depth) & (self.cycles > 0)
@@ -800,7 +800,7 @@ class _RoundWait(NamedTuple):
 
 
 def _round_waits(a: PassArrays, c: _Chains, psums: _Psums) -> Iterator[_RoundWait]:
-    """The rounds of psum buses that may reach into the windows of PEs."""
+    """Yield the rounds of psum buses that may reach into the windows of PEs."""
     storage = psums.depth_in + psums.depth_out
     for fed, depth, visit in (
         (False, psums.depth_out, psums.from_chain),
@@ -828,7 +828,7 @@ def _round_waits(a: PassArrays, c: _Chains, psums: _Psums) -> Iterator[_RoundWai
 def _held_bus(
     a: PassArrays, hw: Hardware, c: _Chains, steps: _Steps, psum: Ints, filters: _Filters
 ) -> _Sent:
-    """When words are sent by a bus that waits once, for the first window.
+    """Return when words are sent by a bus that waits once, for the first window.
 
     The bus fills FIFOs and spads while filters load, then waits for the first window. Held up by
     every later window, it is in the loops of ifmap FIFOs.
@@ -885,7 +885,7 @@ class _Chains:
     pace: int
 
     def mac_cycles(self, words: Ints) -> Ints:
-        """Cycles of the MACs of a window of so many ifmap words."""
+        """Return the cycles of the MACs of a window of so many ifmap words."""
         return _ceil(self.p * words, self.pace)
 
 
@@ -940,12 +940,12 @@ class _IfmapOrder:
 
     @classmethod
     def of(cls, a: PassArrays, hw: Hardware, rows: Ints | None = None) -> _IfmapOrder:
-        """The order of a chip; `rows` where a channel takes as long as more of them."""
+        """Return the order of a chip; `rows` where a channel takes as long as more of them."""
         rows = a.ifmap_rows if rows is None else rows
         return cls(hw.noc.ifmap_order == "word", rows, a.q, a.q_last, a.channel_sets)
 
     def place(self, channel_set: Ints, channel: Ints) -> Ints:
-        """Words of the column before row 0 of the set's channel."""
+        """Return the words of the column before row 0 of the set's channel."""
         if not self.by_word:
             return (channel_set * self.q + channel) * self.rows
         # A word to each set in turn; the smaller last set drops out.
@@ -954,7 +954,7 @@ class _IfmapOrder:
         return shared * self.rows * self.sets + alone + channel_set
 
     def row(self, channel: Ints) -> Ints:
-        """Words from one ifmap row to the next."""
+        """Return the words from one ifmap row to the next."""
         if not self.by_word:
             return np.ones_like(self.rows)
         return np.where(channel < self.q_last, self.sets, self.sets - 1)
@@ -972,7 +972,7 @@ def _word(
 def _begin(
     a: PassArrays, hw: Hardware, c: _Chains, steps: _Steps, column: Ints, sent: _Sent
 ) -> Ints:
-    """When the MACs of a window can begin by its ifmap words; (PEs, chains, passes).
+    """Return when the MACs of a window can begin by its ifmap words; (PEs, chains, passes).
 
     `column` completes the window; `sent` gives when the bus sends the word of such a place.
     """
@@ -993,7 +993,7 @@ def _begin(
 
 
 def _wave(a: PassArrays, c: _Chains, steps: _Steps, begins: Ints) -> Ints:
-    """When the first beat of a window can be taken in at the top of each chain.
+    """Return when the first beat of a window can be taken in at the top of each chain.
 
     `begins` has the cycle in which the MACs of each PE start.
     """
@@ -1003,7 +1003,7 @@ def _wave(a: PassArrays, c: _Chains, steps: _Steps, begins: Ints) -> Ints:
 
 
 def _skew(a: PassArrays, hw: Hardware, c: _Chains) -> Ints:
-    """Cycles by which the top of a chain is behind its bottom, among PEs that may hold the bus up.
+    """Return how far a chain's top is behind its bottom, among PEs that may hold the bus up.
 
     A smaller last channel set has room enough never to do so.
     """
@@ -1055,25 +1055,25 @@ class _FilterBus:
         return _ceil(words, self.width)
 
     def _cycles(self, words: Ints) -> Ints:
-        """Cycles of the bus for the words of a PE row, one beat behind the other."""
+        """Return the cycles of the bus for the words of a PE row, one beat behind the other."""
         return np.maximum(self._beats(words), self._held(words) + 1)
 
     def _held(self, words: Ints) -> Ints:
-        """Cycles until the last of so many words of a row has room in the FIFO, or 0."""
+        """Return the cycles until the last of so many words of a row has room in the FIFO, or 0."""
         if self.rate is None:
             return 0 * words
         over = words - 1 - self.fifo
         return np.where(over >= 0, 2 + over // self.rate, 0)
 
     def _moved(self, word: Ints) -> Ints:
-        """Cycles that a word of a row takes to its spad beyond the bus."""
+        """Return the cycles that a word of a row takes to its spad beyond the bus."""
         if self.rate is None:
             return 0 * word
         moved: Ints = 1 + np.maximum(word // self.rate - word // self.width, 0)
         return moved
 
     def _sets(self, row: Callable[[Ints], Ints]) -> Ints:
-        """A row's figure, summed over all rows of the pass."""
+        """Sum a row's figure over all rows of the pass."""
         a, s = self.a, self.a.filter_columns
 
         def set_rows(p: Ints) -> Ints:
@@ -1083,7 +1083,7 @@ class _FilterBus:
         return a.filter_rows * total
 
     def loaded(self) -> Ints:
-        """When the last word can be used."""
+        """Return when the last word can be used."""
         supply, last_word = self.supply, self.words - 1
         if self.rate is None:
             return supply.sent(self.total - 1, last_word)
@@ -1101,7 +1101,7 @@ class _FilterBus:
         return loaded
 
     def port_done(self) -> Ints:
-        """The cycle after that in which the port reads the last line."""
+        """Return the cycle after that in which the port reads the last line."""
         supply = self.supply
         arrival = _ceil(supply.arrival_ticks(supply.beats - 1), supply.ticks_per_cycle)
         lines = _ceil(self.words, supply.line_words)
@@ -1117,7 +1117,7 @@ class _FilterBus:
         return np.maximum(np.maximum(arrival, lines - 1), np.where(freed, held, 0)) + PORT_CYCLES
 
     def _last_row(self) -> Ints:
-        """Words of the PE row that is through last: the bottom one, or the longest."""
+        """Return the words of the PE row that is through last: the bottom one, or the longest."""
         a = self.a
         if self.by_use:
             return a.p * a.q * a.filter_columns
@@ -1125,7 +1125,7 @@ class _FilterBus:
         return a.p_last * q * a.filter_columns
 
     def lead(self, c: _Chains, steps: _Steps) -> Ints:
-        """Earliest start of a window that meets each filter word just in time (streamed load)."""
+        """Return the earliest start of a window that meets each filter word in time (streamed)."""
         return self._lead_by_use(c, steps) if self.by_use else self._lead_by_row(c, steps)
 
     def _lead_by_use(self, c: _Chains, steps: _Steps) -> Ints:
@@ -1172,7 +1172,7 @@ class _FilterBus:
             above_last = np.minimum(above, a.filter_rows)
 
         def before(row: Callable[[Ints], Ints]) -> Ints:
-            """Cycles of the bus (or words) before the first of this PE."""
+            """Return the cycles of the bus (or words) before the first of this PE."""
 
             def shelf_row(q_set: Ints) -> Ints:
                 others: Ints = (on_shelf - has_last) * row(a.p * q_set * s)

@@ -51,7 +51,7 @@ class _Waits(NamedTuple):
     ofmap: int = 0
 
     def plus(self, other: _Waits, times: int = 1) -> _Waits:
-        """These and `times` others."""
+        """Return these and `times` others."""
         return _Waits(self.ifmap + times * other.ifmap, self.ofmap + times * other.ofmap)
 
 
@@ -85,7 +85,7 @@ class _MBlock:
 
 
 def standstill(plan: Plan, times: PassTimes, cold_cycles: int) -> DramStall:
-    """The standstill of a layer whose filters are there in time, but for its first pass.
+    """Return the standstill of a layer whose filters are there in time, but for its first pass.
 
     `cold_cycles` are those of that pass.
     """
@@ -93,7 +93,7 @@ def standstill(plan: Plan, times: PassTimes, cold_cycles: int) -> DramStall:
 
 
 def standstill_of_each(plan: Plan, m_blocks: Iterator[tuple[PassTime, ...]]) -> DramStall:
-    """The standstill of a layer whose passes take these times, m-block by m-block in their order.
+    """Return the standstill of a layer whose passes take these times, by m-block in order.
 
     Equal m-blocks that are one object are looked at once.
     """
@@ -143,7 +143,7 @@ class _Link:
         return [channels * words for channels in self.plan.channel_blocks]
 
     def _dump_words(self, images: int, columns: int, strip: int, m_block: int) -> list[int]:
-        """Words that leave behind each pass of the last channel block."""
+        """Return the words that leave behind each pass of the last channel block."""
         filters = list(self.plan.filter_blocks(m_block))
         if self.plan.hw.dram.ofmap_dump == "m_block":
             filters = [0] * (len(filters) - 1) + [m_block]
@@ -153,7 +153,7 @@ class _Link:
         return self.traffic.ticks(bits) + self.latency if bits else 0
 
     def loads(self, strip: _Strip) -> tuple[int, ...]:
-        """Link ticks of the ifmap strip of each channel block."""
+        """Return the link ticks of the ifmap strip of each channel block."""
         found = self._loads.get(strip)
         if found is None:
             words = self._load_words(*strip)
@@ -162,7 +162,7 @@ class _Link:
         return found
 
     def dumps(self, kind: _Kind) -> tuple[int, ...]:
-        """Link ticks of the ofmaps behind each pass of the last channel block."""
+        """Return the link ticks of the ofmaps behind each pass of the last channel block."""
         found = self._dumps.get(kind)
         if found is None:
             words = self._dump_words(*kind)
@@ -176,7 +176,7 @@ class _Link:
     # ---------------------------------------------------------------- an m-block
 
     def serve(self, block: _MBlock, next_load: int, late: int) -> tuple[_Waits, int]:
-        """What the array waits for in an m-block, and the ofmap ticks that it leaves behind.
+        """Return what the array waits for in an m-block, and the ofmap ticks that it leaves behind.
 
         `next_load` is the next m-block's first strip, 0 where there is none; `late` ofmap ticks are
         still on the link when it begins.
@@ -207,13 +207,13 @@ class _Link:
 
     @staticmethod
     def _backlog(block: _MBlock, ticks: int) -> int:
-        """What is on the link after the last channel block, of `ticks` that were and the ofmaps."""
+        """Return what the link still has after the last channel block: `ticks` and ofmaps."""
         for spare, dump in zip(block.spares, block.dumps, strict=True):
             ticks = max(0, ticks - spare) + dump
         return ticks
 
     def _found(self, waits: _Waits, late: int) -> DramStall:
-        """The layer's standstill: its first strip and last ofmaps are always waited for."""
+        """Return the layer's standstill: its first strip and last ofmaps are always waited for."""
         if self.overlap != "none":
             first = self.loads(self._first_kind((0,))[:3])[0]
             waits = waits.plus(_Waits(ifmap=self._cycles(first)))
@@ -223,7 +223,7 @@ class _Link:
     # ---------------------------------------------------------------- equal m-blocks
 
     def all_alike(self, times: PassTimes, cold_cycles: int) -> DramStall:
-        """The standstill where passes of a kind are equal and bring the next one's filters."""
+        """Return the standstill where equal passes bring the next one's filters in equal time."""
         known: dict[tuple[_Kind, _Kind | None, bool], _MBlock] = {}
 
         def one(kind: _Kind, following: _Kind | None, before: _Before) -> tuple[_Waits, _Before]:
@@ -261,7 +261,7 @@ class _Link:
         return self._found(waits, before.ofmap_ticks)
 
     def _first_kind(self, sizes: tuple[int, ...]) -> _Kind:
-        """The first m-block inside these blocks."""
+        """Return the first m-block inside these blocks."""
         rest = tuple(runs[0][0] for runs in self._runs[len(sizes) :])
         _, images, columns, strip, m_block = sizes + rest
         return images, columns, strip, m_block
@@ -276,7 +276,7 @@ class _Link:
             return times[*block[:3], found, channels_, first].filter_ticks
 
         def spares(place: int) -> tuple[int, ...]:
-            """Ticks of each pass of a channel block beside the filters of the pass behind it."""
+            """Return the ticks of each pass of a channel block beside the next pass's filters."""
             passes = [times[*kind[:3], each, channels[place], place == 0] for each in filters]
             behind = 0
             if place + 1 < len(channels):
@@ -300,7 +300,7 @@ class _Link:
         return _MBlock(tuple(blocks), loads[last], spares(last), self.dumps(kind))
 
     def _first(self, block: _MBlock, times: PassTimes, kind: _Kind, cold_cycles: int) -> _MBlock:
-        """The layer's first m-block, whose first pass also brings its own filters."""
+        """Return the layer's first m-block, whose first pass also brings its own filters."""
         filters = self.plan.filter_blocks(kind[3])[0]
         usual = times[*kind[:3], filters, self.plan.channel_blocks[0], True]
         more = (cold_cycles - usual.cycles) * self.per_cycle - usual.filter_ticks
@@ -314,7 +314,7 @@ class _Link:
     # ---------------------------------------------------------------- each m-block
 
     def one_by_one(self, m_blocks: Iterator[tuple[PassTime, ...]]) -> DramStall:
-        """The standstill where every pass has a time of its own."""
+        """Return the standstill where every pass has a time of its own."""
         kinds = self._kinds()
         kind: _Kind | None = next(kinds)
         waits, late = _Waits(), 0
@@ -346,7 +346,7 @@ class _Link:
 def _repeated(
     step: Callable[[_Before], tuple[_Waits, _Before]], times: int, before: _Before
 ) -> tuple[_Waits, _Before]:
-    """`step` so many times, each from what the one before left: followed until that comes back."""
+    """Return repeat `step`, each from what the one before left; follow it until that comes back."""
     waits = _Waits()
     seen: dict[_Before, tuple[int, _Waits]] = {}
     done = 0

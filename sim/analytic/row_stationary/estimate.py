@@ -88,7 +88,7 @@ class _Times:
 
 
 def estimate_layer(plan: Plan) -> LayerEstimate:
-    """Counts and cycles of a layer from its plan alone."""
+    """Estimate counts and cycles of a layer from its plan alone."""
     found = _times(plan)
     full, spent, times = found.full, found.spent, found.passes
     bounds = tuple(
@@ -122,13 +122,13 @@ def estimate_layer(plan: Plan) -> LayerEstimate:
 
 
 def layer_latency(plan: Plan) -> tuple[int, DramStall]:
-    """Processing latency of a layer in core cycles, and its standstill."""
+    """Return the processing latency of a layer in core cycles, and its standstill."""
     found = _times(plan)
     return int(found.spent.sum()), found.standstill
 
 
 def total_cycles(plan: Plan, doubled: Set[str] = frozenset()) -> int:
-    """Total latency of a layer, core cycles; `doubled` as in `pass_cycles`."""
+    """Return the total latency of a layer, core cycles; `doubled` as in `pass_cycles`."""
     found = _times(plan, doubled)
     return int(found.spent.sum()) + found.standstill.cycles
 
@@ -186,7 +186,7 @@ def _prefetched_kinds(
     first: int,
     cold: _OnePass,
 ) -> tuple[EstimatedClass, ...]:
-    """One kind for each shape, and one for the first pass, which waits for its filters."""
+    """Return one kind for each shape, and one for the first pass, which waits for its filters."""
     found = [
         EstimatedClass(shape, int(long), int(many), int(load))
         for shape, long, many, load in zip(shapes, cycles, times, start, strict=True)
@@ -374,7 +374,7 @@ class _LatePrefetch:
         return known
 
     def _state(self, before: _OnePass, most: int) -> tuple[int, int]:
-        """Beats that are there when a pass has ended, and the ticks that the next one still takes.
+        """Return beats there when a pass has ended, and the ticks that the next one still takes.
 
         `before.last_tick` is when the link was done with that pass's own beats.
         """
@@ -391,7 +391,7 @@ class _LatePrefetch:
         return there, busy
 
     def spent(self) -> NDArray[np.int64]:
-        """Cycles of all passes of each shape."""
+        """Return the cycles of all passes of each shape."""
         spent = np.zeros(len(self.shapes), np.int64)
         for walk, repeated in Counter(self._blocks).items():
             for each in walk.passes:
@@ -399,7 +399,7 @@ class _LatePrefetch:
         return spent
 
     def kinds(self) -> tuple[EstimatedClass, ...]:
-        """Passes of one shape and length."""
+        """Return the passes of one shape and length."""
         passes = Counter[int]()
         for walk, repeated in Counter(self._blocks).items():
             for kind, many in walk.runs:
@@ -410,7 +410,7 @@ class _LatePrefetch:
         )
 
     def order(self) -> Order:
-        """Which kind follows which."""
+        """Return which kind follows which."""
         return fold_blocks(walk.runs for walk in self._blocks)
 
 
@@ -421,7 +421,7 @@ def _pe_cycles(
     loading: NDArray[np.int64],
     bound: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(PE products, PE cycles by cause): exact where a PE works or is gated.
+    """Return (PE products, PE cycles by cause): exact where a PE works or is gated.
 
     `spent` and `loading` are cycles of all passes of a shape, in all and while filters load. What
     then is left of a PE's time is shared among causes as the passes are among their bounds.
@@ -455,7 +455,7 @@ def _pe_cycles(
 
 
 def _in_use(plan: Plan, shapes: Sequence[PassShape]) -> NDArray[np.bool_]:
-    """Which PEs stand in a set of a pass: (shapes, rows, columns)."""
+    """Return which PEs belong to a set of a pass: (shapes, rows, columns)."""
     array = plan.hw.array
     # Filter set, ofmap row and channel set of each PE; one beyond all sets where it has none.
     place = np.full((3, array.rows, array.columns), 1 << 30, np.int64)

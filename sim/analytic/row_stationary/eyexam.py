@@ -51,7 +51,7 @@ class _Work:
 
 
 def eyexam(plan: Plan, cycles: int, bound: str = "") -> tuple[Step, ...]:
-    """The seven steps of a layer that took `cycles` (processing latency), in the order of `STEPS`.
+    """Return the seven `STEPS` of a layer that took `cycles` (processing latency), in order.
 
     `bound` names what bounds its total latency (`sim.analytic.bound`).
 
@@ -105,7 +105,7 @@ def _work(shape: PassShape, plan: Plan) -> _Work:
 
 
 def _average(plan: Plan, work: list[tuple[_Work, int]]) -> tuple[int, str]:
-    """Cycles where every bus keeps its average pace in each pass, and the station most waited for.
+    """Return cycles if every bus kept its average pace, and the station most waited for.
 
     Filters are the one thing that the DRAM link brings within the processing latency.
     """

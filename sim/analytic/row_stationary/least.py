@@ -63,11 +63,11 @@ class _Channels:
     last_set: Ints
 
     def take(self, places: Ints) -> _Channels:
-        """Those of the outlines at these places."""
+        """Take those of the outlines at these places."""
         return _Channels(*(np.asarray(getattr(self, each.name))[places] for each in fields(self)))
 
     def without(self, other: _Channels) -> _Channels:
-        """These without the blocks of `other`."""
+        """Return these without the blocks of `other`."""
         return _Channels(
             self.blocks - other.blocks,
             self.channels - other.channels,
@@ -114,7 +114,7 @@ class Around:
     ifmap_wait: Ints
 
     def take(self, places: Ints) -> Around:
-        """Those of the outlines at these places."""
+        """Take those of the outlines at these places."""
         return Around(
             {name: part[places] for name, part in self.parts.items()},
             self.channels.take(places),
@@ -134,7 +134,7 @@ class Bounds:
     # ------------------------------------------------------------------ three kinds of group
 
     def around(self, group: Outlines | Mappings) -> Around:
-        """What the outlines of a group decide."""
+        """Return what the outlines of a group decide."""
         layer, batch, hw = self.layer, self.batch, self.hw
         return Around(
             outline_parts(layer, batch, hw, group.n, group.e, group.f)
@@ -144,7 +144,7 @@ class Bounds:
         )
 
     def of_outlines(self, outlines: Outlines, around: Around) -> Least:
-        """Bounds for all mappings of each outline."""
+        """Bound all mappings of each outline."""
         layer, hw = self.layer, self.hw
         most_m = np.where(outlines.whole_m, layer.Mg, outlines.split_m)
         p, t = outlines.most_p, outlines.most_t
@@ -168,7 +168,7 @@ class Bounds:
         return self._least(around, filters)
 
     def of_fillings(self, outlines: Outlines, around: Around, p: Ints, t: Ints) -> Least:
-        """Bounds for all mappings of an outline, `p` and `t` each."""
+        """Bound all mappings of each outline with its `p` and `t`."""
         layer, hw = self.layer, self.hw
         most_m = np.where(outlines.whole_m, layer.Mg, outlines.split_m)
         block, least, width = p * t, _least_m(p, t), hw.noc.psum_words_per_cycle
@@ -198,7 +198,7 @@ class Bounds:
         return self._least(around, filters)
 
     def of_mappings(self, many: Mappings, around: Around | None = None) -> Least:
-        """Bounds for mappings, one by one; counts are exact, bits but for rounding up."""
+        """Bound mappings one by one; counts are exact, bits but for rounding up."""
         layer, hw = self.layer, self.hw
         m_blocks, blocks = filter_kinds(layer, hw, many.m, many.p * many.t)
         parts = filter_parts(layer, hw, many.e, many.m, many.p, many.t)
@@ -231,11 +231,11 @@ class Bounds:
     # ------------------------------------------------------------------ terms
 
     def _in_shares(self, block: Ints) -> Ints:
-        """The fewest blocks of at most `block` filters in a group."""
+        """Return the fewest blocks of at most `block` filters in a group."""
         return cut_in_shares(self.layer.Mg, self.hw.limits.filters[1], block).blocks
 
     def _fullest(self, block: Ints, most: Ints) -> Ints:
-        """Filters of the first `most` of each block, where as many blocks as can be are full."""
+        """Return filters of the first `most` of each block; as many blocks as can be are full."""
         cuts = cut_in_shares(self.layer.Mg, self.hw.limits.filters[1], block)
         filters: Ints = (cuts.times * np.minimum(cuts.sizes, most)).sum(axis=0)
         return filters
@@ -245,7 +245,7 @@ class Bounds:
         return np.where(e > columns, 1, np.maximum(1, columns // e))
 
     def _channels(self, q: Ints, r: Ints) -> tuple[_Channels, _Channels]:
-        """The channel blocks of a group, and the last one of them."""
+        """Return the channel blocks of a group, and the last one of them."""
         layer, hw = self.layer, self.hw
         block, share = q * r, hw.limits.channels[1]
         cuts = cut_in_shares(layer.C, share, block)
@@ -265,7 +265,7 @@ class Bounds:
         return every, final
 
     def _bits_per_word(self, zero_fraction: float | None) -> float:
-        """Bits of a word on the link, from below: no tile's size is rounded up."""
+        """Bound the bits of a word on the link from below: no tile's size is rounded up."""
         if zero_fraction is None:
             return self.traffic.word_bits
         pairs = expected_pairs(_BILLION, zero_fraction) / _BILLION
@@ -323,7 +323,7 @@ class Bounds:
     def _processing(
         self, around: MappingABC[str, Ints], channels: _Channels, filters: _Filters
     ) -> Floats:
-        """The processing latency of passes over these channels: the slowest station's work."""
+        """Return the processing latency of passes over these channels: the slowest station."""
         layer, hw, noc = self.layer, self.hw, self.hw.noc
         # M-blocks of a single filter block and channel block: each runs all blocks once.
         rounds = layer.G * around["image_blocks"] * around["column_tiles"] * around["strips"]
@@ -360,7 +360,7 @@ def _least_m(p: Ints, t: Ints) -> Ints:
 
 
 def _beats_by_p(layer: Layer, hw: Hardware) -> Ints:
-    """The fewest psum beats of a window with `p` filters in a PE and an `m` of at least so many.
+    """Return the fewest psum beats of a window with `p` filters in a PE, for `m` this or more.
 
     (p, m): the sets of an m-block are full but the last, so they follow from `p` and `m` alone.
     """

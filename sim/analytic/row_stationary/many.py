@@ -58,14 +58,14 @@ class Cuts(NamedTuple):
 
 
 def cut(total: Ints | int, block: Ints) -> Cuts:
-    """`total` in blocks of `block`; the last holds what is left."""
+    """Cut `total` into blocks of `block`; the last holds what is left."""
     whole, rest = np.divmod(total, block)
     size = np.broadcast_to(block, whole.shape)
     return Cuts(np.stack([size, rest]), np.stack([whole, (rest > 0).astype(np.int64)]))
 
 
 def cut_in_shares(total: int, share: int, block: Ints) -> Cuts:
-    """`total` in shares of what a configuration holds, each of them in blocks of `block`.
+    """Cut `total` into shares of what a configuration holds, and each share into blocks.
 
     The third kind is what is left of a whole share; it is there only where there is one.
     """
@@ -114,7 +114,7 @@ class Parts:
 def outline_parts(
     layer: Layer, batch: int, hw: Hardware, n: Ints, e: Ints, f: Ints
 ) -> dict[str, Ints]:
-    """The parts that images, strips and column tiles decide."""
+    """Return the parts that images, strips and column tiles decide."""
     strips, tiles = cut(layer.E, e), cut(layer.F, f)
     step, wide_step = min(layer.U, layer.R), min(layer.V, layer.S)
     rows = strips.times * ((strips.sizes - 1) * step + layer.R)
@@ -130,7 +130,7 @@ def outline_parts(
 
 
 def channel_parts(layer: Layer, hw: Hardware, q: Ints, r: Ints) -> dict[str, Ints]:
-    """The parts that the channels' blocks decide."""
+    """Return the parts that the channels' blocks decide."""
     blocks = cut_in_shares(layer.C, hw.limits.channels[1], q * r)
     return {
         "channel_blocks": blocks.blocks,
@@ -139,7 +139,7 @@ def channel_parts(layer: Layer, hw: Hardware, q: Ints, r: Ints) -> dict[str, Int
 
 
 def filter_kinds(layer: Layer, hw: Hardware, m: Ints, block: Ints) -> tuple[Cuts, Cuts]:
-    """M-blocks of a group, and the filter blocks of all of them.
+    """Return the m-blocks of a group, and the filter blocks of all of them.
 
     For each kind of m-block there are two kinds of filter block: all but the last, and the last.
     """
@@ -153,7 +153,7 @@ def filter_kinds(layer: Layer, hw: Hardware, m: Ints, block: Ints) -> tuple[Cuts
 
 
 def filter_parts(layer: Layer, hw: Hardware, e: Ints, m: Ints, p: Ints, t: Ints) -> dict[str, Ints]:
-    """The parts that the filters' blocks decide."""
+    """Return the parts that the filters' blocks decide."""
     m_blocks, blocks = filter_kinds(layer, hw, m, p * t)
     sets = ceil_of(blocks.sizes, p)
     # Sets side by side share their X-buses, stacked and folded ones do not.
@@ -167,7 +167,7 @@ def filter_parts(layer: Layer, hw: Hardware, e: Ints, m: Ints, p: Ints, t: Ints)
 
 
 def mapping_parts(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> Parts:
-    """The parts of each mapping."""
+    """Return the parts of each mapping."""
     return Parts(
         **outline_parts(layer, batch, hw, many.n, many.e, many.f),
         **channel_parts(layer, hw, many.q, many.r),
@@ -176,7 +176,7 @@ def mapping_parts(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> Par
 
 
 def counts_of(layer: Layer, batch: int, parts: Parts) -> dict[str, Ints]:
-    """The counts of `layer_counts` from parts, an array each."""
+    """Return the counts of `layer_counts` from parts, an array each."""
     images = batch * layer.G
     tiles = parts.image_blocks * parts.column_tiles
     zero = np.zeros_like(tiles)
@@ -232,7 +232,7 @@ def counts_of(layer: Layer, batch: int, parts: Parts) -> dict[str, Ints]:
 
 
 def many_counts(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> dict[str, Ints]:
-    """The counts of each mapping, an array for each name of `layer_counts`."""
+    """Return the counts of each mapping, an array for each name of `layer_counts`."""
     return counts_of(layer, batch, mapping_parts(layer, batch, hw, many))
 
 
@@ -262,7 +262,7 @@ def many_cycles(
     many: Mappings,
     worth: Callable[[ManyCycles, NDArray[np.bool_]], NDArray[np.bool_]] | None = None,
 ) -> ManyCycles:
-    """The latencies of each mapping, as `layer_latency` has them of one.
+    """Return the latencies of each mapping, as `layer_latency` has them of one.
 
     Two variants are evaluated mapping by mapping: streamed filters that are late, each word of
     which may hold up the pass, and `dram.overlap`, whose tiles go from one m-block to the next.
@@ -290,7 +290,7 @@ def many_cycles(
 
 
 def quick_totals(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> Ints:
-    """Total latencies as if no pass waited for filters and no tile for another one.
+    """Return total latencies as if no pass waited for filters and no tile for another one.
 
     Good enough to rank mappings where `many_cycles` has to go one by one. Loads that overlap are
     waited for where they take the link longer than all passes take.
@@ -310,13 +310,13 @@ def quick_totals(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> Ints
 
 
 def many_bits(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> tuple[Ints, Ints]:
-    """The bits of ifmaps and of ofmaps that cross the link under each mapping."""
+    """Return the bits of ifmaps and of ofmaps that cross the link under each mapping."""
     tiles = _Tiles(layer, batch, hw, many)
     return tiles.ifmaps()[1], tiles.ofmap_bits()
 
 
 def ifmap_waits(layer: Layer, batch: int, hw: Hardware, group: Mappings | Outlines) -> Ints:
-    """Cycles in which the array waits for ifmaps where an m-block holds all filters of a group."""
+    """Return waits for ifmaps, cycles, where an m-block holds all filters of a group."""
     one = np.ones_like(group.n)
     whole = Mappings(
         m=one,
@@ -382,7 +382,7 @@ class _Shapes:
     def evaluate(
         self, rows: Ints, supplied: Callable[[FilterSupply], FilterSupply]
     ) -> tuple[Ints, Ints]:
-        """Cycles that passes of these rows are charged, and those until their filters are there."""
+        """Return cycles charged to passes of these rows, and those until their filters come."""
         cycles, loads = np.empty((2, rows.size), np.int64)
         for start in range(0, rows.size, _ROWS):
             some = rows[start : start + _ROWS]
@@ -398,18 +398,18 @@ class _Shapes:
 
 
 def _cold(supply: FilterSupply) -> FilterSupply:
-    """None of the filters is there, as in the first pass of a layer."""
+    """Return a supply without any filter, as in the first pass of a layer."""
     return replace(supply, there=np.zeros_like(supply.beats))
 
 
 def _very_late(supply: FilterSupply) -> FilterSupply:
-    """All is there but the last beat, which all of the pass waits for."""
+    """Return a supply that lacks only the last beat, for which all of the pass waits."""
     ticks = np.full_like(supply.beats, _VERY_LATE * supply.ticks_per_cycle)
     return replace(supply, there=supply.beats - 1, busy_ticks=ticks)
 
 
 def _distinct(keys: dict[str, Ints]) -> tuple[dict[str, Ints], Ints]:
-    """The distinct rows of some columns, and the row of each."""
+    """Return the distinct rows of some columns, and the row of each."""
     code = np.zeros_like(next(iter(keys.values())))
     most = 1
     for column in keys.values():
@@ -423,7 +423,7 @@ def _distinct(keys: dict[str, Ints]) -> tuple[dict[str, Ints], Ints]:
 
 
 def _channel_kinds(layer: Layer, hw: Hardware, block: Ints) -> tuple[Cuts, Ints]:
-    """Channel blocks of a group, the first one as a kind of its own, and the kind of the last."""
+    """Return the channel blocks of a group, the first a kind of its own, and the last's kind."""
     share = min(layer.C, hw.limits.channels[1])
     sizes, times = cut_in_shares(layer.C, hw.limits.channels[1], block)
     first = np.minimum(block, share)
@@ -455,7 +455,7 @@ class _Tiles:
         self.channels, self.last_channels = _channel_kinds(layer, hw, many.q * many.r)
 
     def _bits(self, words: Ints, zero_fraction: float | None) -> Ints:
-        """Bits on the link of tiles of so many words."""
+        """Return the bits on the link of tiles of so many words."""
         if zero_fraction is None:
             return words * self.traffic.word_bits
         pairs = ceil_of(words * expected_pairs(_BILLION, zero_fraction), _BILLION)
@@ -471,13 +471,13 @@ class _Tiles:
         return ceil_of(ticks, self.traffic.beat.denominator)
 
     def _around_m_blocks(self) -> tuple[Ints, Ints, Ints, Ints]:
-        """Images, columns and rows of (images, columns, strip, mapping), and how many of them."""
+        """Return images, columns and rows of (images, columns, strip, mapping), and how many."""
         sizes = [_on_axis(cuts.sizes, axis, 3) for axis, cuts in enumerate(self.around)]
         times = [_on_axis(cuts.times, axis, 3) for axis, cuts in enumerate(self.around)]
         return (*sizes, self.layer.G * _product(times))  # type: ignore[return-value]
 
     def ifmaps(self) -> tuple[Ints, Ints]:
-        """Cycles in which the array waits for ifmap strips, none of them ahead, and their bits."""
+        """Return cycles of waits for ifmap strips, none of them ahead, and the strips' bits."""
         layer = self.layer
         images, columns, strips, times = self._around_m_blocks()
         touched_columns = (columns - 1) * min(layer.V, layer.S) + layer.S
@@ -490,7 +490,7 @@ class _Tiles:
         return waits * self.m_blocks.blocks, (many * bits).sum(axis=axes) * self.m_blocks.blocks
 
     def _dumps(self) -> tuple[Ints, Ints]:
-        """Bits that leave behind each filter block of (images, columns, strip, m-block, mapping).
+        """Return bits that leave behind each block: (images, columns, strip, m-block, mapping).
 
         Behind all but the last one of an m-block, and behind the last one.
         """
@@ -503,7 +503,7 @@ class _Tiles:
         return self._bits(before, fraction), self._bits(last, fraction)
 
     def ofmap_bits(self) -> Ints:
-        """Bits of all ofmaps."""
+        """Return the bits of all ofmaps."""
         before, last = self._dumps()
         _, _, _, times = self._around_m_blocks()
         bits = before * self.filters.times[0::2] + last * self.filters.times[1::2]
@@ -562,7 +562,7 @@ class _Grid(_Tiles):
         return _Shapes(distinct, self.layer, self.hw), row
 
     def take(self, places: NDArray[np.bool_]) -> _Grid:
-        """The grid of some of the mappings."""
+        """Return the grid of some of the mappings."""
         if places.all():
             return self
         part = copy(self)
@@ -592,7 +592,7 @@ class _Grid(_Tiles):
     # ------------------------------------------------------------------ filters in time
 
     def in_time(self) -> ManyCycles:
-        """The cycles where the filters of each pass but the first are there when it starts."""
+        """Return the cycles if the filters of each pass but the first are there at its start."""
         shapes, supply = self.shapes, self.shapes.supply
         there = self.row >= 0
         charged = np.where(there, shapes.charged[self.row], 0)
@@ -647,19 +647,19 @@ class _Grid(_Tiles):
         return ManyCycles(spent + more, ifmap_wait, ofmap_wait, ifmap_bits, self.ofmap_bits())
 
     def _leads(self) -> Ints:
-        """Ticks of the filters that an m-block of each kind begins with: (kinds, mappings)."""
+        """Return ticks of the filters that each kind of m-block begins with: (kinds, mappings)."""
         layer, supply = self.layer, self.shapes.supply
         filters = np.minimum(self.m_blocks.sizes, self.many.p * self.many.t)
         words = filters * self.channels.sizes[0] * layer.R * layer.S
         return ceil_of(words, supply.beat_words) * supply.beat_ticks
 
     def _shares(self) -> tuple[int, int]:
-        """Whole shares of a configuration's filters in a group, and what is left of it."""
+        """Return whole shares of a configuration's filters in a group, and what is left."""
         shares, last = divmod(self.layer.Mg, self.hw.limits.filters[1])
         return (shares, last) if last or shares > 1 else (0, self.layer.Mg)
 
     def _followers(self) -> dict[tuple[int, int], Ints]:
-        """How often in a strip an m-block of one kind is followed by one of another.
+        """Count how often in a strip an m-block of one kind is followed by one of another.
 
         Behind the last of a strip comes the first of the next, always of kind 0.
         """
@@ -682,7 +682,7 @@ class _Grid(_Tiles):
         }
 
     def _second(self) -> Ints:
-        """The kind of m-block that follows the first one of a strip."""
+        """Return the kind of m-block that follows the first one of a strip."""
         shares, last = self._shares()
         times, m = self.m_blocks.times, self.many.m
         if not shares:
@@ -693,7 +693,7 @@ class _Grid(_Tiles):
         return np.where(limit // m > 1, 0, single)
 
     def _final(self) -> tuple[Ints, Ints, Ints, Ints]:
-        """The kinds of the layer's last images, columns, strip and m-block."""
+        """Return the kinds of the layer's last images, columns, strip and m-block."""
         times = self.m_blocks.times
         _, last = self._shares()
         kind = np.where(times[1] > 0, 1, 0)
@@ -708,7 +708,7 @@ class _Grid(_Tiles):
     # ------------------------------------------------------------------ late filters
 
     def least(self) -> ManyCycles:
-        """Bounds from below where filters may be late: no pass waits for them, or all do.
+        """Bound from below where filters may be late: no pass waits for them, or all do.
 
         The array waits for the ofmaps that leave behind the last filter block of each m-block.
         """
@@ -726,7 +726,7 @@ class _Grid(_Tiles):
         return ManyCycles(processing, ifmap_wait, waits, ifmap_bits, self.ofmap_bits())
 
     def late_walks(self) -> ManyCycles:
-        """The cycles where the link does not always keep ahead, with an exposed load."""
+        """Return the cycles where the link does not always keep ahead, with an exposed load."""
         rows = np.unique(self.row)
         rows = rows[rows >= 0]
         late, _ = self.shapes.evaluate(rows, _very_late)
@@ -743,7 +743,7 @@ class _Grid(_Tiles):
         return ManyCycles(processing, ifmap_wait, ofmap_wait, ifmap_bits, self.ofmap_bits())
 
     def _late_walk(self, walk: _LateWalk, place: int, dumps: tuple[Ints, Ints]) -> tuple[int, int]:
-        """Processing cycles of a mapping, and those in which the array waits for ofmaps."""
+        """Return processing cycles of a mapping, and those in which the array waits for ofmaps."""
         row = self.row[..., place].tolist()
         before, last = (each[..., place].tolist() for each in dumps)
         full_passes = [
@@ -798,7 +798,7 @@ class _Grid(_Tiles):
 def _in_order(
     block: int, total: int, share: int, *, first_apart: bool = False
 ) -> list[tuple[int, int]]:
-    """Kinds of block as `cut_in_shares` numbers them, in order: (kind, how many in a row).
+    """Return kinds of block, numbered as by `cut_in_shares`: (kind, how many in a row).
 
     With `first_apart` the first block is of kind 0, and the others count from 1.
     """
@@ -820,7 +820,7 @@ def _repeat(
     times: int,
     state: _Pending | None,
 ) -> tuple[int, int, _Pending | None]:
-    """Cycles and waits of a step so many times: followed until its state comes back."""
+    """Sum cycles and waits of a repeated step: follow it until its state comes back."""
     seen: dict[_Pending | None, tuple[int, int, int]] = {}
     cycles = waits = done = 0
     while done < times:
@@ -839,7 +839,7 @@ def _repeat(
 
 
 def _without_empty(cuts: Cuts) -> Cuts:
-    """Cuts without kinds of block that no mapping has."""
+    """Drop the kinds of block that no mapping has."""
     if cuts.times[1].any():
         return cuts
     return Cuts(cuts.sizes[:1], cuts.times[:1])
@@ -850,7 +850,7 @@ def _some(cuts: Cuts, places: NDArray[np.bool_]) -> Cuts:
 
 
 def _on_axis(values: Ints, axis: int, axes: int) -> Ints:
-    """(kinds, mappings) as an array of `axes` kinds and the mappings."""
+    """Return (kinds, mappings) as an array of `axes` kinds and the mappings."""
     shape = [1] * axes + [values.shape[-1]]
     shape[axis] = values.shape[0]
     return values.reshape(shape)
@@ -877,19 +877,19 @@ class _Backlog:
     last_dump: Ints
 
     def kind(self, kind: int) -> _Backlog:
-        """M-blocks of one kind."""
+        """Return the m-blocks of one kind."""
         return _Backlog(*(getattr(self, each.name)[..., kind, :] for each in fields(self)))
 
     def at(
         self, images: Ints | int, columns: Ints | int, strip: Ints | int, kind: Ints | int, n: Ints
     ) -> _Backlog:
-        """One m-block of each mapping."""
+        """Return one m-block of each mapping."""
         where = images, columns, strip, kind, n
         others = (getattr(self, each.name)[where] for each in fields(self)[1:])
         return _Backlog(self.passes[kind, n], *others)
 
     def left(self, lead: Ints | int, added: Ints | int = 0) -> Ints:
-        """Ticks of ofmap that are on the link when the m-block ends.
+        """Return the ticks of ofmap that are on the link when the m-block ends.
 
         `lead` are those of the filters that the next m-block begins with, `added` what the first
         pass has beyond others. In each pass the link has for tiles what the next one's filters
@@ -958,7 +958,7 @@ class _LateWalk:
         self._blocks: dict[tuple[_Started, tuple[int, int, int]], tuple[int, _Started]] = {}
 
     def length(self, each: _Started) -> _Length:
-        """How long a pass takes."""
+        """Return how long a pass takes."""
         known = self._lengths.get(each)
         if known is None:
             row, there, busy = each
@@ -980,7 +980,7 @@ class _LateWalk:
         return known
 
     def follow(self, before: _Started, row: int) -> _Started:
-        """The pass of a shape behind another pass."""
+        """Return the pass of a shape behind another pass."""
         key = before, row
         known = self._followers.get(key)
         if known is None:
@@ -998,7 +998,7 @@ class _LateWalk:
         return known
 
     def _spare(self, each: _Started, next_begun: int) -> int:
-        """Ticks that the link has for tiles in a pass."""
+        """Return the ticks that the link has for tiles in a pass."""
         length = self.length(each)
         return max(0, length.cycles * self.supply.ticks_per_cycle - length.missing - next_begun)
 
@@ -1006,7 +1006,7 @@ class _LateWalk:
         return -(-ticks // self.supply.ticks_per_cycle)
 
     def begin(self, state: _Pending | None, row: int) -> tuple[_Started, int]:
-        """The first pass of an m-block, and the wait for the ofmaps of the one before."""
+        """Return the first pass of an m-block, and the wait for the ofmaps of the one before."""
         if state is None:
             return _Started(row, 0, 0), 0
         following = self.follow(state.last, row)
@@ -1014,7 +1014,7 @@ class _LateWalk:
         return following, self._cycles(max(0, state.ticks - spare) + state.dump)
 
     def end(self, state: _Pending) -> int:
-        """The wait for the layer's last ofmaps."""
+        """Return the wait for the layer's last ofmaps."""
         spare = self._spare(state.last, 0)
         return self._cycles(max(0, state.ticks - spare) + state.dump)
 
@@ -1024,7 +1024,7 @@ class _LateWalk:
         channels: list[tuple[tuple[int, int, int], int]],
         dump: tuple[int, int],
     ) -> tuple[int, _Pending]:
-        """Cycles of an m-block that starts so, and its end.
+        """Return the cycles of an m-block that starts so, and its end.
 
         `channels` are its channel blocks in order, as ((shape of a full pass, how many, shape of
         the last pass), how many in a row); `dump` the ticks of ofmap behind a full pass and behind
@@ -1055,7 +1055,7 @@ class _LateWalk:
     def _channel_block(
         self, before: _Started, block: tuple[int, int, int], opens: bool
     ) -> tuple[int, _Started]:
-        """Cycles of a channel block, and its last pass; `opens` where `before` is its first one."""
+        """Return a channel block's cycles and last pass; `opens` where `before` is its first."""
         full, many, last = block
         if not opens:
             key = before, block
@@ -1089,7 +1089,7 @@ class _LateWalk:
         dump: tuple[int, int],
         opens: bool,
     ) -> tuple[int, _Pending]:
-        """Cycles of an m-block up to its end, and that end."""
+        """Return the cycles of an m-block up to its end, and that end."""
         full, many, last = block
         state = before if opens else self.follow(before, full if many else last)
         ticks = 0

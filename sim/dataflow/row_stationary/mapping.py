@@ -49,7 +49,7 @@ class Mapping:
                 raise ValueError(f"{name}={value}: must be 1 to {LARGEST_FACTOR}")
 
     def to_dict(self) -> dict[str, int]:
-        """The factors by name; `f` only where it cuts the columns."""
+        """Return the factors by name; `f` only where it cuts the columns."""
         factors = asdict(self)
         if self.f == ALL_COLUMNS:
             del factors["f"]
@@ -59,11 +59,11 @@ class Mapping:
         return ",".join(f"{name}={value}" for name, value in self.to_dict().items())
 
     def tile_columns(self, layer: Layer) -> int:
-        """Ofmap columns of the largest column tile of a layer."""
+        """Return the ofmap columns of the largest column tile of a layer."""
         return min(self.f, layer.F)
 
     def fitted(self, layer: Layer, batch: int, hw: Hardware) -> Mapping:
-        """The same mapping with no block larger than what the layer, or a configuration, holds.
+        """Return the mapping with no block larger than the layer, or a configuration, holds.
 
         A mapping may be written for another batch or a larger layer; the part of a block that the
         layer does not fill is never simulated, so it must not be held against the chip's limits.
@@ -129,7 +129,7 @@ def parse_mapping(text: str) -> Mapping:
 
 
 def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
-    """Rules that the layer breaks whatever the mapping (docs/machine.md section 6).
+    """Return the rules that the layer breaks whatever the mapping (docs/machine.md section 6).
 
     `M` and `C` beyond the limit do not forbid a layer: the limit is per configuration of the chip,
     and `Plan.configurations` says how many a layer takes.
@@ -157,24 +157,24 @@ def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
 
 
 def ifmap_strip_words(layer: Layer, mapping: Mapping, hw: Hardware) -> int:
-    """Words of the largest ifmap strip of one channel block (docs/machine.md section 2)."""
+    """Return words of the largest ifmap strip of one channel block (docs/machine.md section 2)."""
     channels = min(mapping.q * mapping.r, layer.C, hw.limits.channels[1])
     columns = layer.touched_columns(mapping.tile_columns(layer))
     return mapping.n * channels * layer.ifmap_rows(mapping.e) * columns
 
 
 def resident_psum_words(layer: Layer, mapping: Mapping) -> int:
-    """Words of the psums that stay in the GLB over a channel loop (docs/machine.md section 2)."""
+    """Return words of psums kept in the GLB over a channel loop (docs/machine.md section 2)."""
     return mapping.n * mapping.m * mapping.e * mapping.tile_columns(layer)
 
 
 def banks(words: int, word: Word, hw: Hardware) -> int:
-    """Whole GLB banks that hold `words` of a kind."""
+    """Return the whole GLB banks that hold `words` of a data type."""
     return ceil_div(words, hw.glb_words_per_bank(word))
 
 
 def held_at_once(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tuple[int, int]:
-    """How many ifmap strips and how many m-blocks the GLB holds at once: one or two of each.
+    """Return how many ifmap strips and m-blocks the GLB holds at a time: one or two of each.
 
     A strip that is loaded ahead needs room beside the one that is read, and psums that wait for the
     link room beside those of the next m-block (docs/machine.md section 8, "Overlap"). A layer that
@@ -196,7 +196,7 @@ def held_at_once(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tu
 
 
 def glb_banks(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tuple[int, int]:
-    """GLB banks of ifmap strips and of psums."""
+    """Return GLB banks of ifmap strips and of psums."""
     strips, m_blocks = held_at_once(layer, mapping, batch, hw)
     return (
         banks(strips * ifmap_strip_words(layer, mapping, hw), "ifmap", hw),
@@ -205,7 +205,7 @@ def glb_banks(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tuple
 
 
 def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware, batch: int) -> list[Violation]:
-    """Every rule that the (fitted) mapping breaks, none left out for another one's sake."""
+    """Return every rule that the (fitted) mapping breaks, not only the first."""
     found: list[Violation] = []
 
     def at_most(rule: str, value: int, limit: int, why: str) -> None:
@@ -255,7 +255,7 @@ def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware, batch: int)
 
 
 def filter_sets_that_fit(strip_rows: int, chain: int, hw: Hardware) -> int:
-    """How many filter sets of `chain` x `strip_rows` PEs the array holds (docs/machine.md 3).
+    """Count filter sets of `chain` x `strip_rows` PEs that the array holds (docs/machine.md 3).
 
     A set wider than the array folds into segments that are stacked; narrower ones stand side by
     side and stacked.
@@ -267,7 +267,7 @@ def filter_sets_that_fit(strip_rows: int, chain: int, hw: Hardware) -> int:
 
 
 def checked_mapping(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> Mapping:
-    """The fitted mapping, if layer and mapping keep every rule.
+    """Return the fitted mapping, if layer and mapping keep every rule.
 
     Raises:
         MappingError: one fault for each broken rule.

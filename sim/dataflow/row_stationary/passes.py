@@ -136,13 +136,13 @@ class Pass:
 
 
 def _cut(total: int, block: int) -> tuple[int, ...]:
-    """`total` in blocks of `block`; the last holds what is left."""
+    """Cut `total` into blocks of `block`; the last holds what is left."""
     whole, rest = divmod(total, block)
     return (block,) * whole + ((rest,) if rest else ())
 
 
 def _cut_in_shares(total: int, share: int, block: int) -> tuple[int, ...]:
-    """`total` in shares of what a configuration holds, each of them in blocks of `block`."""
+    """Cut `total` into shares of what a configuration holds, and each share into blocks."""
     return tuple(chain.from_iterable(_cut(part, block) for part in _cut(total, share)))
 
 
@@ -209,7 +209,7 @@ class Plan(base.Plan):
         return _cut_in_shares(self.layer.C, self.hw.limits.channels[1], block)
 
     def filter_blocks(self, m_block: int) -> tuple[int, ...]:
-        """Filters of each filter block of an m-block of `m_block` filters."""
+        """Return the filters of each filter block of an m-block of `m_block` filters."""
         return _cut(m_block, self.mapping.p * self.mapping.t)
 
     @property
@@ -244,7 +244,7 @@ class Plan(base.Plan):
         channels: int,
         first_channels: bool,
     ) -> PassShape:
-        """The shape of a pass over the given block."""
+        """Return the shape of a pass over the given block."""
         layer, mapping = self.layer, self.mapping
         return PassShape(
             placement=self.placement,
@@ -343,7 +343,7 @@ class Plan(base.Plan):
             yield shapes
 
     def hop_words(self) -> dict[str, int]:
-        """Words times hops of each network that reaches PEs from the GLB, by its name.
+        """Return the words times hops of each network that reaches PEs from the GLB, by its name.
 
         What a hop is: `sim.account.energy.noc_hops`.
         """
@@ -386,7 +386,7 @@ class Plan(base.Plan):
         return dict(hop_words)
 
     def __iter__(self) -> Iterator[Pass]:
-        """The passes in the order in which the chip runs them."""
+        """Yield the passes in the order in which the chip runs them."""
         shapes: dict[tuple[int, int, int, int, int, bool], PassShape] = {}
         index = 0
         for group in range(self.layer.G):
@@ -450,7 +450,7 @@ class Plan(base.Plan):
 def _placed(
     levels: tuple[tuple[int, ...], ...],
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Where each combination of blocks begins and how large they are, the last level innermost."""
+    """Yield where each combination of blocks begins and its sizes, the last level innermost."""
     placed = (zip((0, *accumulate(sizes)), sizes, strict=False) for sizes in levels)
     for combination in product(*placed):
         bases, sizes = zip(*combination, strict=True)

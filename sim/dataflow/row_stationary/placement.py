@@ -67,7 +67,7 @@ class Placement:
         return np.array(names, np.str_)
 
     def chain(self, filter_set: int, ofmap_row: int, channel_sets: int) -> tuple[Site, ...]:
-        """The PEs that compute ofmap row `ofmap_row` of the strip, from the bottom to the top.
+        """Return the PEs that compute ofmap row `ofmap_row` of the strip, from bottom to top.
 
         `channel_sets` may be fewer than the placement has, in a pass at the edge of the channel
         loop; a set stands where it does in a full pass, so the chain then ends lower, or with set 0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def pass_program(shape: PassShape, hw: Hardware) -> Program:
-    """The program of the passes of one shape; the chip's buses decide how wide beats are.
+    """Return the program of the passes of one shape; the chip's buses decide how wide beats are.
 
     Raises:
         SimulationError: it is not all of the pass; a defect.
@@ -40,7 +40,7 @@ def pass_program(shape: PassShape, hw: Hardware) -> Program:
 
 
 def pe_chains(shape: PassShape) -> list[tuple[int, int]]:
-    """(filter set, ofmap row of the strip) of each psum chain, in the order of the psum buses."""
+    """Return (filter set, ofmap row of the strip) of each psum chain, in the psum buses' order."""
     return [(k, row) for k in range(len(shape.filters)) for row in range(shape.strip_rows)]
 
 
@@ -54,7 +54,7 @@ class PsumBeat(NamedTuple):
 
 
 def psum_beats(shape: PassShape, hw: Hardware) -> list[PsumBeat]:
-    """The beats of a window in the order of the psum buses (`noc.psum_order`)."""
+    """Return the beats of a window in the order of the psum buses (`noc.psum_order`)."""
     beats = []
     for k, row in pe_chains(shape):
         sizes = beat_sizes(shape.filters[k], hw.noc.psum_words_per_cycle)
@@ -69,7 +69,7 @@ def psum_beats(shape: PassShape, hw: Hardware) -> list[PsumBeat]:
 
 
 def feed_order(shape: PassShape, hw: Hardware) -> list[tuple[int, int, int]]:
-    """(channel set, channel, ifmap row) of each word of a column, by `noc.ifmap_order`.
+    """Return (channel set, channel, ifmap row) of each word of a column, by `noc.ifmap_order`.
 
     Channels count within their set.
     """
@@ -154,7 +154,7 @@ class _Builder:
         )
 
     def _ofmap(self, k: int, ofmap_row: int) -> OfmapBlock:
-        """Where the psums of a chain belong: they leave by window, with the filter innermost."""
+        """Return where the psums of a chain belong: they leave by window, the filter innermost."""
         shape = self.shape
         return OfmapBlock(
             (0, self.filter_bases[k], ofmap_row, 0),
@@ -166,7 +166,7 @@ class _Builder:
         )
 
     def _loads(self) -> tuple[Load, ...]:
-        """Filter rows: each goes to the PEs of one row of one PE set, from the top of the array."""
+        """Return the filter rows: each goes to one row of one PE set, from the top of the array."""
         shape, noc = self.shape, self.hw.noc
         members = filter_rows(shape, self.hw)
         uses: dict[tuple[int, int], tuple[int, ...]] = {}
@@ -192,14 +192,14 @@ class _Builder:
         return tuple(loads)
 
     def _load_order(self, loads: Sequence[Load]) -> tuple[int, ...]:
-        """The load of each beat of the filter bus; empty where they come one after the other."""
+        """Return the load of each beat of the filter bus; empty where loads follow each other."""
         if self.hw.noc.filter_order == "row":
             return ()
         rounds = zip_longest(*([number] * len(load.beats) for number, load in enumerate(loads)))
         return tuple(number for turn in rounds for number in turn if number is not None)
 
     def _feed(self) -> Stream:
-        """Ifmap words, along diagonals: by image and column, then by `feed_order`."""
+        """Stream ifmap words along diagonals: by image and column, then by `feed_order`."""
         shape = self.shape
         reach: dict[tuple[int, int], list[int]] = {}
         for pe, (_, ofmap_row, site) in enumerate(self.parts):
@@ -212,7 +212,7 @@ class _Builder:
         return Stream("ifmap", Network.GIN_IFMAP, column, shape.images * shape.ifmap_columns)
 
     def _psums(self, network: Network, place: int) -> Stream:
-        """Psums at that place of each chain: by window, then by `psum_beats`."""
+        """Stream psums at that place of each chain: by window, then by `psum_beats`."""
         ends = {
             (k, row): (number * self.length + place,)
             for number, (k, row, _) in enumerate(self.chains)
@@ -225,7 +225,7 @@ class _Builder:
 
 
 def filter_rows(shape: PassShape, hw: Hardware) -> dict[tuple[int, int, int], tuple[int, ...]]:
-    """PEs by (filter set, channel set, filter row) that they hold, in the order of the filter bus.
+    """Return PEs by the (filter set, channel set, filter row) they hold, in the bus's order.
 
     Rows of the array are served from the top, within a row from the left; all segments of a set get
     the same words, in the turn of the uppermost. With `noc.filter_order: use` it is the part in the

@@ -34,7 +34,7 @@ _SLAB = 1 << 15
 
 
 def ceil_of(value: Ints | int, by: Ints | int) -> Ints:
-    """Blocks of `by` that hold `value`, elementwise."""
+    """Return how many blocks of `by` hold `value`, elementwise."""
     blocks: Ints = -(-np.asarray(value, np.int64) // by)
     return blocks
 
@@ -62,7 +62,7 @@ class Mappings:
 
     @classmethod
     def of(cls, mappings: Sequence[Mapping], columns: int) -> Mappings:
-        """Arrays from mappings of a layer with so many ofmap `columns`."""
+        """Make arrays from mappings of a layer with so many ofmap `columns`."""
         m, n, e, f, p, q, r, t = (
             np.array([getattr(one, name) for one in mappings], np.int64) for name in "mnefpqrt"
         )
@@ -72,12 +72,12 @@ class Mappings:
         return int(self.m.size)
 
     def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Mappings:
-        """The mappings at these places."""
+        """Take the mappings at these places."""
         m, n, e, f, p, q, r, t = (getattr(self, name)[places] for name in "mnefpqrt")
         return Mappings(m, n, e, f, p, q, r, t, self.columns)
 
     def mapping(self, place: int) -> Mapping:
-        """The mapping at a place."""
+        """Return the mapping at a place."""
         factors = {name: int(getattr(self, name)[place]) for name in FACTORS}
         if factors["f"] >= self.columns:
             del factors["f"]
@@ -107,7 +107,7 @@ class Outlines:
         return int(self.n.size)
 
     def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Outlines:
-        """The outlines at these places."""
+        """Take the outlines at these places."""
         return Outlines(*(getattr(self, name)[places] for name in self.__dataclass_fields__))
 
 
@@ -130,7 +130,7 @@ class Space:
         return self.layer.Mg
 
     def values(self, factor: str) -> Ints:
-        """Values of a factor, whatever the others are."""
+        """Return the values of a factor, whatever the others are."""
         layer, hw = self.layer, self.hw
         most = {
             "m": self.most_filters,
@@ -152,7 +152,7 @@ class Space:
         return min(self.hw.pe.ifmap_spad_words, self.hw.pe.filter_spad_words)
 
     def slabs(self) -> Iterator[Outlines]:
-        """All choices of `n e f q r` under which a mapping is legal, some of them at a time."""
+        """Yield all choices of `n e f q r` under which a mapping is legal, some at a time."""
         layer, hw = self.layer, self.hw
         rows, chains = hw.array.rows, layer.R
         e, r = (axis.ravel() for axis in np.meshgrid(self.values("e"), self.values("r")))
@@ -222,7 +222,7 @@ class Space:
         return outlines.take(((split_m > 0) | whole_m) & (outlines.most_p > 0))
 
     def fillings(self, outlines: Outlines) -> tuple[Ints, Ints, Ints]:
-        """`p` and `t` under each outline: the place of the outline, `p`, `t`."""
+        """Return `p` and `t` under each outline: the place of the outline, `p`, `t`."""
         p, t = (axis.ravel() for axis in np.meshgrid(self.values("p"), self.values("t")))
         least = least_m(p, t)
         most_m = np.where(outlines.whole_m, self.layer.Mg, outlines.split_m)
@@ -235,7 +235,7 @@ class Space:
         return place, p[pair], t[pair]
 
     def completed(self, outlines: Outlines, place: Ints, p: Ints, t: Ints) -> tuple[Mappings, Ints]:
-        """All mappings with these outlines (by place), `p` and `t`, and the place of each."""
+        """Return all mappings with these outlines (by place), `p` and `t`; the place of each."""
         least = least_m(p, t)
         split, whole = outlines.split_m[place], outlines.whole_m[place]
         if "m" in self.fixed:
@@ -262,7 +262,7 @@ class Space:
         return many, at
 
     def sizes(self, outlines: Outlines) -> Ints:
-        """Mappings under each outline."""
+        """Count the mappings under each outline."""
         p, t = (axis.ravel() for axis in np.meshgrid(self.values("p"), self.values("t")))
         least = least_m(p, t)
         fixed, whole = self.fixed.get("m"), self.layer.Mg
@@ -290,7 +290,7 @@ class Space:
         return sum(int(self.sizes(slab).sum()) for slab in self.slabs())
 
     def __iter__(self) -> Iterator[Mappings]:
-        """Every legal mapping, a few outlines at a time."""
+        """Yield every legal mapping, a few outlines at a time."""
         for slab in self.slabs():
             for start in range(0, len(slab), 64):
                 some = slab.take(np.arange(start, min(start + 64, len(slab))))
@@ -298,6 +298,6 @@ class Space:
 
 
 def least_m(p: Ints, t: Ints) -> Ints:
-    """The fewest filters of an m-block that fill `p` and `t`."""
+    """Return the fewest filters of an m-block that fill `p` and `t`."""
     least: Ints = np.where(t == 1, p, p * (t - 1) + 1)
     return least

@@ -43,13 +43,13 @@ def pass_regions(plan: Plan, step: Pass) -> Regions:
 
 
 def _touched(first: int, count: int, stride: int, size: int) -> NDArray[np.int64]:
-    """Padded rows or columns that windows `first` to `first + count - 1` touch, each once."""
+    """Return padded rows or columns that windows `first` to `first + count - 1` touch, once."""
     starts = (first + np.arange(count)) * stride
     return np.unique(starts[:, None] + np.arange(size)[None, :])
 
 
 def stream_words(shape: PassShape, data: PassData, hw: Hardware) -> StreamWords:
-    """The words of a pass in the order of its streams."""
+    """Return the words of a pass in the order of its streams."""
     feed = data.ifmap.transpose(0, 3, 1, 2).reshape(shape.images * shape.ifmap_columns, -1)
     bases = [0, *accumulate(shape.channels)]
     rows = shape.ifmap_rows
@@ -65,7 +65,7 @@ def stream_words(shape: PassShape, data: PassData, hw: Hardware) -> StreamWords:
 
 
 def _load_words(shape: PassShape, filters: NDArray[np.int64], hw: Hardware) -> NDArray[np.int64]:
-    """Filter words, (filters, channels, R, S), in the order of their bus."""
+    """Return the filter words, (filters, channels, R, S), in the order of their bus."""
     filter_sets = list(pairwise([0, *accumulate(shape.filters)]))
     channel_sets = list(pairwise([0, *accumulate(shape.channels)]))
     width = hw.noc.gin_filter_words_per_cycle
@@ -94,7 +94,7 @@ def _psum_order(shape: PassShape, hw: Hardware) -> list[int]:
 
 
 def psum_block(shape: PassShape, words: NDArray[np.int64], hw: Hardware) -> NDArray[np.int64]:
-    """Psums as they left a pass, as (images, filters, strip rows, ofmap columns)."""
+    """Return the psums as they left a pass, as (images, filters, strip rows, ofmap columns)."""
     windows = np.empty((shape.windows, shape.strip_rows * sum(shape.filters)), np.int64)
     windows[:, _psum_order(shape, hw)] = words.reshape(shape.windows, -1)
     block = windows.reshape(shape.images, shape.ofmap_columns, shape.strip_rows, -1)

@@ -216,7 +216,7 @@ class Model:
         return reuse
 
     def _around_local(self, counts: Counts, m3: Array, m6: Array, m9: Array) -> Counts:
-        """Version 1.6: what LB bypasses is read from the GB again for each of LB's loops."""
+        """Count as 1.6 does: what LB bypasses is read from the GB again for each of LB's loops."""
         inputs, weights, outputs = self.accelerator.buffers[LB].bypass
         rd_i, rd_w, rd_o, wr_o = counts.rd_i, counts.rd_w, counts.rd_o, counts.wr_o
         if inputs:

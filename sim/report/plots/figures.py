@@ -42,7 +42,7 @@ _INCHES = 5.5  # the width of a text column, or so
 
 
 def require_matplotlib() -> type[Figure]:
-    """Matplotlib's figure.
+    """Return Matplotlib's figure class.
 
     Raises:
         InputError: Matplotlib is not installed.
@@ -115,7 +115,7 @@ def draw(view: View, name: str) -> Figure | None:
 
 
 def plain(text: str) -> str:
-    """Text of a user's file, without the $ that Matplotlib would read as mathematics."""
+    """Return escape the $ of a user's text, which Matplotlib would read as mathematics."""
     return text.replace("$", r"\$")
 
 

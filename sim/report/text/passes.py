@@ -17,7 +17,7 @@ MOST_KINDS = 24
 
 
 def render_passes(result: Result, *, width: int = 80) -> str:
-    """Every layer's kinds of pass, bounds and what would make it faster.
+    """Render every layer's distinct passes, its bounds, and what would make it faster.
 
     In lines of at most `width` columns (80 or more).
     """

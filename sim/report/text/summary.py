@@ -192,7 +192,7 @@ def _ms(result: Result, cycles: int) -> str:
 
 
 def _figures(value: float) -> str:
-    """Four figures, or all before the point."""
+    """Write four figures, or all before the point."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 

@@ -196,5 +196,5 @@ def multicast(result: Result, width: int) -> Section:
 
 
 def _word_bytes(hw: Hardware, entry: str) -> float:
-    """Bytes of a word that an entry of the ledger counts."""
+    """Return the bytes of a word that an entry of the ledger counts."""
     return hw.word_bits.of(cast("Word", data_type(entry))) / 8
