@@ -7,13 +7,13 @@
 >>> from sim.recorder import TraceRecorder
 >>> from sim.run import prepare, simulate
 >>> from traces.reader import open_trace
->>> prepared = prepare("lenet5", layers=["C1"])
+>>> prepared = prepare("lenet5", layers=["C1"], mapping="m=6,n=1,e=14,p=6,q=1,r=1,t=2")
 >>> with TemporaryDirectory() as folder:
 ...     with TraceRecorder(Path(folder) / "c1.trace", prepared) as recorder:
 ...         result = simulate(prepared, observers=[recorder])
 ...     with open_trace(Path(folder) / "c1.trace") as trace:
 ...         trace.event_count(trace.layer("C1"))
-27044
+27320
 """
 
 from __future__ import annotations
