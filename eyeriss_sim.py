@@ -2,8 +2,9 @@
 
 >>> import eyeriss_sim
 >>> result = eyeriss_sim.run("lenet5", layers=["C1"])
->>> result.total_ms, float(result.energy.total)
-(0.03266, 1860176.0)
+>>> [layer] = result.layers
+>>> result.network, layer.macs
+('lenet5', 117600)
 
 `python -m eyeriss_sim` is the command line. The code is in `sim`, `hw_models`, `workloads` and
 `traces`; each name here is imported from there when it is first used.

@@ -7,7 +7,7 @@
 >>> from sim.recorder import TraceRecorder
 >>> from sim.run import prepare, simulate
 >>> from traces.reader import open_trace
->>> prepared = prepare("lenet5", layers=["C1"], mapping="m=6,n=1,e=14,p=6,q=1,r=1,t=2")
+>>> prepared = prepare("lenet5", layers=["C1"], mapping="m=6,n=1,e=14,p=6,q=1,r=1,t=1")
 >>> with TemporaryDirectory() as folder:
 ...     with TraceRecorder(Path(folder) / "c1.trace", prepared) as recorder:
 ...         result = simulate(prepared, observers=[recorder])
