@@ -1,4 +1,4 @@
-"""Files that build on others: a chain of bases merged into one document, faults where they stand.
+"""Files that build on others: a chain of bases merged into one document, faults where they are.
 
 A file is complete, or it names a `base` and gives only what differs from it. Hardware descriptions
 and energy tables share this; each is a `Family`.
@@ -49,7 +49,7 @@ class Family(Generic[Model]):
         shipped_kind: What a shipped one is called in messages; `file_kind` any of them.
         fixed: Fields at the top that a file must share with its base.
         own: Fields at the top that a file with a base must give itself.
-        short: Sections at the top for whose fields, all of them, a single number may stand.
+        short: Top-level sections for whose fields a single number may be given.
     """
 
     model: type[Model]
@@ -62,7 +62,7 @@ class Family(Generic[Model]):
     short: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def shipped(self) -> tuple[str, ...]:
-        """Return names that stand for a file, in alphabetical order."""
+        """Return the names of shipped files, in alphabetical order."""
         return tuple(sorted(path.stem for path in self.folder.glob(self.pattern)))
 
     def load(self, name_or_path: str, overrides: Sequence[Override] = ()) -> Model:
@@ -71,7 +71,7 @@ class Family(Generic[Model]):
         `name_or_path` is a path when it contains a separator, ends in .yaml or .yml, or is an
         existing file that has no shipped name.
 
-        Raises `InputError` with every fault, each where the value that it is about stands.
+        Raises `InputError` with every fault, each at the place of its value.
         """
         return self._merged(self._chain(name_or_path), overrides)
 
@@ -142,7 +142,7 @@ class Family(Generic[Model]):
             for section, fields in self.short:
                 if sections == [section]:
                     _write_out(section, fields, data, owners)
-            # A section that is no mapping is the file's fault, and told as such.
+            # A section that is no mapping is a fault of the file, and reported as such.
             if all(isinstance(data.get(section, {}), dict) for section in sections):
                 value: Any = {field: setting.value}
                 for section in reversed(sections):
@@ -187,7 +187,7 @@ class _Overlay:
     owners: Mapping[DocumentPath, Source]
 
     def fault(self, path: DocumentPath, message: str, about: DocumentPath | None = None) -> Fault:
-        """Return the fault as the source tells it that gave the value, or what it stands in."""
+        """Return the fault as the source that gave the value, or its section, reports it."""
         known = path
         while known not in self.owners:
             known = known[:-1]
@@ -216,7 +216,7 @@ def _lay_over(
 
 
 def _write_out(section: str, fields: Sequence[str], data: dict[str, Any], owners: _Owners) -> None:
-    """Write a section out where one number stands for it, so that a part of it can change."""
+    """Write a section out where one number is short for it, so that a part of it can change."""
     number = data.get(section)
     if type(number) is int:
         data[section] = dict.fromkeys(fields, number)

@@ -1,8 +1,8 @@
 """Energy tables: what one action of each kind costs, from YAML (docs/machine.md section 7).
 
-A price is for one word of `word_bits` bits. Three things are told apart: a number is the price,
-0 says that the cost is contained in another price (or is none), and an absent price says that the
-source does not know it: whoever applies the table has to report such an action.
+A price is for one word of `word_bits` bits. A number is the price; 0 says that the action costs
+nothing, or that another price contains its cost; and an absent price says that the source does not
+know it: whoever applies the table has to report such an action.
 
 Prices are decimals as they are written: `hw_models.fields.exact` turns one into the fraction that
 the text means, so that sums of energies can be exact.
@@ -39,7 +39,7 @@ __all__ = [
 
 DEFAULT_TABLE: Final = "isca2016"
 PARTS_OF_A_PE: Final = ("mac", "ifmap_spad", "filter_spad", "psum_spad")
-"""Fields of `StaticPrices` that `pe` stands for."""
+"""Fields of `StaticPrices` that `pe` replaces."""
 
 _MOST = 1e12  # a price beyond a joule is a slip of the unit
 
@@ -203,7 +203,7 @@ _FAMILY = Family(
     shipped_kind="shipped energy table",
     file_kind="an energy table",
     fixed=("unit", "word_bits"),  # or prices of two units would be added up
-    own=("name",),  # it is told beside every energy
+    own=("name",),  # it is printed beside every energy
 )
 
 

@@ -1,7 +1,7 @@
 """Hardware descriptions from files: shipped ones, the user's own, and single fields overridden.
 
 A file is complete, or it names a `base` and gives only what differs from it. Whatever is wrong,
-in the file, its bases or the overrides, is reported at once and where the value stands.
+in the file, its bases or the overrides, is reported together, each fault at the place of its value.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _FIELDS = _leaves(Hardware)
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """One override; it owns the value it sets, so faults about that value are told as its own."""
+    """One override; it owns the value it sets, so faults of that value are reported as its own."""
 
     text: str
     path: tuple[str, ...] = ()

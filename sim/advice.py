@@ -38,7 +38,7 @@ MOST_SIZES = 8
 """Sizes that are tried of each factor of a mapping, the others as they are."""
 
 MOST_SAID = 4
-"""Changes that are told of a layer, the best ones."""
+"""Changes that are reported of a layer, the best ones."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Change:
 class Advice:
     """What bounds a layer with its `mapping`, and the changes that help, the best one first.
 
-    `mappings` and `others` count what was tried, of which all that gains `LEAST_GAIN` is told, up
-    to `MOST_SAID` changes.
+    `mappings` and `others` count what was tried. Of that, all changes that gain `LEAST_GAIN` are
+    reported, up to `MOST_SAID`.
     """
 
     bound: Bound

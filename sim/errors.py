@@ -1,4 +1,4 @@
-"""What can go wrong inside `sim`, and how it is told.
+"""What can go wrong inside `sim`, and how it is reported.
 
 A user's mistake is an `InputError` (from `workloads.inputs.faults`, as every package raises the
 same one): the command line prints its faults and exits with 2. A `SimulationError` is a defect of

@@ -259,12 +259,12 @@ def run(
         pricing: what accesses cost (`load_pricing`); the normalised table of ISCA 2016 where None.
         jobs: processes to use; the result is the same for any number.
         progress: called with the layer's name, passes done, passes in all and passes simulated.
-        told: called with a sentence where a process was killed and its work is done again.
-        observers: are told what every pass did (`sim.recorder`); layers then run one by one.
+        told: called with a sentence when a process was killed and its work is repeated.
+        observers: hear what every pass did (`sim.recorder`); layers then run one by one.
 
     Raises:
         InputError: something given is wrong; carries one fault for each mistake. A layer that the
-            chip cannot run is no error here: it stands in `Result.refused` with its reasons.
+            chip cannot run is no error here: it is listed in `Result.refused` with its reasons.
         SimulationError: a law of the machine was broken; a defect of the simulator.
         WorkerKilledError: with `jobs`, processes were killed again and again.
 
@@ -307,7 +307,7 @@ def simulate(
     if observers:
         from sim.engine.probe import Probe
 
-        # One process, so that observers are told of passes in their order.
+        # One process, so that observers hear of passes in their order.
         jobs, memory.probe = 1, Probe(observers)
     one = partial(
         _simulate_one,

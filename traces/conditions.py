@@ -184,7 +184,7 @@ class Hold(NamedTuple):
     """Where a condition holds: place of the pass, row of its events, and cycle of the layer.
 
     The row is the event that makes it hold, or the first one in the cycle in which it does. A cause
-    is told where it begins to hold, if that is between two events at the one before.
+    is reported where it begins to hold; if that is between two events, at the earlier one.
     """
 
     place: int

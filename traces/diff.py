@@ -213,7 +213,7 @@ def _paired(
     """Return the first event that one run alone has, and what the other has in its place.
 
     Up to `row` both have the same. Of the two events there the earlier one (by start, block, action
-    and data type, as events are ordered) is missing in the other run; what stands for it there is
+    and data type, as events are ordered) is missing in the other run; its counterpart there is
     the next event of the same block, action and data type.
     """
     keys = [_key(events, row, begin) for events, begin in zip((mine, other), offset, strict=True)]

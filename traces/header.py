@@ -1,7 +1,7 @@
 """The first 512 bytes of a trace file: what it is, how long it is, and the digest of the rest.
 
-They stand before the HDF5 data (its user block), as plain text. Nothing of the HDF5 data is looked
-at before length and digest are right, so a cut or flipped file never reaches the HDF5 library.
+They are plain text before the HDF5 data (its user block). Length and digest are checked before the
+HDF5 data is looked at, so a cut or flipped file never reaches the HDF5 library.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads a trace: `traces.open(path)`, then NumPy arrays for a query, expanded when asked for.
 
-The file is held against its digest before the HDF5 library sees it; then names, types, filters and
-sizes are held against the format before anything is allocated; then each template against its own
-tables before an event is made of it. Whatever is wrong is one `TraceError`.
+The digest of the file is checked before the HDF5 library sees it; names, types, filters and sizes
+are checked against the format before anything is allocated; and each template is checked against
+its own tables before an event is made of it. Whatever is wrong is one `TraceError`.
 """
 
 from __future__ import annotations
@@ -300,7 +300,7 @@ class Trace:
         """Return a query by names; `passes` and `cycles` are [first, last).
 
         Raises:
-            ValueError: a name that is none.
+            ValueError: an unknown name.
 
         """
         blocks: frozenset[int] | None = None

@@ -112,7 +112,7 @@ MOST_TEMPLATE_BYTES = 720 << 20
 MOST_SET_BYTES = 64 << 20
 """Memory of the sets of blocks of all templates that were read."""
 TABLE_FACTOR = 1.5
-"""A table in memory over its rows: it is read, held against the rows before, and cut by layer."""
+"""A table in memory over its rows: it is read, compared with earlier rows, and cut by layer."""
 _TEMPLATE_BYTES: Mapping[str, int] = {
     "pes": 900,
     "set_ends": 400,

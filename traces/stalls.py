@@ -20,7 +20,7 @@ from vocabulary import CAUSES, Cause, Level
 Ints = NDArray[np.int64]
 Streams = defaultdict[tuple[int, str, str], list[Stream]]
 NEEDED = (Level.NOC, "pe")
-"""Groups of blocks without which no cause can be told."""
+"""Groups of blocks without which no cause can be derived."""
 COMPUTING = CAUSES.index(Cause.COMPUTING)
 ACCUMULATING = CAUSES.index(Cause.ACCUMULATING)
 WAITING_FILTER = CAUSES.index(Cause.WAITING_FILTER)

@@ -85,7 +85,7 @@ class PassView:
     def contents(self, name: str, cycle: int) -> list[int] | None:
         """Return the words of a FIFO or spad of a PE in a cycle; None where no words were recorded.
 
-        The word that came first stands first.
+        The oldest word comes first.
         """
         plain, _, pe = name.partition("(")
         row, column = map(int, pe.rstrip(")").split(","))

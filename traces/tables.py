@@ -21,7 +21,7 @@ SCHEMAS = {schema.version: schema for schema in (version_1.SCHEMA, CURRENT)}
 
 
 class Tables:
-    """The datasets of a file, each held against the schema before it is read."""
+    """The datasets of a file, each checked against the schema before it is read."""
 
     def __init__(self, path: Path, schema: Schema, shown: Path | None = None) -> None:
         self.path = path if shown is None else shown  # what errors name

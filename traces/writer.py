@@ -2,7 +2,7 @@
 
 Life of a writer: `TraceWriter(...)`, then for each layer `begin_layer`, any number of
 `add_template` and `add_passes`, `end_layer`; then `close`, which seals the file and gives it its
-name. Until then it stands beside that name with `.partial` behind it, and says of itself that it is
+name. Until then it has that name with `.partial` appended, and says of itself that it is
 being written.
 """
 

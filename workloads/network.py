@@ -45,7 +45,7 @@ MAX_LAYERS: Final = 10_000
 """Most layers of one network: a bound for hostile files, far above the deepest published ones."""
 
 MAX_BATCH: Final = 4096
-"""Most images at once."""
+"""Most images of a batch."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Network:
 
     Attributes:
         name: Name of the network.
-        batch: Images run at once where the user asks for no other number.
+        batch: Images of a run where the user asks for no other number.
         layers: At least one; names differ by more than case.
         source: Where the shapes come from; empty where the user's file does not say.
         left_out: Names of further layers, which `only` has not chosen.
@@ -404,7 +404,7 @@ def _layer(document: Document, at: DocumentPath) -> Layer:
                 fault = document.fault(at, f"{symbol}: {message}")
             else:
                 fault = document.fault((*at, *_place(symbol, entry)), message)
-            if fault not in faults:  # one number of the file may stand for several symbols
+            if fault not in faults:  # one number of the file may give several symbols
                 faults.append(fault)
         raise InputError(*faults) from None
 

@@ -367,7 +367,7 @@ class _Reader:
         return Model(data, self.bits, dict(folded), moved, tuple(left_out))
 
     def _layer(self, node: onnx.NodeProto) -> bool:
-        """Add the layer that an operator is; False where it is none."""
+        """Add the layer that an operator is; False where it is not a layer."""
         if node.domain not in ("", "ai.onnx"):
             return False
         if node.op_type in _CONVOLUTIONS:

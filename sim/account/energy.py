@@ -10,7 +10,7 @@ Pruning follows the original first-order estimator: of a layer whose weights are
 share `1-z` of all MACs and of all filter accesses is left, on every level; ifmaps and psums move as
 before, since their words serve the weights that are left.
 
-An action that the table has no price for costs nothing here and stands in `unpriced` with its
+An action that the table has no price for costs nothing here and is listed in `unpriced` with its
 count: a total with such entries is a lower bound.
 """
 

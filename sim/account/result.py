@@ -131,7 +131,7 @@ class LayerBound(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class LayerResult:
-    """What one layer did; equal to another where both stand the same in a result file.
+    """What one layer did; equal to another where both are the same in a result file.
 
     Cycles are core cycles; `standstill_cycles` by what the array waits for; `entries` words or
     actions by dotted name; `dram_bytes` what crosses the link, by data type, coded as `dram_coding`
@@ -363,7 +363,7 @@ class Result:
 
     @property
     def energy(self) -> EnergyBreakdown | None:
-        """The energy of all layers; None where there is none, or no table priced it.
+        """The energy of all layers; None where no layer ran or no table priced it.
 
         As all totals it is without the layers in `left_out`.
         """

@@ -1,9 +1,9 @@
 """Where the first-order estimator and the simulated machine count differently, and why.
 
 For one layer on one chip, one image and equal widths, each of the estimator's counts
-(`sim.models.first_order`) stands beside the machine's (the closed form's counts). The ratio of the
-two is taken apart into factors, each with its reason: their product is the ratio, exactly. A factor
-of 1 is no reason and is left out, so what is said of a layer is true of that layer.
+(`sim.models.first_order`) is compared with the machine's (the closed form's). The ratio of the two
+is taken apart into factors, each with its reason: their product is the ratio, exactly. A factor of
+1 is no reason and is left out, so what is said of a layer is true of that layer.
 """
 
 from __future__ import annotations

@@ -36,10 +36,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class LayerCheck:
-    """A layer held against its closed form.
+    """A layer compared with its closed form.
 
-    Cycles are those of the processing latency, waits what the array stands still for DRAM beyond
-    it. `first` tells where the first difference lies: the pass, its blocks and the entry.
+    Cycles are those of the processing latency, waits those of the array for DRAM beyond it. `first`
+    names the first difference: the pass, its blocks and the entry.
     """
 
     layer: str

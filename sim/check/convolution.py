@@ -1,4 +1,4 @@
-"""The convolution that a layer stands for, in NumPy: the machine's ofmap is held against it."""
+"""The convolution that a layer computes, in NumPy, with which the machine's ofmap is compared."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 A command is a click command in a module of this package, and a line in `COMMANDS`; its module is
 imported when the command runs or its own help is asked. Commands raise what goes wrong; `main` is
 the one place that turns it into words and an exit code. They import numpy, pydantic, rich and simpy
-inside their functions, so that every help is there at once.
+inside their functions, so that every help is quick.
 
 Exit codes: 0 done, 1 a check failed, 2 a mistake in what the user gave, 3 a defect of the
 simulator, 130 interrupted, 141 nobody reads the output any more.
@@ -176,7 +176,7 @@ def _tell(text: str) -> None:
     """Write lines to stderr.
 
     What a file or an argument says in them cannot steer the terminal, and of what is as long as a
-    book the beginning and the end are told.
+    book only the beginning and the end are written.
     """
     from workloads.inputs.words import printable
 

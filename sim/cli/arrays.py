@@ -109,7 +109,7 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
 def write_ofmaps(stream: IO[bytes], layers: Sequence[LayerResult], *, archive: bool) -> None:
     """Write the ofmap of the one layer as `.npy`, or all of them as `.npz`, one array a layer.
 
-    An array has the layer's name, as far as it may stand in a path: whoever unpacks the archive
+    An array has the layer's name, as far as it may be part of a path: whoever unpacks the archive
     gets files of these names.
     Ofmaps are (N, M, E, F), 64-bit integers, before ReLU. The same ofmaps give the same bytes.
     """

@@ -255,7 +255,7 @@ def _steps(count: int, *, quiet: bool) -> Iterator[Step]:
 
 @dataclass(frozen=True)
 class NetworkOutcome:
-    """The layers of a network, or the layer of a case, held against their closed form.
+    """The layers of a network, or the layer of a case, compared with their closed form.
 
     `tolerance` is in percent.
     """
@@ -314,7 +314,7 @@ class NetworkOutcome:
 
 @dataclass(frozen=True)
 class RandomOutcome:
-    """Random cases held against their closed form; `tolerance` is in percent."""
+    """Random cases compared with their closed form; `tolerance` is in percent."""
 
     seed: int
     tolerance: float

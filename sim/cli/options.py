@@ -24,7 +24,7 @@ else:
 
 
 class OneOf(_Choice):
-    """A choice; what is none of it is told with the nearest one."""
+    """A choice; an unknown value is refused with the nearest one named."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the choice."""

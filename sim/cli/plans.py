@@ -19,7 +19,7 @@ def lay_out(
     done: str = "simulated",
     find: Callable[[str], Network] | None = None,
 ) -> NetworkPlan:
-    """Look up the selection and lay it out; refused layers are told on stderr.
+    """Look up the selection and lay it out; refused layers are reported on stderr.
 
     `find` looks the network up in place of `load_network`.
 

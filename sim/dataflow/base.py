@@ -325,7 +325,7 @@ class Dataflow(Protocol):
     def complete(
         self, layer: Layer, factors: MappingABC[str, int], batch: int, hw: Hardware
     ) -> Mapping | str:
-        """Return a mapping with the factors that were left out, or why there is none."""
+        """Return a mapping with the factors that were left out, or the reason why none is legal."""
 
     def mapping_violations(
         self, layer: Layer, mapping: Any, batch: int, hw: Hardware

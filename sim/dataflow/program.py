@@ -2,7 +2,7 @@
 
 Every block of the machine follows a static order. Here that order is data, without a clock: the
 machine adds when each thing happens, and how often it happens is known before. So counts are taken
-from the program, and the machine's logs are held against it.
+from the program, and the machine's logs are compared with it.
 
 A network is named as the chip names it, whatever a dataflow sends over it: `gin_filter` brings
 words that stay in a PE for the whole pass, `gin_ifmap` words that leave its spad again, `gin_psum`

@@ -64,7 +64,7 @@ class TileLink:
     def finish(self, kind: str, m_block: int) -> int:
         """Work off every `kind` up to `m_block`, and what is queued before it.
 
-        Returns the cycles that it takes, in which the array stands still.
+        Returns the cycles that it takes, in which the array waits.
         """
         waiting = 0
         for place, (found, block, _) in enumerate(self.backlog, start=1):

@@ -54,7 +54,7 @@ def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
 class Pool:
     """`jobs` processes, and as many new ones where one of them was killed, once.
 
-    `told` is called with a sentence about it.
+    `told` is called with a sentence that says so.
     """
 
     def __init__(self, jobs: int, told: Told | None = None) -> None:

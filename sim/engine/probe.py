@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PassSeen:
-    """A pass that ran: where it stands in its layer, and which template says what it did.
+    """A pass that ran: its place in its layer, and the template that says what it did.
 
     `start` is in cycles of the layer's processing latency. `prefetched_words` are filter words of
     the next pass that came over the DRAM link meanwhile.

@@ -55,7 +55,7 @@ def queue_use(
 
     `ifmap_fifo`, `psum_in_fifo` and `psum_out_fifo` are those of the PEs, as the hardware names
     them; the writer of the first is the bus, of the second the link from the PE below or the bus,
-    of the third the PE. `NETWORK_lines` stands between a port of the global buffer and its bus.
+    of the third the PE. `NETWORK_lines` is between a port of the global buffer and its bus.
     """
     into, out = psum_in_bus, psum_out_bus
     loaded = _port_use(load_port)

@@ -169,7 +169,7 @@ class _Record:
         out, program = self.out, self.program
         feed, psum = program.feed, program.psums_out.operand
         bus = (out.set_of(BLOCKS.index(feed.network)),)
-        # Many PEs share their bursts and their words, which are long: each is looked at once.
+        # Many PEs share their bursts and their words, which are long: each is converted once.
         uses = {id(load): out.pattern(load.uses) for load in program.loads}
         bursts = {
             id(bursts): [

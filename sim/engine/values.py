@@ -61,7 +61,7 @@ class LayerData:
     def note_tiles(self, step: Pass, ifmap: NDArray[np.int64]) -> None:
         """Take down the strip that was loaded before a pass and the ofmap that leaves behind it.
 
-        `ifmap` is the pass's strip. Words stand in a tile by image, channel, row and column.
+        `ifmap` is the pass's strip. Words of a tile are ordered by image, channel, row and column.
         """
         if step.ifmap_load_words:
             self.ifmap_tiles.append(RealTile.of(ifmap == 0))

@@ -334,7 +334,7 @@ def _nothing_legal(space: Space) -> Iterator[str]:
 
 
 class _StoppedError(Exception):
-    """The search was told to end."""
+    """The caller ended the search."""
 
 
 class Search:

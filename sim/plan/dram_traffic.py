@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DramStall:
-    """Cycles in which the array stands still for tiles, and the bits of these on the link.
+    """Cycles in which the array waits for tiles, and the bits of these on the link.
 
     Bits are those after run-length coding, where it is on.
     """

@@ -27,7 +27,7 @@ MOST_BYTES: Final = 1 << 30
 """Memory for a layer's simulation, its real words, and the results of the whole network."""
 
 MOST_KINDS: Final = 256
-"""Kinds of pass that a result tells of one by one: VGG-16's largest layer has 10."""
+"""Distinct passes that a result lists one by one: VGG-16's largest layer has 10."""
 
 MOST_RUNS: Final = 1024
 """Runs of equal passes in the order that a result keeps: 795 in VGG-16's under mapping auto."""

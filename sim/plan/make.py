@@ -19,7 +19,7 @@ def make_plan(
     """Check layer and mapping against the chip and lay out the passes, as the mapping's `Plan`.
 
     Raises:
-        MappingError: rules of the chip that the layer or the mapping breaks, all at once; else
+        MappingError: rules of the chip that the layer or the mapping breaks, all of them; else
             what makes it too large to simulate.
         SimulationError: the schedule does not compute the layer's MACs exactly.
 

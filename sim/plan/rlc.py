@@ -2,7 +2,7 @@
 
 A pair is 5 bit of zero run and a level, as wide as the words that are coded; a 64-bit word holds as
 many pairs as fit beside its flag bit: three with the chip's 16-bit words. A run above 31 spends a
-pair of run 31 and level 0, which itself stands for a 32nd zero. The flag marks the last word of a
+pair of run 31 and level 0, which itself counts as a 32nd zero. The flag marks the last word of a
 stream (JSSC 2017, section V-C).
 """
 
@@ -56,7 +56,7 @@ def encode(words: Sequence[int] | NDArray[np.integer], level_bits: int = 16) -> 
         if value == 0 and run < LONGEST_RUN:
             run += 1
             continue
-        # A level of 0 stands for one more zero behind a full run.
+        # A level of 0 is one more zero behind a full run.
         pairs.append(run << level_bits | (value & mask))
         run = 0
     if run:
@@ -88,7 +88,7 @@ def decode(coded: NDArray[np.uint64], length: int, level_bits: int = 16) -> NDAr
         raise ValueError(f"a stream cannot hold {length} words")
     if coded.dtype != np.uint64:
         raise ValueError(f"coded words of type {coded.dtype}, uint64 is needed")
-    # A pair stands for 32 words at most; so no forged length takes all memory.
+    # A pair codes 32 words at most; so no forged length takes all memory.
     if length > coded.size * many * (LONGEST_RUN + 1):
         raise ValueError(f"{coded.size} 64-bit words cannot hold {length} words: the stream is cut")
     result = np.zeros(length, np.int64)

@@ -62,7 +62,7 @@ _WITH_OFMAP_SIZE = ("total_ms", "dram_mb", "dram_decimal_mb", "power_mw")
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure simulated and published; None where there is none."""
+    """A figure, simulated and published; None where it does not exist."""
 
     simulated: float | None
     published: float | None

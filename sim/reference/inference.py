@@ -150,7 +150,7 @@ def _meets(layer: Layer, factors: dict[str, int], published: Published, hw: Hard
     mapping = with_largest_m(layer, factors, published.batch, hw)
     if mapping is None or mapping_violations(layer, mapping, hw, published.batch):
         return False
-    # What is found is held against the counts that `estimate` prints.
+    # The result is compared with the counts that `estimate` prints.
     plan = make_plan(layer, published.batch, hw, mapping)
     counts = estimate_layer(plan).counts
     others = ("glb.ifmap.read", "glb.psum.read", "glb.psum.write", "glb.ofmap.read")
@@ -166,7 +166,7 @@ def _meets(layer: Layer, factors: dict[str, int], published: Published, hw: Hard
 def _glb_accesses(
     layer: Layer, factors: dict[str, int], published: Published, hw: Hardware
 ) -> float:
-    """Return the formula of docs/machine.md section 4, in which no `m` stands."""
+    """Return the formula of docs/machine.md section 4, which has no `m`."""
     e, f = factors["e"], factors.get("f", layer.F)
     rows = sum(layer.ifmap_rows(min(e, layer.E - base)) for base in range(0, layer.E, e))
     columns = sum(layer.touched_columns(min(f, layer.F - base)) for base in range(0, layer.F, f))

@@ -111,13 +111,13 @@ def compare_with_rtl(
 ) -> RTLComparison:
     """Simulate every measured pass in each of its runs.
 
-    `settings` change fields of the chip, after those that a run stands for.
+    `settings` change fields of the chip, after those of the run.
 
     Raises:
         InputError: the chip cannot be read, or it refuses a pass.
 
     """
-    load_hardware(hw, settings)  # so that a mistake is told without the settings of a run
+    load_hardware(hw, settings)  # so that a mistake is reported without the settings of a run
     chips = {
         run: load_hardware(hw, (*getattr(passes.runs, run).set, *settings))
         for run in type(passes.runs).model_fields

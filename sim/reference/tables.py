@@ -222,7 +222,7 @@ class RTLPass(_Model):
 
 
 class RTLRun(_Model):
-    """How the RTL was run, and the settings of the chip that this stands for."""
+    """How the RTL was run, and the settings of the chip that describe this."""
 
     title: str
     set: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A result file read back: checked field by field, so that pages can trust what stands in it."""
+"""A result file read back: checked field by field, so that pages can trust its content."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def of_result(result: Result) -> ResultFile:
 
 
 def read_results(names: Sequence[str]) -> list[ResultFile]:
-    """Read result files or traces that are to stand on one page.
+    """Read result files or traces that one page shows together.
 
     Raises:
         InputError: what `read_result` says of each, or they are too much for one page.

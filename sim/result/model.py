@@ -72,7 +72,7 @@ _Matrix: TypeAlias = Annotated[list[list[int]], BeforeValidator(_map)]
 
 
 class _Part(BaseModel):
-    # What a later version adds is none of this reader's business.
+    # What a later version adds does not concern this reader.
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
 
 

@@ -300,7 +300,7 @@ def page(rows: Sequence[Row], costs: Sequence[PassCost], T: float, load: float) 
 
 **T** is the processor time of one bare SimPy timeout with {PROCESSES} processes, sampled before and
 after each measurement: here {T * 1e6:.2f} µs in the median, {1 / T:,.0f} timeouts per second. A
-figure in T, or as a share of bare timeouts, can be held against one from another machine; seconds
+figure in T, or as a share of bare timeouts, can be compared with one from another machine; seconds
 cannot. Networks are the best of {NETWORK_REPEATS}, one and two processes by turns, passes the best
 of {REPEATS}, both against the best T around them; commands are the median of {COMMAND_REPEATS}.
 Loading and laying out a network is part of its time, starting Python is not. Passes are processor

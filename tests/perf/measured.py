@@ -1,7 +1,7 @@
 """What the benches have in common: clocks, T, peak memory, and Markdown.
 
 T is the time of one bare SimPy timeout with 168 processes, sampled before and after each
-measurement: so a figure can be held against one from another machine, and from another hour.
+measurement: so a figure can be compared with one from another machine, and from another hour.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exports for the viewers and tools that people already use: Perfetto, VCD, CSV, NPZ.
 
-Each takes the events of a query, and what the PEs wait for between them, and writes them one after
-the other. A cycle stays a cycle: where a format wants a unit of time, one of it stands for one core
+Each writes the events of a query, and what the PEs wait for between them, one after
+the other. A cycle stays a cycle: where a format needs a unit of time, one unit is one core
 cycle, and the file says so.
 
 >>> sorted(WRITERS)

@@ -20,7 +20,7 @@ from vocabulary import CAUSES
 def write_perfetto(trace: Trace, layer: LayerTrace, chosen: Selected, out: IO[bytes]) -> None:
     """Write Chrome trace JSON, which Perfetto opens: a track for each PE, bus and port.
 
-    What a PE waits for stands between its events, as a slice of the cause's name. A slice never
+    What a PE waits for is a slice between its events, with the cause's name. A slice never
     overlaps the next one of its track, as the format asks; `args.cycles` has the full duration of
     an event that the next one overtakes.
     """

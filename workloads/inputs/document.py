@@ -51,7 +51,7 @@ _CONSTANTS: Mapping[str, bool | None] = {
 
 @dataclass(slots=True)
 class _Mark:
-    """Where a value stands: its line, and the marks of what it contains."""
+    """The line of a value, and the marks of what it contains."""
 
     line: int | None
     children: dict[str | int, _Mark] = field(default_factory=dict)

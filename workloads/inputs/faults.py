@@ -1,4 +1,4 @@
-"""What is wrong with an input, and where; an input is refused with all its faults at once."""
+"""What is wrong with an input, and where; an input is refused with all its faults together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_FAULTS: Final = 100
-"""Faults told of a file: a hostile one would turn every byte into a line of output."""
+"""Faults reported of a file: a hostile one would turn every byte into a line of output."""
 
 
 @dataclass(frozen=True, slots=True)

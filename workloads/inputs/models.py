@@ -170,7 +170,7 @@ def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> set[str]:
 
 
 def _models_at(model: type[BaseModel], loc: Sequence[str | int]) -> set[type[BaseModel]]:
-    """Return the models that may stand at `loc`: several where a union leaves it open."""
+    """Return the models that are possible at `loc`: several where a union leaves it open."""
     here = {model}
     for part in loc:
         named = {candidate for candidate in here if candidate.__name__ == part}

@@ -22,7 +22,7 @@ def printable(text: str) -> str:
     """Return `text` with escapes in place of all that a terminal obeys or hides.
 
     These are control characters and escape sequences, line breaks, marks that turn the direction of
-    writing, and half of a surrogate pair. Whatever stands in a file that is not checked by a model
+    writing, and half of a surrogate pair. Whatever a file holds that is not checked by a model
     with `Line` goes through here before it is shown.
     """
     if text.isprintable():

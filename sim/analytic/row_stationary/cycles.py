@@ -10,10 +10,10 @@ In steady state everything in the machine waits for something that happened some
 MAC for the adder, a bus for a place in a FIFO. So a pass is a timed event graph, and its period is
 the largest cycle mean: over all rings of waits, the cycles once around a ring by the windows in
 flight on it (Baccelli, Cohen, Olsder, Quadrat, "Synchronization and Linearity", 1992, section
-2.5). Each `Loop` is a ring. Rings that no chip can make the largest are left out; the reason stands
+2.5). Each `Loop` is a ring. Rings that no chip can make the largest are left out; the reason is
 where they would be.
 
-Nothing here knows the engine. Where a formula holds a constant, the reason stands beside it.
+Nothing here knows the engine. Where a formula holds a constant, its reason is beside it.
 
 What is exact: a station's work, and so each loop's period. What is approximate: the ramp where two
 stations hold each other up in the first windows, and the laps of a loop at the ends of images.
@@ -62,7 +62,7 @@ SPAD_CYCLES = 2
 # A place in a register between a port and its bus is filled in the cycle after it was emptied, and
 # read in the one after that: once around in two cycles.
 REGISTER_CYCLES = 2
-# More than any pass takes: a ring that is none has so many cycles less.
+# More than any pass takes: subtracted from what is no ring, so that it cannot be the largest.
 LONG = 1 << 40
 
 
@@ -693,7 +693,7 @@ def _ifmap_loops(
         if not by_word:
             return sent(words)
         gap: Ints = rows * order.row(0 * rows)
-        # Missing words that the bus sends before X's are none.
+        # Words that the bus sends before X's are not missing.
         passed: Ints = np.maximum(_ceil(from_first - words, gap), 0)
         first = sent(words - from_first + passed * gap) - c.mac_cycles(window - missing + passed)
         first = np.where(passed < missing, first, 0)

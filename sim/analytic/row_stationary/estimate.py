@@ -44,7 +44,7 @@ PROVEN = (
     ("pe", "psum_out_fifo_words", 8),
     ("noc", "bus_fifo_entries", 2),
 )
-"""Least depths with which the cycles are held against the simulation.
+"""Least depths for which the cycles are compared with the simulation.
 
 They are within 3 % on random layers, but for three of a thousand.
 

@@ -1,4 +1,4 @@
-"""The closed form of many mappings of one layer at once: the same figures as of each alone.
+"""The closed form of many mappings of one layer together: the same figures as of each alone.
 
 A search asks for the counts and cycles of thousands of mappings. What costs time with one mapping
 alone is Python between small arrays; so here the mappings are the arrays. Mappings of a layer have

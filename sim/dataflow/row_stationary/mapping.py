@@ -66,7 +66,7 @@ class Mapping:
         """Return the mapping with no block larger than the layer, or a configuration, holds.
 
         A mapping may be written for another batch or a larger layer; the part of a block that the
-        layer does not fill is never simulated, so it must not be held against the chip's limits.
+        layer does not fill is never simulated, so the chip's limits must not be applied to it.
         """
         m = min(self.m, layer.Mg)
         p = min(self.p, m)
@@ -292,7 +292,7 @@ def with_largest_m(
     if layer.Mg <= largest and sum(glb_banks(layer, base, batch, hw)) <= hw.glb.banks:
         return base
     block = base.p * base.t
-    # With more than one m-block, whatever their size, as many are held at once.
+    # With more than one m-block the GLB holds as many of them, whatever their size.
     cut = replace(base, m=1)
     strips, m_blocks = held_at_once(layer, cut, batch, hw)
     free = hw.glb.banks - banks(strips * ifmap_strip_words(layer, base, hw), "ifmap", hw)

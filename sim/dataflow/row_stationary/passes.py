@@ -114,7 +114,7 @@ class PassShape:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One processing pass and where in the layer it stands.
+    """One processing pass and its place in the layer.
 
     `row_base` and `column_base` are of the ofmap; `filter_base` and `channel_base` count within the
     group. `ifmap_load_words` is what is loaded into the GLB before the pass (0 but at the start of
@@ -320,7 +320,7 @@ class Plan(base.Plan):
             pad_right=0,
         )
         mapping = replace(self.mapping, m=alone.M).fitted(alone, shape.images, self.hw)
-        # Sets stand where the whole layer's mapping puts them.
+        # Sets are where the whole layer's mapping puts them.
         return replace(
             self,
             layer=alone,

@@ -1,4 +1,4 @@
-"""Where the PE sets of a mapping stand on the physical array (docs/machine.md section 3)."""
+"""Where the PE sets of a mapping are on the physical array (docs/machine.md section 3)."""
 
 from __future__ import annotations
 

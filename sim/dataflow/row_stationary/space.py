@@ -4,7 +4,7 @@ Nothing is thinned out. A mapping is in the space where it keeps every rule of `
 of its blocks is larger than what it divides, for such a block is the same mapping under another
 name. No two mappings of the space lay out the same passes.
 
-The factors are chosen in three steps, so that a search can drop many mappings at once. The outline
+The factors are chosen in three steps, so that a search can drop many mappings together. The outline
 `n e f q r` decides what the GLB has left for psums, and how many PE sets fit on the array; `p t`
 fill the PEs; `m` is at most what the GLB has left.
 """

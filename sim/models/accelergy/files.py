@@ -73,7 +73,7 @@ class _Counts(_Loose):
 
 @dataclass(frozen=True)
 class Action:
-    """An action of a component: its price in pJ, or how often it happens, and where it stands."""
+    """An action of a component: its price in pJ, or how often it happens, and its line."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -83,7 +83,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Component:
-    """A component by its dotted path, with its actions and where it stands."""
+    """A component by its dotted path, with its actions and its line."""
 
     name: str
     actions: tuple[Action, ...]

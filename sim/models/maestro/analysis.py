@@ -2,7 +2,7 @@
 
 A level walks through its maps as nested loops, outermost first. Each map is in its first step, in a
 steady one, or in a last one that is not whole; a *case* picks one of these for every map and
-stands for all steps that look alike. All figures follow from the cases (Kwon et al., MICRO 2019);
+covers all steps that look alike. All figures follow from the cases (Kwon et al., MICRO 2019);
 where the program does something else than the paper says, a comment names the quirk.
 """
 

@@ -146,7 +146,7 @@ class Accelerator:
 
     @property
     def fillable(self) -> tuple[int, ...]:
-        """Rows that factors may stand in, from the top."""
+        """Rows that may hold factors, from the top."""
         rows = range(1, len(ROWS))
         return tuple(row for row in rows if self.is_defined(row) and not self.is_unit(row))
 

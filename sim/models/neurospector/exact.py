@@ -13,7 +13,7 @@ them has (`_Inner`); what is left is evaluated. Bounds are taken in ascending or
 ends with a proof where the next one is not below what was found.
 
 How an array's loops spread over its two directions decides only what is legal. Of spreads with
-equal products one stands for all.
+equal products only one is kept.
 
 Numbers are 64 bits, without the tool's wrap-around [Q3].
 """

@@ -1,4 +1,4 @@
-"""NeuroSpector's cost model, over many tables at once.
+"""NeuroSpector's cost model, evaluated for many tables together.
 
 Tiles, counts, cycles and energies of a layer under tables of shape (n, 10, 8), after its
 description in docs/neurospector.md; every formula is evaluated in the order and precision in which

@@ -130,7 +130,7 @@ def valid(model: Model, tables: Array) -> Array:
 
 
 def violations(model: Model, schedule: Schedule) -> list[Fault]:
-    """Return each rule that a table breaks, with its value, its limit and where both stand."""
+    """Return each rule that a table breaks, with its value, its limit and the place of both."""
     accelerator = model.accelerator
     faults = []
     for rule in rules(model, schedule.table[None]):

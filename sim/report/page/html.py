@@ -1,6 +1,6 @@
 """The report: one HTML file that needs neither a server nor a network (docs/report.md).
 
-The page's figures stand in it as JSON and are drawn by its own script, which puts every text from
+The page holds its figures as JSON and are drawn by its own script, which puts every text from
 a file into the page as text, never as markup.
 """
 

@@ -193,7 +193,7 @@ def _differences(
 
 
 def _cell(cell: Cell, column: str, network: NetworkValidation) -> list[str]:
-    """Format simulated, published and difference; the letters of a column's marks stand in line."""
+    """Format simulated, published and difference; the letters of a column's marks are aligned."""
     marks = {
         mark for row in (*network.rows, *network.alternatives) for mark in row.cells[column].marks
     }
