@@ -43,6 +43,12 @@ MOST_TOP = 100
     help="Stop all searches after that time, and tell the gap that is left.  [default: none]",
 )
 @click.option(
+    "--simulate",
+    is_flag=True,
+    help="Simulate the best mapping and all others whose bound is below it, so that the proof is "
+    "that of the engine.",
+)
+@click.option(
     "-o", "--output", metavar="FILE", help="Write a mapping file for --mapping; - is stdout."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
@@ -53,6 +59,7 @@ def map(
     fixed: str | None,
     top: int,
     seconds: float | None,
+    simulate: bool,
     output: str | None,
     quiet: bool,
 ) -> None:
@@ -83,7 +90,17 @@ def map(
     pricing = prices.load(selection)
     network, batch, hw = selection.load()
     found = list(
-        map_layers(network.layers, batch, hw, aim, pricing, top=top, fixed=factors, seconds=seconds)
+        map_layers(
+            network.layers,
+            batch,
+            hw,
+            aim,
+            pricing,
+            top=top,
+            fixed=factors,
+            seconds=seconds,
+            by_engine=simulate,
+        )
     )
     mapped = [layer for layer in found if isinstance(layer, LayerMapping)]
     refused = [layer for layer in found if isinstance(layer, RefusedLayer)]

@@ -8,6 +8,7 @@ the same mapping on every machine.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from sim.dataflow.row_stationary.mapping import mapping_violations
 from sim.dataflow.row_stationary.space import Ints, Mappings, Outlines, Space, least_m
 from sim.errors import Fault, MappingError
 from sim.mapper.objectives import Objective
-from sim.mapper.search import Best, Evaluator, Search, checked_layer, search, smallest_mapping
+from sim.mapper.search import Best, Evaluator, Search, checked_layer, smallest_mapping
 from sim.plan.make import make_plan
 from sim.plan.sizes import thinned, useful_sizes
 
@@ -40,7 +41,8 @@ MOST_EXACT = 4
 
 LATENCY = Objective.read("latency")
 
-_MOST = {"n": 4, "f": 8, "p": 24, "q": 12, "r": 12, "t": 48}
+MOST_R, MOST_Q, MOST_P, MOST_T = 12, 12, 24, 48
+_MOST = {"n": 4, "f": 8, "p": MOST_P, "q": MOST_Q, "r": MOST_R, "t": MOST_T}
 """Sizes that are tried of each factor; the chip has no more of `p`, `q` and `r`."""
 
 _MOST_STRIPS = 12  # as high as the array is wide, and as many that fold
@@ -72,6 +74,10 @@ class AutoSpace(Space):
     def most_completed(self) -> int:
         """The most mappings that a filling is completed to."""
         return 4
+
+    def sizes(self, outlines: Outlines) -> Ints:
+        """Count nothing: `auto` proves nothing of what it leaves out."""
+        return np.zeros(len(outlines), np.int64)
 
     def completed(self, outlines: Outlines, place: Ints, p: Ints, t: Ints) -> tuple[Mappings, Ints]:
         """Return a few mappings of each filling: `m` that fill the GLB, and equal m-blocks."""
@@ -121,14 +127,31 @@ def _auto_mapping(layer: Layer, batch: int, hw: Hardware) -> Mapping | None:
         return None
     if hw.dram.overlap == "none" and hw.glb.filter_load == "exposed":
         evaluator = Evaluator(layer, batch, hw, LATENCY, pricing)
-        return search(space, evaluator, 1, MOST_EVALUATED).best[0].mapping
+        best = Best(1, whole=True)
+        Search(space, evaluator, best, MOST_EVALUATED).run()
+        return _first_runnable(layer, batch, hw, best.mappings(MOST_EVALUATED))
     # The closed form goes through these mappings one by one: it decides among the best few.
     best = Best(MOST_EXACT, whole=True)
     quick = _QuickEvaluator(layer, batch, hw, LATENCY, pricing)
     Search(space, quick, best, MOST_EVALUATED).run()
     few = best.mappings(MOST_EXACT)
-    mappings = [few.mapping(place) for place in range(len(few))]
-    return min(mappings, key=lambda each: total_cycles(make_plan(layer, batch, hw, each)))
+    plans = []
+    for place in range(len(few)):
+        with suppress(MappingError):  # too large to simulate
+            plans.append(make_plan(layer, batch, hw, few.mapping(place)))
+    if not plans:
+        return few.mapping(0)
+    mapping: Mapping = min(plans, key=total_cycles).mapping
+    return mapping
+
+
+def _first_runnable(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> Mapping:
+    """Return the first mapping that is small enough to simulate, else the first, to be refused."""
+    for place in range(len(many)):
+        with suppress(MappingError):
+            make_plan(layer, batch, hw, many.mapping(place))
+            return many.mapping(place)
+    return many.mapping(0)
 
 
 class _QuickEvaluator(Evaluator):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sim.account.result import Pricing, RefusedLayer
 from sim.dataflow.row_stationary.mapping import FACTORS, LARGEST_FACTOR
 from sim.errors import Fault, InputError, MappingError
-from sim.mapper.search import Found, Work, best_mappings
+from sim.mapper.proof import Simulated, prove
+from sim.mapper.search import Found, Rated, Work, best_mappings
 from workloads.inputs.words import closest, shown
 
 if TYPE_CHECKING:
@@ -28,6 +29,22 @@ class LayerMapping:
 
     layer: Layer
     found: Found
+    simulated: Simulated | None = None
+
+    @property
+    def best(self) -> tuple[Rated, ...]:
+        """The best mappings; the first one is the engine's where it was asked."""
+        if self.simulated is None:
+            return self.found.best
+        first = self.simulated.best
+        return first, *(each for each in self.found.best if each.mapping != first.mapping)
+
+    @property
+    def proof(self) -> str:
+        """How well the best is proved, in a few words."""
+        if self.simulated is not None and self.found.proved:
+            return self.simulated.proof
+        return self.found.proof
 
 
 def map_layers(
@@ -40,9 +57,12 @@ def map_layers(
     top: int = 1,
     fixed: dict[str, int] | None = None,
     seconds: float | None = None,
+    by_engine: bool = False,
     told: Told | None = None,
 ) -> Iterator[LayerMapping | RefusedLayer]:
     """Search a mapping for each layer, in order; `seconds` are those of all searches together.
+
+    With `by_engine` what may be better than the best is simulated (`proof.py`).
 
     Raises:
         InputError: the objective asks for what the energy table cannot price, or `fixed` leaves no
@@ -61,12 +81,14 @@ def map_layers(
                 left = max(0.0, seconds - (time.monotonic() - begun))
                 until = time.monotonic() + left / open_shapes
             open_shapes -= 1
-            known[shape] = _search(layer, batch, hw, objective, pricing, top, fixed, until, told)
+            known[shape] = _search(
+                layer, batch, hw, objective, pricing, top, fixed, until, told, by_engine
+            )
         result = known[shape]
         if isinstance(result, RefusedLayer):
             yield RefusedLayer(layer.name, result.reasons)
         else:
-            yield LayerMapping(replace(result.layer, name=layer.name), result.found)
+            yield replace(result, layer=replace(result.layer, name=layer.name))
 
 
 def _shape(layer: Layer, pricing: Pricing) -> object:
@@ -84,6 +106,7 @@ def _search(
     fixed: dict[str, int] | None,
     until: float | None,
     told: Told | None,
+    by_engine: bool,
 ) -> LayerMapping | RefusedLayer:
     def go_on(best: float, bound: float, work: Work) -> bool:
         if told is not None:
@@ -103,7 +126,14 @@ def _search(
         if best is None or found.best[0].value < best.found.best[0].value:
             best = LayerMapping(reading, found)
     if best is not None:
-        return best
+        if not by_engine:
+            return best
+        return replace(
+            best,
+            simulated=prove(
+                best.found, best.layer, batch, hw, objective, pricing, fixed=fixed, told=go_on
+            ),
+        )
     assert refused is not None
     return RefusedLayer(layer.name, tuple(fault.message for fault in refused.faults))
 

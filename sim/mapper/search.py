@@ -161,6 +161,19 @@ class Evaluator:
 
         return value(many_cycles(layer, batch, hw, many, worth))
 
+    def exact(
+        self, processing: int, total: int, dram_bits: int, energy: Fraction | None
+    ) -> Fraction | float:
+        """The objective from exact figures."""
+        return self.objective.exact(
+            {
+                "latency": Fraction(total),
+                "processing": Fraction(processing),
+                "dram": Fraction(dram_bits),
+                "energy": energy or Fraction(),
+            }
+        )
+
     def rated(self, many: Mappings) -> list[Rated]:
         """Return rate each mapping with its exact figures."""
         layer, batch, hw = self.layer, self.batch, self.hw
@@ -173,13 +186,7 @@ class Evaluator:
             processing, total = int(cycles.processing[place]), int(cycles.total[place])
             joules = None if self.prices is None else self.prices.exact(own, bits, total)
             dram_bits = own["dram.filter.read"] * hw.word_bits.filter + sum(bits.values())
-            terms = {
-                "latency": Fraction(total),
-                "processing": Fraction(processing),
-                "dram": Fraction(dram_bits),
-                "energy": joules or Fraction(),
-            }
-            value = self.objective.exact(terms)
+            value = self.exact(processing, total, dram_bits, joules)
             rated.append(Rated(many.mapping(place), value, joules, processing, total, dram_bits))
         return rated
 

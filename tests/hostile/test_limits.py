@@ -531,7 +531,7 @@ PAGE: dict[str, tuple[int, ...]] = {
     "kinds of pass that a result tells": (MOST_KINDS, MOST_RUNS),
     "processes of `--jobs`": (MOST_JOBS,),
     "readings of a product of matrices": (MOST_READINGS,),
-    "sizes that the mapper tries": (MOST_R, MOST_Q, MOST_P, MOST_T),
+    "sizes that `--mapping auto` tries": (MOST_R, MOST_Q, MOST_P, MOST_T),
 }
 """Each row of the page by how it begins, with the numbers that it must have."""
 

@@ -10,7 +10,7 @@ from hw_models.spec import Hardware
 from sim.analytic.row_stationary.counts import layer_counts
 from sim.analytic.row_stationary.estimate import layer_latency
 from sim.analytic.row_stationary.least import Bounds
-from sim.analytic.row_stationary.many import many_counts, many_cycles
+from sim.analytic.row_stationary.many import many_counts, many_cycles, station_bounds
 from sim.check.cases import Case, random_cases
 from sim.dataflow.row_stationary.mapping import FACTORS, Mapping, mapping_violations
 from sim.dataflow.row_stationary.space import Mappings
@@ -118,6 +118,10 @@ def check_bounds(case: Case, hw: Hardware) -> None:
     assert least.passes[0] == plan.passes
     assert least.processing[0] <= activity.cycles, case
     assert least.total[0] <= activity.cycles + waited.cycles, case
+    if hw.dram.overlap == "none" and hw.glb.filter_load == "exposed":
+        sharper = station_bounds(layer, batch, hw, Mappings.of([mapping], layer.F))
+        assert sharper.processing[0] <= activity.cycles, case
+        assert sharper.total[0] <= activity.cycles + waited.cycles, case
 
 
 def test_no_layer_of_the_engine_is_below_its_bound() -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 _BILLION = 10**9
+_MOST_BEATS = 1 << 20  # figures in the table of beats
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class Bounds:
             first_sets=first_sets,
             staged=np.maximum(first_sets, blocks * hw.pe.pipeline_stages),
             hops=self._fullest(block, words) + blocks * hw.noc.local_hop_cycles,
-            beats=np.maximum(self._beats[p, np.minimum(least, layer.Mg)], sets),
+            beats=np.maximum(self._least_beats(p, least), sets),
             last_blocks=m_blocks,
             behind_first=np.zeros_like(blocks),
         )
@@ -233,6 +234,13 @@ class Bounds:
     def _in_shares(self, block: Ints) -> Ints:
         """Return the fewest blocks of at most `block` filters in a group."""
         return cut_in_shares(self.layer.Mg, self.hw.limits.filters[1], block).blocks
+
+    def _least_beats(self, p: Ints, least_m: Ints) -> Ints:
+        """The fewest psum beats of a window with an `m` of at least so many."""
+        if self._beats is None:
+            return self._in_shares(np.minimum(p, self.hw.noc.psum_words_per_cycle))
+        beats: Ints = self._beats[p, np.minimum(least_m, self.layer.Mg)]
+        return beats
 
     def _fullest(self, block: Ints, most: Ints) -> Ints:
         """Return filters of the first `most` of each block; as many blocks as can be are full."""
@@ -359,13 +367,16 @@ def _least_m(p: Ints, t: Ints) -> Ints:
     return np.where(t == 1, p, p * (t - 1) + 1)
 
 
-def _beats_by_p(layer: Layer, hw: Hardware) -> Ints:
+def _beats_by_p(layer: Layer, hw: Hardware) -> Ints | None:
     """Return the fewest psum beats of a window with `p` filters in a PE, for `m` this or more.
 
     (p, m): the sets of an m-block are full but the last, so they follow from `p` and `m` alone.
+    None where the table would be large, on a chip with spads for thousands of filters.
     """
     most = min(layer.Mg, hw.limits.filters[1])
     most_p = min(most, hw.pe.psum_spad_words)
+    if most_p * layer.Mg > _MOST_BEATS:
+        return None
     m = np.arange(1, most + 1)
     p = np.arange(1, most_p + 1)[:, None]
     width = hw.noc.psum_words_per_cycle

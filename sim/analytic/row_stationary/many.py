@@ -309,6 +309,17 @@ def quick_totals(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> Ints
     return total
 
 
+def station_bounds(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> ManyCycles:
+    """Bounds from below of the engine's cycles, each shape of pass by its own slowest station.
+
+    Sharper than those of `least.py`, which take the slowest station of all passes together; the
+    argument for each station is the same. They are of chips whose loads neither overlap nor stream.
+    """
+    grid = _Grid(layer, batch, hw, many)
+    grid.shapes.charged = grid.shapes.station_bounds()
+    return grid.least()
+
+
 def many_bits(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> tuple[Ints, Ints]:
     """Return the bits of ifmaps and of ofmaps that cross the link under each mapping."""
     tiles = _Tiles(layer, batch, hw, many)
@@ -395,6 +406,24 @@ class _Shapes:
                 whole = self._arrays(some, self.full_strip_rows[some])
                 np.maximum(part, pass_cycles(whole, self.hw, supply).cycles, out=part)
         return cycles, loads
+
+    def station_bounds(self) -> Ints:
+        """The fewest cycles of each pass: the work of its slowest station, and the way to it."""
+        a, hw, noc = self._arrays(np.arange(self.beats.size)), self.hw, self.hw.noc
+        words = a.filters * a.channels * a.filter_rows * a.filter_columns
+        load = ceil_of(words, noc.gin_filter_words_per_cycle)
+        first = np.minimum(a.p, noc.psum_words_per_cycle)
+        climb = (a.filter_rows * a.channel_sets - 1) * (first + noc.local_hop_cycles)
+        window = a.p * a.q * a.filter_columns
+        array = a.windows * (window + np.maximum(a.p, hw.pe.pipeline_stages))
+        width = noc.psum_words_per_cycle
+        beats = (a.filter_sets - 1) * ceil_of(a.p, width) + ceil_of(a.p_last, width)
+        psums = window + a.windows * a.strip_rows * beats
+        ifmap_words = a.images * a.channels * a.ifmap_rows * a.ifmap_columns
+        last_window = a.p * a.q_last * a.filter_columns
+        ifmaps = ceil_of(ifmap_words, noc.gin_ifmap_words_per_cycle) + last_window
+        least: Ints = np.maximum(load + climb + np.maximum(array, psums), ifmaps)
+        return least
 
 
 def _cold(supply: FilterSupply) -> FilterSupply:

@@ -273,7 +273,7 @@ class Space:
         for place, (most_p, most_t) in enumerate(rooms.T.tolist()):
             alike = np.flatnonzero(room.ravel() == place)
             # How many (p, t) each m allows, and the sum up to each m.
-            inside = least[(p <= most_p) & (t <= most_t)]
+            inside = least[(p <= most_p) & (t <= most_t) & (least <= whole)]
             pairs = np.cumsum(np.bincount(inside, minlength=whole + 1))
             if fixed is None:
                 sums = np.cumsum(pairs)

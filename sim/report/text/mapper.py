@@ -33,7 +33,7 @@ def render_mappings(
     heads += [f"energy\n{unit}"] if priced else []
     rows: list[list[str] | None] = []
     for layer in layers:
-        for place, rated in enumerate(layer.found.best):
+        for place, rated in enumerate(layer.best):
             energy = [] if rated.energy is None else [f"{float(rated.energy):.5g}"]
             rows.append(
                 [
@@ -51,7 +51,7 @@ def render_mappings(
             f"{layer.found.work.size:,}",
             f"{layer.found.work.bounded:,}",
             f"{layer.found.work.evaluated:,}",
-            layer.found.proof,
+            layer.proof,
         ]
         for layer in layers
     ]
@@ -63,7 +63,8 @@ def render_mappings(
             *wrap(
                 "Legal mappings that were neither bounded alone nor evaluated belong to groups "
                 "whose bound is above the best. Counts and energy are exact; cycles are those of "
-                "the analytical model.",
+                "the analytical model, or, where proved by the engine, simulated, as are all "
+                "mappings whose bound is below the best.",
                 width,
                 "  ",
             ),
@@ -86,7 +87,7 @@ def mapping_file(
         "layers:",
     ]
     for layer in layers:
-        factors = layer.found.best[0].mapping.to_dict()
+        factors = layer.best[0].mapping.to_dict()
         inner = ", ".join(f"{name}: {value}" for name, value in factors.items())
         lines.append(f"  {_key(layer.layer.name)}: {{{inner}}}")
     return "\n".join(lines) + "\n"

@@ -12,9 +12,12 @@ from sim.account.result import Pricing
 from sim.analytic.row_stationary.many import many_counts, many_cycles
 from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.space import Mappings, Space
+from sim.engine.layer_run import PassMemory, simulate_layer
 from sim.errors import InputError, MappingError
 from sim.mapper.objectives import Objective, Prices
+from sim.mapper.proof import prove
 from sim.mapper.search import Evaluator, best_mappings
+from sim.plan.make import make_plan
 from sim.run import estimate, load_pricing
 from workloads.layer import Layer, ShapeError
 from workloads.network import Network, load_network
@@ -233,3 +236,26 @@ def test_prices_are_exact() -> None:
         {name: int(each[0]) for name, each in counts.items()}, {"ifmap": 0, "ofmap": 0}, 0
     )
     assert isinstance(energy, Fraction)
+
+
+@pytest.mark.parametrize("name", ["strided", "groups"])
+def test_the_best_by_the_engine_is_that_of_all_mappings_simulated(name: str) -> None:
+    layer, objective, pricing = SMALL[name], Objective.read("latency"), load_pricing()
+    fixed = {"f": layer.F, "n": 1, "m": layer.Mg}
+    found = best_mappings(layer, 1, CHIP, objective, pricing, fixed=fixed)
+    simulated = prove(found, layer, 1, CHIP, objective, pricing, fixed=fixed)
+    assert simulated is not None
+    assert simulated.proof == "proved by the engine"
+    memory, least = PassMemory(CHIP, 1 << 27), None
+    for some in Space(layer, 1, CHIP, fixed):
+        for place in range(len(some)):
+            activity = simulate_layer(make_plan(layer, 1, CHIP, some.mapping(place)), memory=memory)
+            total = activity.cycles + activity.standstill.cycles
+            least = total if least is None else min(least, total)
+    assert simulated.best.total == least
+
+
+def test_counts_need_no_proof_by_the_engine() -> None:
+    layer, objective, pricing = SMALL["strided"], Objective.read("dram"), load_pricing()
+    found = best_mappings(layer, 1, CHIP, objective, pricing)
+    assert prove(found, layer, 1, CHIP, objective, pricing) is None
