@@ -198,7 +198,7 @@ def test_a_users_network_and_hardware(tmp_path: Path, capsys: pytest.CaptureFixt
             "OUTPUT\n"
             "error: lenet5: no layer 'X'; known: C1, C3, C5, F6, OUTPUT\n"
             "error: --set array.row=3: no hardware field 'array.row'; did you mean 'array.rows'? "
-            "known: array.rows, array.columns\n"
+            "known: array.rows, array.columns, array.first_channel_set\n"
             "error: no shipped hardware 'eyeris'; did you mean 'eyeriss_v1'? known: "
             "eyeriss_int8, eyeriss_isca2016, eyeriss_rtl, eyeriss_v1\n",
         ),
