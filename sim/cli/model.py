@@ -22,6 +22,7 @@ MODELS = {
         "sim.cli.model_neurospector",
         "NeuroSpector: analyze scheduling tables, search for the best.",
     ),
+    "timeloop": ("sim.cli.model_timeloop", "Timeloop: evaluate a mapping of its YAML files."),
 }
 """Name -> module with an attribute of that name (`_` for `-`), and its line in the list."""
 

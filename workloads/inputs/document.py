@@ -3,13 +3,16 @@
 The accepted YAML is a deliberate subset: one document, at most `MAX_BYTES`, nested at most
 `MAX_DEPTH` deep, without tags, anchors and aliases. Plain scalars follow the YAML 1.2 core schema
 rather than YAML 1.1, so `no` is text and `1e-3` is a number.
+
+Files of other tools (`tags`) may have named tags on mappings, anchors, aliases and merge keys.
+What an alias repeats counts as values of the file, so that no file grows beyond `MAX_VALUES`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
@@ -28,6 +31,11 @@ MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 100_000
 """Most lists, mappings and scalars of a file, ten for each of 10,000 layers: one of two bytes takes
 a thousand in memory where it is a fault."""
+
+TAG: Final = "!"
+"""Key of a mapping's tag, where tags are read."""
+
+_MERGE_KEYS = ("<<", "<<<")
 
 _MAX_DIGITS = 64  # far above any size or count, far below where int() turns quadratic
 
@@ -96,12 +104,12 @@ def names_file(text: str, folder: Path = Path()) -> bool:
         return False
 
 
-def read_document(path: Path | str) -> Document:
-    """Read the YAML file at `path`.
+def read_document(path: Path | str, tags: Collection[str] | None = None) -> Document:
+    """Read the YAML file at `path`; `tags` as in `parse_document`.
 
     Raises `InputError` where `read_text` or `parse_document` does.
     """
-    return parse_document(*read_text(path, "a YAML file"))
+    return parse_document(*read_text(path, "a YAML file"), tags)
 
 
 def read_text(path: Path | str, kind: str) -> tuple[str, str]:
@@ -147,8 +155,11 @@ def plain_document(data: object, file: str) -> Document:
     return Document(file, data, _Mark(None))
 
 
-def parse_document(text: str, file: str) -> Document:
+def parse_document(text: str, file: str, tags: Collection[str] | None = None) -> Document:
     """Parse the YAML document `text`; `file` is the name that faults carry.
+
+    With `tags`, as `!Component`, the file is another tool's: a mapping with one of them has it
+    under the key `TAG`, and anchors, aliases and the merge keys `<<` and `<<<` are followed.
 
     Raises `InputError` for text above `MAX_BYTES`, a syntax error, no document or several,
     duplicate or non-text keys, tags, anchors, aliases, nesting beyond `MAX_DEPTH`, more than
@@ -161,12 +172,16 @@ def parse_document(text: str, file: str) -> Document:
         raise InputError(Fault(file, None, "", "is not UTF-8 text")) from None
     if size > MAX_BYTES:
         raise InputError(Fault(file, None, "", f"is larger than the limit of {MAX_BYTES} bytes"))
-    return _Reader(text, file).read()
+    return _Reader(text, file, tags).read()
 
 
 def _line(event: yaml.Event) -> int:
     assert event.start_mark is not None  # only events built by hand have none
     return event.start_mark.line + 1
+
+
+def _height(mark: _Mark) -> int:
+    return 1 + max(map(_height, mark.children.values())) if mark.children else 0
 
 
 class _Reader:
@@ -177,9 +192,12 @@ class _Reader:
     impossible.
     """
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, tags: Collection[str] | None) -> None:
         self._file = file
         self._text = text
+        self._tags = tags
+        # With the number of its values, and how deep they nest.
+        self._anchors: dict[str, tuple[object, _Mark, int, int]] = {}
         self._faults: list[Fault] = []
         self._values = 0
 
@@ -230,29 +248,60 @@ class _Reader:
             self._stop(line, (), f"holds more than the limit of {MAX_VALUES} values")
         mark = _Mark(line)
         if isinstance(event, yaml.AliasEvent):
-            self._fault(line, path, f"alias *{event.anchor} is not allowed; repeat the value")
-            return None, mark
+            return self._alias(event, line, path)
         # Sure by the parser's grammar: an event in the place of a value starts one.
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         self._check_node(event, line, path)
+        first = self._values
+        data = self._content(event, events, path, mark)
+        if event.anchor is not None:  # from here on, so that no value holds itself
+            self._anchors[event.anchor] = data, mark, self._values - first, _height(mark)
+        return data, mark
+
+    def _alias(self, event: yaml.AliasEvent, line: int, path: DocumentPath) -> tuple[object, _Mark]:
+        if self._tags is None:
+            self._fault(line, path, f"alias *{event.anchor} is not allowed; repeat the value")
+            return None, _Mark(line)
+        if event.anchor not in self._anchors:
+            self._stop(line, path, f"alias *{event.anchor} has no anchor that ends before it")
+        data, mark, values, height = self._anchors[event.anchor]
+        self._values += values
+        if len(path) + height > MAX_DEPTH:
+            self._stop(line, path[:1], f"nested deeper than {MAX_DEPTH} levels")
+        if self._values > MAX_VALUES:
+            self._stop(line, path[:1], f"aliases repeat more than the limit of {MAX_VALUES} values")
+        return data, _Mark(line, mark.children)
+
+    def _content(
+        self,
+        event: yaml.ScalarEvent | yaml.CollectionStartEvent,
+        events: Iterator[yaml.Event],
+        path: DocumentPath,
+        mark: _Mark,
+    ) -> object:
+        line = _line(event)
         if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, line, path), mark
+            return self._scalar(event, line, path)
         if len(path) >= MAX_DEPTH:
             # Not the path itself: 33 parts of it would bury the message.
             self._stop(line, path[:1], f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[object] = []
-            while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            while not isinstance(inner := next(events), yaml.SequenceEndEvent):
                 index = len(items)
-                item, mark.children[index] = self._value(event, events, (*path, index))
+                item, mark.children[index] = self._value(inner, events, (*path, index))
                 items.append(item)
-            return items, mark
-        return self._mapping(events, path, mark), mark
+            return items
+        entries = self._mapping(events, path, mark)
+        if event.tag is not None:
+            entries[TAG] = event.tag
+        return entries
 
     def _mapping(
         self, events: Iterator[yaml.Event], path: DocumentPath, mark: _Mark
     ) -> dict[str, object]:
         entries: dict[str, object] = {}
+        merged: list[tuple[int, object, _Mark]] = []
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
@@ -263,6 +312,9 @@ class _Reader:
                 self._fault(line, path, f"key {event.value or 'null'} is not text; quote it")
                 key = event.value
             value, child = self._value(next(events), events, (*path, key))
+            if self._tags is not None and key in _MERGE_KEYS:
+                merged.append((line, value, child))
+                continue
             if key in entries:
                 first = mark.children[key].line
                 self._fault(line, (*path, key), f"is given twice, first in line {first}")
@@ -270,7 +322,31 @@ class _Reader:
             child.line = line  # a value may start lines below its key; faults point at the key
             entries[key] = value
             mark.children[key] = child
+        for line, value, child in merged:
+            self._merge(entries, mark, line, value, child, path)
         return entries
+
+    def _merge(
+        self,
+        entries: dict[str, object],
+        mark: _Mark,
+        line: int,
+        value: object,
+        child: _Mark,
+        path: DocumentPath,
+    ) -> None:
+        """Add what a merge key brings in, one mapping or a list of them; own keys go first."""
+        several = isinstance(value, list)
+        for place, each in enumerate(value if isinstance(value, list) else [value]):
+            if not isinstance(each, dict):
+                self._fault(line, path, f"a merge key takes mappings, not {shown(each)}")
+                continue
+            children = child.children[place].children if several else child.children
+            for key, item in each.items():
+                if key not in entries:
+                    entries[key] = item
+                    if key in children:
+                        mark.children[key] = children[key]
 
     def _scalar(self, event: yaml.ScalarEvent, line: int, path: DocumentPath) -> object:
         text = event.value
@@ -305,10 +381,14 @@ class _Reader:
     def _check_node(
         self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, line: int, path: DocumentPath
     ) -> None:
-        if event.tag is not None:
+        if event.tag is not None and not (
+            self._tags is not None
+            and event.tag in self._tags
+            and isinstance(event, yaml.MappingStartEvent)
+        ):
             short = event.tag.replace("tag:yaml.org,2002:", "!!")
             self._fault(line, path, f"tag {shown(short)} is not allowed")
-        if event.anchor is not None:
+        if event.anchor is not None and self._tags is None:
             self._fault(line, path, f"anchor &{event.anchor} is not allowed; repeat the value")
 
     def _fault(self, line: int, path: DocumentPath, message: str) -> None:

@@ -42,6 +42,7 @@ RUN_PAGES = (
     "docs/accelergy.md",
     "docs/maestro.md",
     "docs/neurospector.md",
+    "docs/timeloop.md",
     "docs/energy.md",
     "docs/rtl.md",
 )

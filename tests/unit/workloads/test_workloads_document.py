@@ -497,3 +497,49 @@ def test_a_document_pickles() -> None:
     copy: Document = pickle.loads(pickle.dumps(document))
     assert copy == document
     assert copy.line(("a", 0)) == 2
+
+
+# --- files of other tools ---------------------------------------------------------------------
+
+
+def foreign(text: str) -> Document:
+    return parse_document(text, "f.yaml", ("!Component",))
+
+
+def test_tags_aliases_and_merge_keys_are_read_where_they_are_asked_for() -> None:
+    document = foreign(
+        "base: &base {a: 1, b: [1, 2]}\n"
+        "nodes:\n"
+        "- !Component\n"
+        "  a: 3\n"
+        "  <<: *base\n"
+        "- {<<<: [*base, {c: 4}]}\n"
+    )
+    assert document.data == {
+        "base": {"a": 1, "b": [1, 2]},
+        "nodes": [
+            {"!": "!Component", "a": 3, "b": [1, 2]},
+            {"a": 1, "b": [1, 2], "c": 4},
+        ],
+    }
+    assert document.line(("nodes", 0, "a")) == 4
+    assert document.line(("nodes", 0, "b")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: &b [*b]", "f.yaml:1: a[0]: alias *b has no anchor that ends before it"),
+        ("a: !Other {}", "f.yaml:1: a: tag '!Other' is not allowed"),
+        ("a: !Component 1", "f.yaml:1: a: tag '!Component' is not allowed"),
+        ("a: {<<: 1}", "f.yaml:1: a: a merge key takes mappings, not 1"),
+        (
+            "a: &a " + "[" * 20 + "]" * 20 + "\nb: " + "[" * 20 + "*a" + "]" * 20,
+            "f.yaml:2: b: nested deeper than 32 levels",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_file_of_another_tool_is_named(text: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        foreign(text)
+    assert str(caught.value) == words
