@@ -88,7 +88,7 @@ class DramLink:
             if beat == start.beats and start.busy_ticks:
                 tick = start.busy_ticks
             else:
-                if beat == 0 or ahead == 0:
+                if beat == 0 or ahead == 0:  # once for the filters of a pass, which lie in a row
                     tick += self.latency_ticks
                 tick += self.beat_ticks
             if ahead >= 0:
@@ -130,8 +130,13 @@ class Prefetch:
         ticks = self.next_ticks
         there = bisect_right(ticks, end)
         if there >= next_beats:
+            # The link runs ahead to the filters of the next pass, not beyond (docs/machine.md
+            # section 8, "Prefetch"). Only now is it known how many those are; beats beyond them
+            # count as never fetched, so that passes with all their filters there share one state.
             return PrefetchState(next_beats, 0)
         if there < len(ticks):
+            # A beat that the link has begun, or for whose first access it waits, goes on into the
+            # next pass. One that waited for room until the end has not been begun.
             begun = ticks[there] - self.beat_ticks - (0 if there else self.latency_ticks)
             if begun < end:
                 return PrefetchState(there, ticks[there] - end)

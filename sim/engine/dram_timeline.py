@@ -66,6 +66,8 @@ class TileLink:
 
         Returns the cycles that it takes, in which the array waits.
         """
+        # Jobs never overtake each other: the last one that is waited for decides, and all that was
+        # issued before it is served, and waited for, too.
         waiting = 0
         for place, (found, block, _) in enumerate(self.backlog, start=1):
             if found == kind and block <= m_block:

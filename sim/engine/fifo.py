@@ -93,8 +93,13 @@ def room_table(sizes: Sequence[int], rounds: int, depth_words: int) -> list[int]
 
     `sizes` are the words of the entries of one round; the pattern repeats `rounds` times.
     """
+    # The depth is in words and entries differ in size, but they leave in the order in which they
+    # came: the one entry after whose leaving the rest fits is known beforehand, and its date alone
+    # is what a writer waits for. A count of free words would say the same only to a process that
+    # looks at it in the right moment of a cycle, and results would depend on the order of events.
     per_round = len(sizes)
     if len(set(sizes)) == 1:
+        # A FIFO of equal entries holds `lag` of them.
         lag = depth_words // sizes[0]
         return [max(-1, b - lag) for b in range(per_round * rounds)]
     every = list(sizes) * rounds

@@ -174,6 +174,11 @@ class _RunClass:
     two passes is worked out once.
     """
 
+    # A layer may have a million passes of a dozen classes. A look-up by (shape, state) would hash a
+    # shape with all its tuples for each of them; `followers`, by the identity of the shape, makes a
+    # step one look-up of a whole number. It is exact: outcome and length of a pass and the shape
+    # of the next one decide the state in which that one starts, and so its class.
+
     __slots__ = (
         "begun_ticks",
         "cycles",
@@ -433,6 +438,9 @@ class _LayerRun:
 
     def _timed(self) -> list[TimedPass]:
         """Return the passes as tiles see them: filters cross the link during the pass before."""
+        # In a pass the link is busy with those of its filters that were missing, and with what it
+        # fetches ahead for the next pass. Tiles get what these leave, whatever the tiles need: so
+        # the link of a pass and that of the tiles are two models that do not wait for each other.
         begun = [booked.pass_class.begun_ticks for booked in self._booked[1:]] + [0]
         distinct: dict[TimedPass, TimedPass] = {}
         timed = (

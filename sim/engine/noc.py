@@ -117,6 +117,8 @@ class FeedBus:
                         cycle = lines_ready[line]
                         used = 0
                 for port in ports:
+                    # A multicast waits for the slowest of its PEs: in each of them the word that
+                    # came `depth` words earlier must have left the FIFO in a cycle before this one.
                     index = port.sent - depth
                     if index >= 0:
                         entered = port.entered
@@ -243,6 +245,8 @@ class LocalLink:
         below, above, hop, log = self.below, self.above, self.hop_cycles, self.log
         ready, freed, room, data = below.ready, above.freed, above.room, below.data
         next_cycle = 0
+        # No timeouts: a beat's date follows from dates alone, and is committed as soon as these are
+        # known, often before the clock is there. Timeouts would add an event for each beat and hop.
         for beat in range(self.beats):
             if beat >= len(ready):
                 yield below.entry()

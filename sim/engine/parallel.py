@@ -214,6 +214,10 @@ def _simulate(key: PassKey, hw: Hardware) -> PassOutcome:
 
 
 def _sure_keys(plans: Sequence[Plan]) -> list[PassKey]:
+    # The state in which a pass starts follows from the pass before it, which has to run first. Sure
+    # beforehand are only the first pass of a layer (nothing is there) and those whose filters
+    # arrive in time whatever the pass before is. To guess the others would cost time where a guess
+    # is wrong, though never a figure.
     keys: dict[PassKey, None] = {}
     for plan in plans:
         first = next(iter(plan)).shape

@@ -61,6 +61,11 @@ class FeedPort:
 
     def deliver(self, cycle: int) -> None:
         """Write a word of the bus into the FIFO in `cycle`."""
+        # The word's move to the spad is dated here, not simulated: a process for each port would
+        # need an event for each word and PE. It moves in the cycle after it came, behind the word
+        # before it, once its place in the spad is free (docs/machine.md section 8, "Ifmap FIFO and
+        # spad"). While nobody knows when that place is freed the word waits in `pending`, and so do
+        # all behind it; `release` dates them when the PE gives the places up.
         self.sent += 1
         entered = self.entered
         index = len(entered)
@@ -177,6 +182,10 @@ class PELoad:
         A burst uses the words in another order than that in which they arrive. One that starts at
         `lead` meets each of its words just in time at the latest one.
         """
+        # The rule is that a MAC waits for its own word only (docs/machine.md section 3,
+        # `glb.filter_load`). A burst that stalls at each late word ends in the same cycle as one
+        # that starts at `lead` and never stalls: when the MACs behind the latest word are done. So
+        # no MAC needs an event of its own, and all the waiting is booked before the first one.
         self._decide(max(map(sub, self.usable, self.program.uses)))
 
     def _decide(self, lead: int) -> None:

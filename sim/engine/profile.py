@@ -82,6 +82,8 @@ def pass_profile(
 
 def _elapsed(moments: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum at each edge the time since every earlier moment."""
+    # An interval is (its begin's time) - (its end's time): two such sums, of all begins and of all
+    # ends, differ by the busy cycles up to each edge, without a loop over intervals and slices.
     moments = np.sort(moments)
     sums = np.concatenate([[0], np.cumsum(moments)])
     earlier = np.searchsorted(moments, edges)

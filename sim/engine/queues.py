@@ -163,6 +163,9 @@ def _peak_words(
                 peak = max(peak, int((ends[1:] - gone).max()))
             continue
         written, freed = (np.stack(logs) for logs in zip(*dates, strict=True))
+        # Whether some FIFO ever holds so many beats is one comparison of all logs, and a yes for
+        # fewer follows from a yes for more: search by doubling from the peak so far, then halving.
+        # Most FIFOs hold few beats; to count them at each date takes a search for every beat.
         reached, beyond, step = peak // beats[0], count + 1, 1
         while beyond - reached > 1:
             held = min(reached + step, (reached + beyond) // 2)

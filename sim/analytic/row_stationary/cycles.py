@@ -997,6 +997,9 @@ def _wave(a: PassArrays, c: _Chains, steps: _Steps, begins: Ints) -> Ints:
 
     `begins` has the cycle in which the MACs of each PE start.
     """
+    # The beat that reaches the top has been added to by each PE below, and a PE adds when its MACs
+    # are done. So it waits for the slowest of them, with the hops that it still has from there:
+    # a largest sum, not a sum along the chain, for all PEs compute at the same time.
     way_up = (a.filter_rows * a.channel_sets - 1 - steps.step) * c.hop
     wave: Ints = (begins + c.mac_cycles(steps.q * a.filter_columns) + way_up).max(axis=0)
     return wave
@@ -1160,8 +1163,7 @@ class _FilterBus:
         p, q, s = c.p, steps.q, a.filter_columns
         side = np.minimum(a.sets_side_by_side, a.filter_sets)
         shelf, place = c.filter_set // side, c.filter_set % side
-        # Sets side by side load row by row; the smaller last set stands at the end of the last
-        # shelf.
+        # Sets side by side load row by row; the smaller last set is at the end of the last shelf.
         on_shelf = np.minimum(side, a.filter_sets - shelf * side)
         has_last = shelf == (a.filter_sets - 1) // side
         # Rows load from the top of the array, so the PEs above this one in the chain come first.
@@ -1187,6 +1189,9 @@ class _FilterBus:
             return earlier
 
         beats, words = before(self._cycles), before(lambda words: words)
+        # Words arrive with the column innermost and are used with the filter innermost. Arrival and
+        # use are both linear in filter, channel and column (but for whole beats), so the word that
+        # is latest for its use is at a corner: eight words are enough.
         lead: Ints = np.zeros_like(beats)
         zero = np.zeros_like(a.p)
         for f in (zero, p - 1):

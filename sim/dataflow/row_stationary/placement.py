@@ -73,6 +73,10 @@ class Placement:
         loop; a set stands where it does in a full pass, so the chain then ends lower, or with set 0
         on top begins higher. Filter row 0 is the uppermost of each set.
         """
+        # docs/machine.md section 3, "Array": a set wider than the array is cut into segments, which
+        # are stacked, and so are its filter sets; narrower sets go side by side on a shelf as high
+        # as a chain, then on the next shelf. Positions are computed, not stored: the placement is
+        # part of the key of each pass, and a table of PEs would be hashed and compared with it.
         length = self.chain_length
         segment, offset = divmod(ofmap_row, self.array_columns)
         if self.segments > 1:

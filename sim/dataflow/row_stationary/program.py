@@ -131,7 +131,9 @@ class _Builder:
 
     def _pes(self) -> tuple[PEProgram, ...]:
         shape, top = self.shape, self.length - 1
-        # A window is one ofmap column of one image. Its last one clears the spad for the next.
+        # A window is one ofmap column of one image. The first of an image needs S columns, each
+        # other one V more, and as many words leave as the next one brings in. The last one clears
+        # the spad: windows of two images share no word.
         bursts = []
         for channels in shape.channels:
             window, step = channels * shape.filter_columns, channels * shape.column_step
@@ -195,6 +197,7 @@ class _Builder:
         """Return the load of each beat of the filter bus; empty where loads follow each other."""
         if self.hw.noc.filter_order == "row":
             return ()
+        # A beat for each row in turn; rows that have fewer beats drop out of the later rounds.
         rounds = zip_longest(*([number] * len(load.beats) for number, load in enumerate(loads)))
         return tuple(number for turn in rounds for number in turn if number is not None)
 

@@ -186,6 +186,9 @@ class Space:
         touched_columns = (f - 1) * min(layer.V, layer.S) + layer.S
         channels = np.minimum(q * r, self.most_channels)
         ifmap_words = n * channels * touched_rows * touched_columns
+        # What `overlap` holds ahead needs room only in a layer of several strips or m-blocks, and
+        # with all filters in one m-block there may be one of each. So all filters may fit where one
+        # fewer does not: the legal `m` are no interval, and `whole_m` is decided on its own.
         # M-blocks and strips of the layer where an m-block holds all filters.
         around = layer.G * ceil_of(self.batch, n) * ceil_of(layer.E, e) * ceil_of(layer.F, f)
         one_strip = (around == 1) & (q * r >= layer.C)
