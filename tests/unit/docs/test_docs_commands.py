@@ -45,6 +45,7 @@ RUN_PAGES = (
     "docs/timeloop.md",
     "docs/energy.md",
     "docs/rtl.md",
+    "docs/mapper.md",
 )
 PAGES = (*RUN_PAGES, "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/machine.md", "docs/result.md")
 COMMAND = ".venv/bin/eyeriss-sim"
