@@ -34,6 +34,26 @@ SCHEMA, VERSION = "eyeriss-sim/timeloop", 1
     "--original", "original_file", metavar="FILE", help="Write the statistics as Timeloop does."
 )
 @click.option("--explain", is_flag=True, help="Say in words what the mapping does.")
+@click.option(
+    "--as-mapping",
+    "mapping_file",
+    metavar="FILE",
+    help="Write the mapping in our factors, for run --mapping, if it is row stationary.",
+)
+@click.option(
+    "--as-network",
+    "network_file",
+    metavar="FILE",
+    help="Write the problem as a network of one layer, its ifmap with all padding.",
+)
+@click.option("--name", default="LAYER", show_default=True, help="Name of the layer in both.")
+@click.option(
+    "--hw",
+    default="eyeriss_v1",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="The hardware whose rules the mapping has to keep.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No text.")
 def timeloop(
     files: tuple[str, ...],
@@ -41,6 +61,10 @@ def timeloop(
     json_file: str | None,
     original_file: str | None,
     explain: bool,
+    mapping_file: str | None,
+    network_file: str | None,
+    name: str,
+    hw: str,
     quiet: bool,
 ) -> None:
     """Evaluate a mapping with Timeloop's model, to the digits that it prints.
@@ -53,29 +77,47 @@ def timeloop(
     Examples:
       eyeriss-sim model timeloop arch.yaml problem.yaml mapping.yaml ERT.yaml
       eyeriss-sim model timeloop in.yaml --rules 3.0 --original stats.txt --explain
+      eyeriss-sim model timeloop in.yaml --as-network net.yaml --as-mapping map.yaml
     """
+    from sim.cli.timeloop_nest import layer_of, mapping_text, network_text
     from sim.models.timeloop import evaluate, read_files, read_prices
+    from sim.models.timeloop.convolution import as_convolution
     from sim.models.timeloop.explain import explain as in_words
     from sim.models.timeloop.report import statistics, to_dict
 
-    keep_apart({"--json": json_file, "--original": original_file}, files)
-    json, original = (
-        Target(name) if name is not None else None for name in (json_file, original_file)
+    written = {
+        "--json": json_file,
+        "--original": original_file,
+        "--as-mapping": mapping_file,
+        "--as-network": network_file,
+    }
+    keep_apart(written, files)
+    json, original, mapping, network = (
+        Target(file) if file is not None else None for file in written.values()
     )
     read = read_files(files)
     chosen: Rules = "3.0" if rules == "3.0" else "2025"
     prices = read_prices(chosen, read.architecture, read.ert, read.art)
     if original is not None and prices is None:
         raise click.UsageError("--original: the statistics need energies; give an ERT")
-    for target in (json, original):
+    for target in (json, original, mapping, network):
         if target is not None:
             target.check()
     evaluation = evaluate(read.problem, read.architecture, read.mapping, prices, chosen)
+    notes = list(read.notes)
+    if mapping is not None or network is not None:
+        convolution = as_convolution(read.problem, read.architecture, read.mapping)
+        layer = layer_of(convolution, name, read.problem.node)
+        if network is not None:
+            network.write(network_text(layer, convolution.sizes["N"]))
+        if mapping is not None:
+            mapping.write(mapping_text(convolution, layer, hw, read.mapping.node))
+            notes += convolution.notes
+        quiet = quiet or any(each is not None and each.is_stdout for each in (mapping, network))
 
     def text(width: int, color: bool) -> str:
         from sim.report.tables import sections_text, wrap
 
-        notes = list(read.notes)
         if prices is None:
             notes.append("Energies are left out: there is no ERT among the files.")
         sections = [_summary(evaluation), _counts(evaluation, width), _networks(evaluation, width)]
