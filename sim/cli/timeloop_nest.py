@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sim.models.timeloop.convolution import Convolution
 from sim.models.timeloop.nodes import Node
 from workloads.inputs.faults import Fault, InputError
 from workloads.layer import Layer, ShapeError
+
+if TYPE_CHECKING:
+    from hw_models.spec import Hardware
+    from sim.dataflow.base import Mapping
 
 _LEVEL = re.compile(r"\b(DRAM|GLB|array|PE)\b")
 _DIMENSION = re.compile(r"([GNMCEFRS])\b")
@@ -68,22 +73,32 @@ def mapping_text(convolution: Convolution, layer: Layer, hw: str, node: Node) ->
 
     """
     from hw_models.load import load_hardware
-    from sim.dataflow.base import find_dataflow
-    from sim.dataflow.nest import LoopNest
 
-    chip = load_hardware(hw)
-    nest = LoopNest.of_bounds(
-        (loop.dimension, loop.bound, loop.level) for loop in convolution.loops
-    )
-    try:
-        mapping = find_dataflow().from_nest(nest, layer, convolution.sizes["N"], chip)
-    except InputError as error:
-        raise InputError(*(_located(fault, convolution, node) for fault in error.faults)) from None
+    mapping = factors_of(convolution, layer, load_hardware(hw), node)
     factors = ", ".join(f"{factor}: {value}" for factor, value in mapping.to_dict().items())
     return (
         "source: a mapping of Timeloop\nstatus: user\n"
         f"layers:\n  {json.dumps(layer.name)}: {{{factors}}}\n"
     )
+
+
+def factors_of(convolution: Convolution, layer: Layer, hw: Hardware, node: Node) -> Mapping:
+    """Return the loops of a convolution as a mapping of the machine.
+
+    Raises:
+        InputError: as `mapping_text`.
+
+    """
+    from sim.dataflow.base import find_dataflow
+    from sim.dataflow.nest import LoopNest
+
+    nest = LoopNest.of_bounds(
+        (loop.dimension, loop.bound, loop.level) for loop in convolution.loops
+    )
+    try:
+        return find_dataflow().from_nest(nest, layer, convolution.sizes["N"], hw)
+    except InputError as error:
+        raise InputError(*(_located(fault, convolution, node) for fault in error.faults)) from None
 
 
 def _located(fault: Fault, convolution: Convolution, node: Node) -> Fault:

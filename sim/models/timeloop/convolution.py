@@ -15,8 +15,8 @@ from sim.models.timeloop.mapping import Loop, Mapping
 from sim.models.timeloop.nodes import Node
 from sim.models.timeloop.problem import Problem
 
-IN_PE = ("N", "F", "S", "C", "M")
-"""Order of the loops in a PE; that of S, C and M is the chip's own and moves no data."""
+IN_PE = ("S", "C", "M")
+"""Order of the loops of a PE, which is the chip's own: another one moves the same data."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,22 @@ def as_convolution(problem: Problem, architecture: Architecture, mapping: Mappin
     return Convolution(sizes, *strides, loops, tuple(notes))
 
 
+_Window = tuple[tuple[int, int], tuple[int, int]]
+"""Filter and ofmap dimension of a rank of the inputs, each with its coefficient."""
+
+
+def _rows(windows: Sequence[_Window], problem: Problem, mapping: Mapping) -> list[_Window]:
+    """Return the windows that may be that of the rows: one, if all is well."""
+    side_by_side = {loop.dimension for loop in mapping.loops if loop.spatial}
+    rows = [window for window in windows if window[0][0] in side_by_side]
+    if rows:
+        return rows
+    # A filter of one row has no loop to tell; its ofmap rows may have one.
+    single = [window for window in windows if problem.bounds[window[0][0]] == 1]
+    spatial = [window for window in single if window[1][0] in side_by_side]
+    return spatial or single[:1]
+
+
 def _parts(problem: Problem, mapping: Mapping) -> tuple[dict[int, str], tuple[int, int]]:
     result = next(space for space in problem.spaces if space.read_write)
     operands = [space for space in problem.spaces if not space.read_write]
@@ -84,7 +100,7 @@ def _parts(problem: Problem, mapping: Mapping) -> tuple[dict[int, str], tuple[in
         for name, space in (("O", result), ("I", inputs), ("W", weights))
     }
     parts: dict[int, str] = {}
-    windows: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    windows: list[_Window] = []
     for rank in inputs.ranks:
         if len(rank) < 2:
             continue
@@ -95,8 +111,7 @@ def _parts(problem: Problem, mapping: Mapping) -> tuple[dict[int, str], tuple[in
         if of_filter[0][1] != 1:
             raise problem.node.refuse("dilated filters are not of this machine")
         windows.append((of_filter[0], of_result[0]))
-    side_by_side = {loop.dimension for loop in mapping.loops if loop.spatial}
-    rows = [window for window in windows if window[0][0] in side_by_side]
+    rows = _rows(windows, problem, mapping)
     if len(windows) > 2 or len(rows) != 1:
         names = " and ".join(problem.dimensions[window[0][0]] for window in windows)
         which = "both are" if len(rows) > 1 else "neither is" if len(windows) > 1 else "it is not"
@@ -132,14 +147,17 @@ def _loops(
         for loop, node in zip(mapping.loops[::-1], mapping.places[::-1], strict=True)
         if loop.end > 1
     ]
-    spatial = [place for place, (loop, _) in enumerate(placed) if loop.spatial]
-    last = spatial[-1] if spatial else -1
-    outside = [each for each in placed[: last + 1] if not each[0].spatial]
-    inside = placed[last + 1 :]
+    outermost = len(architecture.levels) - 1
+    # The array is inside the innermost level with a fan-out, even where nothing is spread on it.
+    array = next(
+        (level for level in range(outermost) if architecture.fanout(level) != (1, 1)), outermost
+    )
+    spatial = [each for each in placed if each[0].spatial]
+    outside = [each for each in placed if each[0].level >= array and not each[0].spatial]
+    inside = [each for each in placed if each[0].level < array]
     channels = next(
         (place for place, (loop, _) in enumerate(outside) if parts[loop.dimension] == "C"), None
     )
-    outermost = len(architecture.levels) - 1
 
     def made(loop: Loop, node: Node, level: str) -> NestLoop:
         name = problem.dimensions[loop.dimension]
@@ -162,18 +180,19 @@ def _loops(
         else:
             by_pass.append(made(loop, node, "GLB"))
     yield from by_pass
-    yield from (made(*placed[place], "array") for place in spatial)
+    yield from (made(loop, node, "array") for loop, node in spatial)
     yield from walked
     yield from _in_pe([made(loop, node, "PE") for loop, node in inside], notes)
 
 
-def _in_pe(loops: Sequence[NestLoop], notes: list[str]) -> list[NestLoop]:
-    known = [loop for loop in loops if loop.dimension in IN_PE]
-    ordered = sorted(known, key=lambda loop: IN_PE.index(loop.dimension))
-    if ordered != known:
+def _in_pe(loops: list[NestLoop], notes: list[str]) -> list[NestLoop]:
+    if any(loop.dimension not in IN_PE for loop in loops):
+        return list(loops)  # walked by the pass, so that their place says something
+    ordered = sorted(loops, key=lambda loop: IN_PE.index(loop.dimension))
+    if ordered != loops:
         names = ", ".join(loop.name for loop in ordered)
         notes.append(
             f"A PE of this chip walks {names}, from the outside; the file has another "
             "order, of the same counts."
         )
-    return ordered + [loop for loop in loops if loop.dimension not in IN_PE]
+    return ordered
