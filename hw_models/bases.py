@@ -105,13 +105,13 @@ class Family(Generic[Model]):
         if not isinstance(base, str):
             message = f"must be the name or path of {self.file_kind}, got {shown(base)}"
             raise InputError(document.fault(("base",), message))
-        found = self._locate(base, path.parent)
-        if found is None:
+        location = self._locate(base, path.parent)
+        if location is None:
             message = unknown_name(self.shipped_kind, base, self.shipped())
             raise InputError(document.fault(("base",), message))
-        if not _is_file(found):
-            raise InputError(document.fault(("base",), f"no such file: {plain(str(found))}"))
-        return found
+        if not _is_file(location):
+            raise InputError(document.fault(("base",), f"no such file: {plain(str(location))}"))
+        return location
 
     def _locate(self, name: str, folder: Path) -> Path | None:
         """Return where `name` points from `folder`; None for a bare name that is not shipped."""

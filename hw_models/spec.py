@@ -371,7 +371,7 @@ class Hardware(Section):
     @model_validator(mode="after")
     def _sections_fit_each_other(self) -> Self:
         conflicts = (self._size_conflicts(), self._width_conflicts(), self._fifo_conflicts())
-        refuse("Hardware", [conflict for found in conflicts for conflict in found])
+        refuse("Hardware", [conflict for each in conflicts for conflict in each])
         return self
 
     def _size_conflicts(self) -> Iterable[Conflict]:

@@ -70,9 +70,9 @@ def _recover(tables: Tables, partial: Path, path: Path) -> Recovered:
         try:
             with writing(path):
                 _write(made, tables, kept)
-            with open_trace(made) as found:  # hold it against the format before it gets its name
+            with open_trace(made) as trace:  # hold it against the format before it gets its name
                 saved = Recovered(
-                    path, len(found.layers), found.table_rows("passes"), found.templates, lost
+                    path, len(trace.layers), trace.table_rows("passes"), trace.templates, lost
                 )
             made.replace(path)
         except TraceError as error:  # names the file that it was made from, which the user knows

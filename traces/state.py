@@ -135,10 +135,10 @@ class PassView:
         if not place:
             yield from self._line_moves(plain)
             return
-        found = re.fullmatch(r"(\d{1,5}),(\d{1,5})\)", place)
-        if plain not in PE_LEVELS or found is None:
+        position = re.fullmatch(r"(\d{1,5}),(\d{1,5})\)", place)
+        if plain not in PE_LEVELS or position is None:
             raise ValueError(f"nothing called {name!r} holds words")
-        at = int(found[1]), int(found[2])
+        at = int(position[1]), int(position[2])
         work = self.template.work.get(at)
         if work is not None:
             yield from self._pe_moves(plain, self.layout.pe(*at), self.layout.link(*at), work)

@@ -105,9 +105,9 @@ def choose_names(wanted: Sequence[str], layers: Sequence[str]) -> tuple[set[str]
         whole = name.casefold() in known
         for part in [name] if whole else map(str.strip, name.split(",")):
             pattern = part.casefold()
-            found = {pattern} & known.keys() or set(fnmatch.filter(known, pattern))
-            chosen |= {known[each] for each in found}
-            if not found:
+            matching = {pattern} & known.keys() or set(fnmatch.filter(known, pattern))
+            chosen |= {known[each] for each in matching}
+            if not matching:
                 unknown.append(part)
     return chosen, [unknown_name("layer", name, layers) for name in unknown[:MAX_FAULTS]]
 
@@ -263,7 +263,7 @@ def _joined(document: Document, layers: Sequence[Layer]) -> tuple[Layer, ...]:
             elif source is not None:
                 readers.setdefault(source, []).append(index)
         places[layer.name.casefold()] = index
-    found = list(layers)
+    joined = list(layers)
     for source, reading in readers.items():
         declared = [(source, "ofmap_zero_fraction", layers[source].ofmap_zero_fraction)]
         declared += [(i, "ifmap_zero_fraction", layers[i].ifmap_zero_fraction) for i in reading]
@@ -280,15 +280,15 @@ def _joined(document: Document, layers: Sequence[Layer]) -> tuple[Layer, ...]:
         if not declared:
             continue
         share = declared[0][2]
-        found[source] = replace(found[source], ofmap_zero_fraction=share)
+        joined[source] = replace(joined[source], ofmap_zero_fraction=share)
         for index in reading:
-            basis = found[index].zero_fraction_source or "assumed"
-            found[index] = replace(
-                found[index], ifmap_zero_fraction=share, zero_fraction_source=basis
+            basis = joined[index].zero_fraction_source or "assumed"
+            joined[index] = replace(
+                joined[index], ifmap_zero_fraction=share, zero_fraction_source=basis
             )
     if faults:
         raise InputError(*in_order(faults))
-    return tuple(found)
+    return tuple(joined)
 
 
 def _unlike(source: Layer, reader: Layer) -> str:

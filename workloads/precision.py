@@ -77,15 +77,15 @@ def load_precisions(name_or_path: str, network: Network | None = None) -> dict[s
     else:
         document = read_document(name_or_path)
     layers = validate(_PrecisionFile, document).layers
-    found = {name: Precision(**entry.model_dump()) for name, entry in layers.items()}
+    precisions = {name: Precision(**entry.model_dump()) for name, entry in layers.items()}
     if network is None:
-        return found
+        return precisions
     names = {layer.name.casefold(): layer.name for layer in network.layers}
-    unknown = [name for name in found if name.casefold() not in names]
+    unknown = [name for name in precisions if name.casefold() not in names]
     if unknown:
         faults = [
             document.fault(("layers", name), unknown_name("layer", name, names.values()))
             for name in unknown[:MAX_FAULTS]
         ]
         raise InputError(*in_order(faults, len(unknown) - len(faults)))
-    return {names[name.casefold()]: given for name, given in found.items()}
+    return {names[name.casefold()]: given for name, given in precisions.items()}

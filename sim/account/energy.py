@@ -334,14 +334,14 @@ def _dram_counts(dram_bits: Mapping[str, int] | None) -> dict[str, int]:
         DataType.FILTER: "dram.filter.read",
         DataType.OFMAP: "dram.ofmap.write",
     }
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for kind, size in (dram_bits or {}).items():
         if kind not in names:
             raise ValueError(f"dram_bits: no data type {kind!r}; known: {', '.join(names)}")
         if size < 0:
             raise ValueError(f"dram_bits: {kind} must be 0 or more, got {size}")
-        found[names[DataType(kind)]] = size
-    return found
+        counts[names[DataType(kind)]] = size
+    return counts
 
 
 def _level(action: str) -> Level:
@@ -413,10 +413,10 @@ def _widths(word_bits: WordBits, bits: Mapping[str, int] | None) -> dict[str, in
             raise ValueError(f"bits: no data type {kind!r}; known: {', '.join(_BIT_KINDS)}")
         if not 1 <= width <= _MOST_BITS:
             raise ValueError(f"bits: {kind} must be 1 to {_MOST_BITS}, got {width}")
-    found: dict[str, int] = {word: given.get(word, word_bits.of(word)) for word in WORDS}
-    found["ofmap"] = given.get("ofmap", found["psum"])
-    found["dram_ofmap"] = given.get("ofmap", found["ifmap"])
-    return found
+    widths: dict[str, int] = {word: given.get(word, word_bits.of(word)) for word in WORDS}
+    widths["ofmap"] = given.get("ofmap", widths["psum"])
+    widths["dram_ofmap"] = given.get("ofmap", widths["ifmap"])
+    return widths
 
 
 def _share(pruned: float) -> Fraction:

@@ -355,11 +355,11 @@ class Result:
     @property
     def entries(self) -> dict[str, int]:
         """The ledger of all layers."""
-        found: dict[str, int] = {}
+        totals: dict[str, int] = {}
         for layer in self.layers:
             for name, count in layer.entries.items():
-                found[name] = found.get(name, 0) + count
-        return found
+                totals[name] = totals.get(name, 0) + count
+        return totals
 
     @property
     def energy(self) -> EnergyBreakdown | None:

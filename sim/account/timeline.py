@@ -73,18 +73,18 @@ class Timeline:
 
         The order is kept up to the first kind that is not, and up to `MOST_RUNS` runs of passes.
         """
-        found: list[PassKind] = []
+        distinct: list[PassKind] = []
         numbers: dict[tuple[object, ...], int] = {}
         places: list[int] = []
         for kind in kinds:
-            place = numbers.setdefault(_alike(kind), len(found))
+            place = numbers.setdefault(_alike(kind), len(distinct))
             places.append(place)
-            if place == len(found):
-                found.append(kind)
+            if place == len(distinct):
+                distinct.append(kind)
             else:
-                known = found[place]
-                found[place] = replace(known, passes=known.passes + kind.passes)
-        kept, others = found[:MOST_KINDS], found[MOST_KINDS:]
+                known = distinct[place]
+                distinct[place] = replace(known, passes=known.passes + kind.passes)
+        kept, others = distinct[:MOST_KINDS], distinct[MOST_KINDS:]
         longest = max(range(len(kept)), key=lambda place: kept[place].all_cycles)
         # What is busy when is shown of one kind, and would be most of what a layer holds.
         kept = [
@@ -129,27 +129,27 @@ def _alike(kind: PassKind) -> tuple[object, ...]:
 
 def _cut(order: Order, places: Sequence[int], kept: int) -> tuple[Order, bool]:
     """Return the order by the new `places` of its kinds as far as kept, and whether that is all."""
-    found: list[tuple[int, Runs]] = []
+    kept_blocks: list[tuple[int, Runs]] = []
     room = MOST_RUNS
     for times, old in order:
         runs = _joined((places[kind], many) for kind, many in old)
-        if found and found[-1][1] == runs:
-            found[-1] = found[-1][0] + times, runs
+        if kept_blocks and kept_blocks[-1][1] == runs:
+            kept_blocks[-1] = kept_blocks[-1][0] + times, runs
             continue
         known = next((at for at, (kind, _) in enumerate(runs) if kind >= kept), len(runs))
         some = runs[: min(known, room)]
         if len(some) < len(runs):
-            return (*found, *([(1, some)] if some else [])), False
-        found.append((times, runs))
+            return (*kept_blocks, *([(1, some)] if some else [])), False
+        kept_blocks.append((times, runs))
         room -= len(runs)
-    return tuple(found), True
+    return tuple(kept_blocks), True
 
 
 def _joined(runs: Iterable[tuple[int, int]]) -> Runs:
-    found: list[tuple[int, int]] = []
+    joined: list[tuple[int, int]] = []
     for kind, many in runs:
-        if found and found[-1][0] == kind:
-            found[-1] = kind, found[-1][1] + many
+        if joined and joined[-1][0] == kind:
+            joined[-1] = kind, joined[-1][1] + many
         else:
-            found.append((kind, many))
-    return tuple(found)
+            joined.append((kind, many))
+    return tuple(joined)

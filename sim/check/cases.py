@@ -105,29 +105,29 @@ def read_case(path: Path | str) -> Case:
 
     """
     document = read_document(path)
-    found = validate(_CaseFile, document)
+    fields = validate(_CaseFile, document)
     faults: list[Fault] = []
     mapping = None
     try:
-        mapping = find_dataflow().parse_mapping(found.mapping)
+        mapping = find_dataflow().parse_mapping(fields.mapping)
     except InputError as error:
         faults += _told_at(document, "mapping", error)
     try:
-        load_hardware(found.hw)
+        load_hardware(fields.hw)
     except InputError as error:
         faults += _told_at(document, "hw", error)
     else:
         try:
-            load_hardware(found.hw, found.set)
+            load_hardware(fields.hw, fields.set)
         except InputError as error:
             faults += _told_at(document, "set", error)
     if faults or mapping is None:
         raise InputError(*in_order(faults))
-    parts = {"network": found.network, "layers": document.data["layers"]}  # type: ignore[index]
+    parts = {"network": fields.network, "layers": document.data["layers"]}  # type: ignore[index]
     (layer,) = network_from_document(replace(document, data=parts)).layers
     # The file tells a layer as a network of one, but it is one of any network's layers.
     layer = replace(layer, network_input=False)
-    case = Case(layer, found.batch, found.hw, found.set, mapping)
+    case = Case(layer, fields.batch, fields.hw, fields.set, mapping)
     try:
         _ = case.plan
     except MappingError as error:
@@ -206,20 +206,20 @@ def _of_other_widths(case: Case, generator: random.Random) -> Case:
     """Return the case with words of other widths, where the chip can hold it with them."""
     changes = [f"word_bits.{word}={generator.choice([4, 8, 16, 32])}" for word in WORDS]
     changes.append(f"glb.port_bits={generator.choice([64, 128])}")
-    found = replace(case, overrides=(*case.overrides, *changes))
+    changed = replace(case, overrides=(*case.overrides, *changes))
     try:
-        _ = found.plan
+        _ = changed.plan
     except (InputError, MappingError):
         return case
-    return found
+    return changed
 
 
 def _varied(case: Case, generator: random.Random) -> Case:
     """Return the case with further factors of its mapping drawn, where it may have them."""
     mapping = find_dataflow().varied_mapping(case.mapping, generator, case.layer)
-    found = replace(case, mapping=mapping)
+    varied = replace(case, mapping=mapping)
     try:
-        return found if found.plan.passes <= MOST_PASSES else case
+        return varied if varied.plan.passes <= MOST_PASSES else case
     except MappingError:  # several tiles may have to be held at once
         return case
 

@@ -111,12 +111,12 @@ def _differences(engine: LayerActivity, closed: LayerEstimate) -> tuple[list[Dif
     """Return the figures that differ, and how many were compared."""
     left, right = _figures(engine), _figures(closed)
     names = sorted(left.keys() | right.keys())
-    found = [
+    differences = [
         Difference(name, left.get(name, 0), right.get(name, 0))
         for name in names
         if left.get(name, 0) != right.get(name, 0)
     ]
-    return found, len(names)
+    return differences, len(names)
 
 
 def _figures(activity: LayerActivity | LayerEstimate) -> dict[str, int]:

@@ -40,12 +40,12 @@ def read_words(
     try:
         words = _read(name, shape, of_words)
     except OSError as error:
-        found = error.strerror or str(error)
+        reason = error.strerror or str(error)
     except UnusableError as error:
-        found = str(error)
+        reason = str(error)
     else:
         return words
-    raise InputError(Fault(printable(name), None, option, found))
+    raise InputError(Fault(printable(name), None, option, reason))
 
 
 class UnusableError(Exception):
@@ -84,8 +84,8 @@ def _read(name: str, shape: tuple[int, ...], of_words: tuple[int, int]) -> NDArr
     least, greatest = of_words
     if low < least or high > greatest:
         raise UnusableError(f"holds {low} to {high}, a word is {least} to {greatest}")
-    found: NDArray[np.int64] = words.astype(np.int64)
-    return found
+    whole: NDArray[np.int64] = words.astype(np.int64)
+    return whole
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:

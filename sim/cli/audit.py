@@ -45,7 +45,7 @@ def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
     prepared = lay_out(selection, "audited", find_network)
     if target is not None:
         target.check()
-    found = [compare(plan) for plan in prepared.plans]
+    audits = [compare(plan) for plan in prepared.plans]
 
     def data() -> dict[str, Any]:
         return {
@@ -53,8 +53,8 @@ def audit(selection: Selection, json_file: str | None, quiet: bool) -> None:
             "version": VERSION,
             "network": prepared.network,
             "hw": prepared.hw.to_dict(),
-            "layers": [layer.to_dict() for layer in found],
+            "layers": [layer.to_dict() for layer in audits],
             "refused": [layer.to_dict() for layer in prepared.refused],
         }
 
-    write_found(data, partial(render_audit, found, prepared.network), target, quiet=quiet)
+    write_found(data, partial(render_audit, audits, prepared.network), target, quiet=quiet)

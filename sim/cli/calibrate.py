@@ -52,12 +52,12 @@ def calibrate(table_file: str | None, json_file: str | None, quiet: bool) -> Non
         raise click.UsageError("--output and --json cannot both be stdout")
     for target in targets.values():
         target.check()
-    found = fit()
+    calibration = fit()
     if "--output" in targets:
-        targets["--output"].write(table_text(found))
+        targets["--output"].write(table_text(calibration))
     if "--json" in targets:
-        targets["--json"].write(json_text(found.to_dict()))
+        targets["--json"].write(json_text(calibration.to_dict()))
     if not quiet and not any(target.is_stdout for target in targets.values()):
         from sim.report.text.calibration import render_calibration
 
-        write_stdout(render_calibration(found, width=stdout_width(), color=color_on_stdout()))
+        write_stdout(render_calibration(calibration, width=stdout_width(), color=color_on_stdout()))

@@ -197,7 +197,7 @@ def _check_random(count: int, seed: int, tolerance: float, *, quiet: bool) -> Ra
     from sim.check.cases import random_cases
     from sim.check.compare import check_layer
 
-    found: list[CaseCheck] = []
+    checks: list[CaseCheck] = []
     failing = 0
     worst = 0.0
     with _steps(count, quiet=quiet) as step:
@@ -209,11 +209,11 @@ def _check_random(count: int, seed: int, tolerance: float, *, quiet: bool) -> Ra
                 raise
             except Exception as error:  # whatever breaks is a case to print
                 done = CaseCheck(number, case, None, f"{type(error).__name__}: {error}")
-            found.append(done)
+            checks.append(done)
             failing += not done.holds(tolerance / 100)
             if done.check is not None and case.default_fifos:
                 worst = max(worst, abs(done.check.worst_error))
-    return RandomOutcome(seed, tolerance, tuple(found))
+    return RandomOutcome(seed, tolerance, tuple(checks))
 
 
 @contextmanager
@@ -283,7 +283,7 @@ class NetworkOutcome:
             "tolerance_percent": self.tolerance if math.isfinite(self.tolerance) else None,
             "mean_difference": mean,
             "worst_difference": worst,
-            "layers": [_check_dict(found, self.tolerance) for found in self.checks],
+            "layers": [_check_dict(checked, self.tolerance) for checked in self.checks],
             "notes": list(self.notes),
         }
 
@@ -293,8 +293,8 @@ class NetworkOutcome:
         from sim.report.tables import notes_lines, sections_text, wrap
 
         tolerance = self.tolerance / 100
-        known = {found.layer for found in self.checks}
-        failed = [found for found in self.checks if not found.holds(tolerance)]
+        known = {checked.layer for checked in self.checks}
+        failed = [checked for checked in self.checks if not checked.holds(tolerance)]
         mean, worst = summary(list(self.checks))
         lines = [
             *wrap(self.title, width),
@@ -305,8 +305,8 @@ class NetworkOutcome:
             "",
             *wrap(_verdict(len(self.checks), len(failed), mean, worst, self.tolerance), width),
         ]
-        for found in failed:
-            lines += ["", *_failure(found, tolerance, width)]
+        for checked in failed:
+            lines += ["", *_failure(checked, tolerance, width)]
         if self.notes:
             lines += ["", "Notes", *notes_lines(self.notes, known, width)]
         return sections_text([lines], color)
@@ -318,12 +318,12 @@ class RandomOutcome:
 
     seed: int
     tolerance: float
-    found: tuple[CaseCheck, ...]
+    cases: tuple[CaseCheck, ...]
 
     @property
     def failing(self) -> list[CaseCheck]:
         """The cases that do not hold."""
-        return [found for found in self.found if not found.holds(self.tolerance / 100)]
+        return [checked for checked in self.cases if not checked.holds(self.tolerance / 100)]
 
     @property
     def holds(self) -> bool:
@@ -333,21 +333,21 @@ class RandomOutcome:
     def _errors(self, *, default_fifos: bool) -> list[tuple[float, CaseCheck]]:
         """Return (absolute difference in cycles as a fraction, case), largest first."""
         pairs = [
-            (abs(found.check.worst_error), found)
-            for found in self.found
-            if found.check is not None and found.case.default_fifos == default_fifos
+            (abs(checked.check.worst_error), checked)
+            for checked in self.cases
+            if checked.check is not None and checked.case.default_fifos == default_fifos
         ]
         return sorted(pairs, key=lambda pair: -pair[0])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data; failing and worst cases with a file to repeat them."""
         ranked = self._errors(default_fifos=True)
-        shown = {found.number for found in self.failing}
-        shown |= {found.number for _, found in ranked[:1]}
+        shown = {checked.number for checked in self.failing}
+        shown |= {checked.number for _, checked in ranked[:1]}
         return {
             "schema": SCHEMA,
             "version": VERSION,
-            "checked": f"{len(self.found)} random cases of seed {self.seed}",
+            "checked": f"{len(self.cases)} random cases of seed {self.seed}",
             "holds": self.holds,
             "tolerance_percent": self.tolerance,
             "seed": self.seed,
@@ -355,17 +355,17 @@ class RandomOutcome:
             "worst_difference": ranked[0][0] if ranked else None,
             "cases": [
                 {
-                    "case": found.number,
-                    "default_fifos": found.case.default_fifos,
+                    "case": checked.number,
+                    "default_fifos": checked.case.default_fifos,
                     **(
-                        _check_dict(found.check, self.tolerance)
-                        if found.check is not None
-                        else {"error": found.error}
+                        _check_dict(checked.check, self.tolerance)
+                        if checked.check is not None
+                        else {"error": checked.error}
                     ),
-                    "holds": found.holds(self.tolerance / 100),
-                    **({"yaml": found.case.to_yaml()} if found.number in shown else {}),
+                    "holds": checked.holds(self.tolerance / 100),
+                    **({"yaml": checked.case.to_yaml()} if checked.number in shown else {}),
                 }
-                for found in self.found
+                for checked in self.cases
             ],
         }
 
@@ -374,9 +374,9 @@ class RandomOutcome:
         from sim.report.tables import count, sections_text, wrap
 
         failing = self.failing
-        equal = sum(f.check is not None and not f.check.differences for f in self.found)
-        lines = [f"{count(len(self.found))} random cases of seed {self.seed}", ""]
-        lines.append(f"  every count equal in {count(equal)} of {count(len(self.found))} cases")
+        equal = sum(f.check is not None and not f.check.differences for f in self.cases)
+        lines = [f"{count(len(self.cases))} random cases of seed {self.seed}", ""]
+        lines.append(f"  every count equal in {count(equal)} of {count(len(self.cases))} cases")
         for default_fifos, which in (
             (True, "FIFOs of a claimed depth"),
             (False, "shallower FIFOs"),
@@ -405,23 +405,23 @@ class RandomOutcome:
             ]
         else:
             lines += ["", f"All hold; cycles within {self.tolerance:g} % where they are claimed."]
-        for found in failing[:MOST_FAILING]:
-            lines += ["", *self._failing_case(found, width)]
+        for checked in failing[:MOST_FAILING]:
+            lines += ["", *self._failing_case(checked, width)]
         if len(failing) > MOST_FAILING:
             lines += ["", f"{count(len(failing) - MOST_FAILING)} more are in the file of --json."]
         return sections_text([lines], color)
 
-    def _failing_case(self, found: CaseCheck, width: int) -> list[str]:
+    def _failing_case(self, checked: CaseCheck, width: int) -> list[str]:
         from sim.report.tables import wrap
 
-        file = f"case-{self.seed}-{found.number}.yaml"
-        lines = [f"Case {found.number}:"]
-        if found.check is None:
-            lines += wrap(found.error, width, "  ")
+        file = f"case-{self.seed}-{checked.number}.yaml"
+        lines = [f"Case {checked.number}:"]
+        if checked.check is None:
+            lines += wrap(checked.error, width, "  ")
         else:
-            lines += _failure(found.check, self.tolerance / 100, width)
+            lines += _failure(checked.check, self.tolerance / 100, width)
         lines.append(f"Save as {file} and run: eyeriss-sim check --case {shlex.quote(file)}")
-        return [*lines, f"# {file}", *found.case.to_yaml().splitlines()]
+        return [*lines, f"# {file}", *checked.case.to_yaml().splitlines()]
 
 
 def _table(checks: Sequence[LayerCheck], width: int) -> list[str]:
@@ -433,15 +433,15 @@ def _table(checks: Sequence[LayerCheck], width: int) -> list[str]:
     ]  # fmt: skip
     rows = [
         [
-            found.layer,
-            count(found.passes),
-            count(found.entries),
-            count(found.engine_cycles),
-            count(found.closed_form_cycles),
-            _signed(found.errors["cycles"]),
-            "yes" if not found.differences else f"{len(found.differences)} not",
+            checked.layer,
+            count(checked.passes),
+            count(checked.entries),
+            count(checked.engine_cycles),
+            count(checked.closed_form_cycles),
+            _signed(checked.errors["cycles"]),
+            "yes" if not checked.differences else f"{len(checked.differences)} not",
         ]
-        for found in checks
+        for checked in checks
     ]
     return table(heads, rows, width)
 
@@ -456,16 +456,16 @@ def _latencies(checks: Sequence[LayerCheck], width: int) -> list[str]:
     ]  # fmt: skip
     rows = [
         [
-            found.layer,
-            count(found.engine_total),
-            count(found.closed_form_total),
-            _signed(found.errors["total latency"]),
-            count(found.engine_waits.ifmap_cycles),
-            count(found.closed_form_waits.ifmap_cycles),
-            count(found.engine_waits.ofmap_cycles),
-            count(found.closed_form_waits.ofmap_cycles),
+            checked.layer,
+            count(checked.engine_total),
+            count(checked.closed_form_total),
+            _signed(checked.errors["total latency"]),
+            count(checked.engine_waits.ifmap_cycles),
+            count(checked.closed_form_waits.ifmap_cycles),
+            count(checked.engine_waits.ofmap_cycles),
+            count(checked.closed_form_waits.ofmap_cycles),
         ]
-        for found in checks
+        for checked in checks
     ]
     return table(heads, rows, width)
 
@@ -490,36 +490,38 @@ def _verdict(layers: int, failed: int, mean: float, worst: float, tolerance: flo
     return f"Every count is equal; {cycles}."
 
 
-def _failure(found: LayerCheck, tolerance: float, width: int) -> list[str]:
+def _failure(checked: LayerCheck, tolerance: float, width: int) -> list[str]:
     """Return what is wrong with a layer, and where it first shows."""
     from sim.report.tables import wrap
 
     lines = []
-    if found.differences:
-        lines += wrap(f"First difference: {found.first}", width)
-        lines.append(f"{found.layer}: {len(found.differences)} of {found.entries} figures differ:")
-        for difference in found.differences[:MOST_DIFFERENCES]:
+    if checked.differences:
+        lines += wrap(f"First difference: {checked.first}", width)
+        lines.append(
+            f"{checked.layer}: {len(checked.differences)} of {checked.entries} figures differ:"
+        )
+        for difference in checked.differences[:MOST_DIFFERENCES]:
             lines += wrap(_line(difference), width, "  ")
-        if len(found.differences) > MOST_DIFFERENCES:
-            lines.append(f"  and {len(found.differences) - MOST_DIFFERENCES} more")
+        if len(checked.differences) > MOST_DIFFERENCES:
+            lines.append(f"  and {len(checked.differences) - MOST_DIFFERENCES} more")
     told = {
-        "cycles": (found.engine_cycles, found.closed_form_cycles),
-        "total latency": (found.engine_total, found.closed_form_total),
+        "cycles": (checked.engine_cycles, checked.closed_form_cycles),
+        "total latency": (checked.engine_total, checked.closed_form_total),
         "waiting for ifmaps": (
-            found.engine_waits.ifmap_cycles,
-            found.closed_form_waits.ifmap_cycles,
+            checked.engine_waits.ifmap_cycles,
+            checked.closed_form_waits.ifmap_cycles,
         ),
         "waiting for ofmaps": (
-            found.engine_waits.ofmap_cycles,
-            found.closed_form_waits.ofmap_cycles,
+            checked.engine_waits.ofmap_cycles,
+            checked.closed_form_waits.ofmap_cycles,
         ),
     }
-    for what, error in found.errors.items():
+    for what, error in checked.errors.items():
         if abs(error) > tolerance:
             engine, form = told[what]
             share = " of the total latency" if what.startswith("waiting") else ""
             text = f"engine {engine:,}, closed form {form:,}, {_signed(error)} %{share}"
-            lines += wrap(f"{found.layer}: {what}: {text}", width)
+            lines += wrap(f"{checked.layer}: {what}: {text}", width)
     return lines
 
 
@@ -557,28 +559,28 @@ def _latency_dict(total: int, waits: DramStall) -> dict[str, int]:
     }
 
 
-def _check_dict(found: LayerCheck, tolerance: float) -> dict[str, Any]:
+def _check_dict(checked: LayerCheck, tolerance: float) -> dict[str, Any]:
     return {
-        "name": found.layer,
-        "passes": found.passes,
-        "figures_compared": found.entries,
-        "engine_cycles": found.engine_cycles,
-        "closed_form_cycles": found.closed_form_cycles,
-        "difference": found.errors["cycles"],
+        "name": checked.layer,
+        "passes": checked.passes,
+        "figures_compared": checked.entries,
+        "engine_cycles": checked.engine_cycles,
+        "closed_form_cycles": checked.closed_form_cycles,
+        "difference": checked.errors["cycles"],
         "total_latency": {
-            "engine": _latency_dict(found.engine_total, found.engine_waits),
-            "closed_form": _latency_dict(found.closed_form_total, found.closed_form_waits),
-            "difference": found.errors["total latency"],
+            "engine": _latency_dict(checked.engine_total, checked.engine_waits),
+            "closed_form": _latency_dict(checked.closed_form_total, checked.closed_form_waits),
+            "difference": checked.errors["total latency"],
         },
-        "holds": found.holds(tolerance / 100),
-        "first_difference": found.first,
+        "holds": checked.holds(tolerance / 100),
+        "first_difference": checked.first,
         "differences": [
             {
                 "entry": difference.entry,
                 "engine": difference.engine,
                 "closed_form": difference.closed_form,
             }
-            for difference in found.differences
+            for difference in checked.differences
         ],
     }
 

@@ -77,8 +77,8 @@ def import_(
     targets = {name: Target(name) for name in (output, precision_file) if name is not None}
     for target in targets.values():
         target.check()
-    found = read_onnx(model, dict(shapes))
-    network_from_model(found, model)  # a layer that no network can have is refused now
-    targets[output].write(found.to_yaml())
+    imported = read_onnx(model, dict(shapes))
+    network_from_model(imported, model)  # a layer that no network can have is refused now
+    targets[output].write(imported.to_yaml())
     if precision_file is not None:
-        targets[precision_file].write(found.precision_yaml())
+        targets[precision_file].write(imported.precision_yaml())

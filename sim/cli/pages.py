@@ -224,15 +224,15 @@ class Pages:
             return
         from sim.report.load import of_result
 
-        found = of_result(result)
+        result_file = of_result(result)
         try:
             if self.report is not None:
                 from sim.report.page.html import render_page
 
-                self.report.write(render_page([(found.network, found)]))
+                self.report.write(render_page([(result_file.network, result_file)]))
         finally:
             if self.plots is not None:
-                self.plots.write(found)
+                self.plots.write(result_file)
 
     @staticmethod
     def _write_tables(result: Result, folder: Path) -> None:

@@ -49,12 +49,12 @@ def report(files: tuple[str, ...], output: str | None, plots: Plots | None) -> N
         raise click.UsageError("--plots draws one result; name one file")
     target = Target(output if output is not None else _default(files))
     keep_apart({"-o": target.name}, files)
-    found = list(zip(labels(files), read_results(files), strict=True))
+    results = list(zip(labels(files), read_results(files), strict=True))
     if plots is not None:
-        plots.check([layer.name for layer in found[0][1].layers])
-    target.write(render_page(found))
+        plots.check([layer.name for layer in results[0][1].layers])
+    target.write(render_page(results))
     if plots is not None:
-        plots.write(found[0][1])
+        plots.write(results[0][1])
     if not target.is_stdout:
         click.echo(f"wrote {printable(target.name)}")
 
@@ -68,12 +68,12 @@ def _default(files: tuple[str, ...]) -> str:
 
 def labels(files: tuple[str, ...]) -> list[str]:
     """Return a short name for each file: its own, with folder or number where two are the same."""
-    found = [Path(name).stem or name for name in files]
-    if len(set(found)) < len(found):
-        found = [name.removesuffix(Path(name).suffix) for name in files]
+    names = [Path(name).stem or name for name in files]
+    if len(set(names)) < len(names):
+        names = [name.removesuffix(Path(name).suffix) for name in files]
     times: Counter[str] = Counter()
-    for place, name in enumerate(found):
+    for place, name in enumerate(names):
         times[name] += 1
         if times[name] > 1:
-            found[place] = f"{name} ({times[name]})"
-    return found
+            names[place] = f"{name} ({times[name]})"
+    return names

@@ -112,12 +112,12 @@ class Tracing:
 
 
 def _window(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"\s*(\d{1,14})\s*:\s*(\d{1,14})\s*", text)
-    if found is None or int(found[1]) >= int(found[2]):
+    cycles = re.fullmatch(r"\s*(\d{1,14})\s*:\s*(\d{1,14})\s*", text)
+    if cycles is None or int(cycles[1]) >= int(cycles[2]):
         raise click.UsageError(
             f"--trace-window {text}: must be FIRST:LAST in cycles, as in 10000:20000"
         )
-    return int(found[1]), int(found[2])
+    return int(cycles[1]), int(cycles[2])
 
 
 def trace_options(command: Command) -> Callable[..., Any]:

@@ -69,8 +69,8 @@ class TileLink:
         # Jobs never overtake each other: the last one that is waited for decides, and all that was
         # issued before it is served, and waited for, too.
         waiting = 0
-        for place, (found, block, _) in enumerate(self.backlog, start=1):
-            if found == kind and block <= m_block:
+        for place, (queued, block, _) in enumerate(self.backlog, start=1):
+            if queued == kind and block <= m_block:
                 waiting = place
         ticks = sum(self.backlog.popleft()[2] for _ in range(waiting))
         return -(-ticks // self.per_cycle)

@@ -77,15 +77,15 @@ class Fifo:
     @property
     def waiting(self) -> str:
         """Who waits here for what, or an empty string: for the report of a deadlock."""
-        found = []
+        waits = []
         if self._reader is not None:
-            found.append(f"the reader of {self.name} waits for entry {len(self.ready)}")
+            waits.append(f"the reader of {self.name} waits for entry {len(self.ready)}")
         if self._writer is not None:
-            found.append(
+            waits.append(
                 f"the writer of {self.name} waits until entry {self._writer_index} has left "
                 f"({len(self.freed)} have)"
             )
-        return "; ".join(found)
+        return "; ".join(waits)
 
 
 def room_table(sizes: Sequence[int], rounds: int, depth_words: int) -> list[int]:

@@ -70,23 +70,23 @@ class PassMemory:
         """Simulate the pass, or recall it."""
         key = (shape, start)
         self._asked.add(key)
-        found = self.outcomes.pop(key, None)
-        if found is not None:
-            self.outcomes[key] = found  # a dict keeps the order: the last one asked for is last
-            return found
+        outcome = self.outcomes.pop(key, None)
+        if outcome is not None:
+            self.outcomes[key] = outcome  # a dict keeps the order: the last one asked for is last
+            return outcome
         if self.ahead is not None:
-            found = self.ahead.take(key)
-        if found is None:
+            outcome = self.ahead.take(key)
+        if outcome is None:
             machine = pass_machine(shape, self.hw, start)
-            found = machine.run()
+            outcome = machine.run()
             if self.probe is not None:
-                self.probe.ran(machine, found)
-        self._keep(key, found)
-        return found
+                self.probe.ran(machine, outcome)
+        self._keep(key, outcome)
+        return outcome
 
-    def _keep(self, key: PassKey, found: PassOutcome) -> None:
-        self.outcomes[key] = found
-        self._taken += found.size
+    def _keep(self, key: PassKey, outcome: PassOutcome) -> None:
+        self.outcomes[key] = outcome
+        self._taken += outcome.size
         while self._taken > self.room and len(self.outcomes) > 1:
             oldest = next(iter(self.outcomes))
             # The layer holds its own for itself, so none of them goes for another: an equal layer
@@ -416,10 +416,10 @@ class _LayerRun:
                 self.data.ofmap_tiles, codable=traffic.ofmap_codable
             )
             passes = self._with_sizes(passes, iter(strips), iter(blocks))
-        found = make(self.plan.hw, traffic, passes).run()
+        stall = make(self.plan.hw, traffic, passes).run()
         if self.probe is not None:
             self.probe.layer_ends()
-        return found, coding
+        return stall, coding
 
     def _with_sizes(
         self, passes: list[TimedPass], strips: Iterator[int], blocks: Iterator[int]

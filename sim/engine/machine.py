@@ -318,21 +318,21 @@ class Machine:
         psums = [fifo for pe in self.pes for fifo in (pe.psum_in, pe.psum_out) if fifo is not None]
         buses = self.fifos[len(psums) :]  # they are built after the PEs
         # All PEs may wait for much the same: some of each kind tell more than all of one.
-        found: list[str] = []
+        reasons: list[str] = []
         for blocks in (psums, [pe.port for pe in self.pes], self.loads, buses):
             waits = [wait for wait in (block.waiting for block in blocks) if wait]
-            found += waits[:MOST_WAITS]
+            reasons += waits[:MOST_WAITS]
             if len(waits) > MOST_WAITS:
-                found.append(f"and {len(waits) - MOST_WAITS} more like these")
+                reasons.append(f"and {len(waits) - MOST_WAITS} more like these")
         if endless is not None:
-            found = found or ["nobody waits for anybody"]
-            return f"no end of the pass after {endless} cycles: " + "; ".join(found)
+            reasons = reasons or ["nobody waits for anybody"]
+            return f"no end of the pass after {endless} cycles: " + "; ".join(reasons)
         logs = [self.feed_bus.log, self.psum_out_bus.log, *(link.log for link in self.links)]
         logs += [load.log for load in self.loads]
         logs += [self.psum_in_bus.log] if self.psum_in_bus else []
         last = [log[-1] for log in logs if log]
         last += [pe.starts[-1] + pe.mac_cycles for pe in self.pes if pe.starts]
-        return f"deadlock at cycle {max(last, default=0)} of the pass: " + "; ".join(found)
+        return f"deadlock at cycle {max(last, default=0)} of the pass: " + "; ".join(reasons)
 
     # ---------------------------------------------------------------- laws
 

@@ -118,12 +118,12 @@ def in_workers(
             places = {pool.submit(work, item): place for place, item in left.items()}
             for future in as_completed(places):
                 try:
-                    found = future.result()
+                    result = future.result()
                 except BrokenProcessPool:
                     continue  # others of this round may have been done before
                 place = places[future]
                 del left[place]
-                yield place, found
+                yield place, result
             if left:
                 pool.replace()
 
@@ -185,13 +185,13 @@ class PassesAhead:
             return None
         while True:
             try:
-                found = self._running[key].result()
+                outcome = self._running[key].result()
             except BrokenProcessPool:
                 self._again()
                 continue
             del self._running[key]
             self._feed()
-            return found
+            return outcome
 
     def _feed(self) -> None:
         while self._waiting and len(self._running) < self._most:

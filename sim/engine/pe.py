@@ -117,12 +117,12 @@ class FeedPort:
     @property
     def waiting(self) -> str:
         """Who waits here for what, or an empty string."""
-        found = []
+        waits = []
         if self._pe is not None:
-            found.append(f"{self.name} waits for ifmap word {self._pe_index}")
+            waits.append(f"{self.name} waits for ifmap word {self._pe_index}")
         if self._bus is not None:
-            found.append(f"the ifmap bus waits until {self.name} has read word {self._bus_index}")
-        return "; ".join(found)
+            waits.append(f"the ifmap bus waits until {self.name} has read word {self._bus_index}")
+        return "; ".join(waits)
 
 
 class PELoad:

@@ -28,20 +28,20 @@ def contradictions(layer: LayerPart, result: ResultFile, passes: int) -> list[tu
 
     `passes` are those that follow from its mapping.
     """
-    found = _unequal(_of_layer(layer, result, passes))
+    faults = _unequal(_of_layer(layer, result, passes))
     by_cause = {cause: np.array(layer.pe.by_cause[cause], np.int64) for cause in CAUSES}
     busy = by_cause[Cause.COMPUTING] + by_cause[Cause.ACCUMULATING]
     if (np.array(layer.pe.busy_cycles, np.int64) != busy).any():
-        found.append(("pe.busy_cycles", "must be computing and accumulating in every PE"))
+        faults.append(("pe.busy_cycles", "must be computing and accumulating in every PE"))
     if result.simulated:
-        found += [
+        faults += [
             (f"bus_cycles.{bus}", "must be no more than the processing latency")
             for bus, cycles in layer.bus_cycles.items()
             if cycles > layer.cycles.processing
         ]
     if (np.array(list(by_cause.values())).sum(axis=0) != layer.cycles.processing).any():
-        found.append(("pe.by_cause", "must add up to the processing latency in every PE"))
-    return found
+        faults.append(("pe.by_cause", "must add up to the processing latency in every PE"))
+    return faults
 
 
 def wrong_totals(result: ResultFile) -> list[tuple[str, str]]:
@@ -51,15 +51,15 @@ def wrong_totals(result: ResultFile) -> list[tuple[str, str]]:
 
 def _unequal(checks: Iterable[Check]) -> list[tuple[str, str]]:
     """Yield (field, what is wrong) of figures that are off; floats may be off by rounding."""
-    found = []
+    faults = []
     for field, value, expected, what in checks:
         if isinstance(value, int) and isinstance(expected, int):
             equal = value == expected
         else:
             equal = math.isclose(value, expected, rel_tol=ROUNDING)
         if not equal:
-            found.append((field, f"must be {what}, {shown(expected)}; got {shown(value)}"))
-    return found
+            faults.append((field, f"must be {what}, {shown(expected)}; got {shown(value)}"))
+    return faults
 
 
 def _of_layer(layer: LayerPart, result: ResultFile, passes: int) -> Iterator[Check]:
@@ -162,7 +162,7 @@ def _of_totals(result: ResultFile) -> Iterator[Check]:
 
 
 def _added(parts: Iterable[dict[str, int]]) -> Counter[str]:
-    found: Counter[str] = Counter()
+    total: Counter[str] = Counter()
     for part in parts:
-        found.update(part)
-    return found
+        total.update(part)
+    return total

@@ -53,7 +53,7 @@ def read_results(names: Sequence[str]) -> list[ResultFile]:
         InputError: what `read_result` says of each, or they are too much for one page.
 
     """
-    found: list[ResultFile] = []
+    results: list[ResultFile] = []
     faults: list[Fault] = []
     room = MOST_FILE_MEMORY
     for name in names:
@@ -62,11 +62,11 @@ def read_results(names: Sequence[str]) -> list[ResultFile]:
         except InputError as error:
             faults += error.faults
         else:
-            found.append(result)
+            results.append(result)
             room -= memory
     if faults:
         raise InputError(*faults)
-    return found
+    return results
 
 
 def read_result(name: str) -> ResultFile:
@@ -96,20 +96,20 @@ def _read(name: str, room: int) -> tuple[ResultFile, int]:
         raise refuse(error.strerror or str(error)) from None
     if data.startswith(MAGIC.encode()):
         del data
-        found, memory = _result_in_trace(name, room)
-        return check_result(found, shown_name), memory
+        data_read, memory = _result_in_trace(name, room)
+        return check_result(data_read, shown_name), memory
     if len(data) > MOST_FILE_BYTES:
         raise refuse(f"is larger than the limit of {MOST_FILE_BYTES} bytes")
     memory = json_memory(data)
     if memory > room:
         raise refuse(_too_much(memory, room))
     try:
-        found = read_json(data, parse_constant=_no_constant)
+        data_read = read_json(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         at = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise refuse(f"is not JSON{at}; `run --json FILE` writes a result file") from None
     del data
-    return check_result(found, shown_name), memory
+    return check_result(data_read, shown_name), memory
 
 
 def _too_much(memory: int, room: int) -> str:
@@ -138,7 +138,7 @@ def _result_in_trace(name: str, room: int) -> tuple[dict[str, Any], int]:
             if not parts:
                 raise TraceError(name, "no layer in it came to its end")
             about = trace.description
-            found = {
+            record = {
                 "schema": SCHEMA,
                 "version": VERSION,
                 "engine": "event",
@@ -150,7 +150,7 @@ def _result_in_trace(name: str, room: int) -> tuple[dict[str, Any], int]:
                 "notes": ["read from a trace"],
                 "totals": parts[-1]["totals"],
             }
-            return found, memory
+            return record, memory
     except TraceError as error:
         raise InputError(Fault(name, None, "", error.reason)) from None
     except (LookupError, TypeError):
@@ -171,8 +171,8 @@ def check_result(data: object, file: str) -> ResultFile:
 
     """
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found = data.get("schema") if isinstance(data, dict) else None
-        instead = f", its schema is {shown(found)}" if found is not None else ""
+        schema = data.get("schema") if isinstance(data, dict) else None
+        instead = f", its schema is {shown(schema)}" if schema is not None else ""
         raise InputError(
             Fault(
                 file, None, "", f"is no result file of `run --json` or `estimate --json`{instead}"
@@ -238,7 +238,7 @@ def _checked_result(head: Any, layers: Iterable[Any] | None, file: str) -> Resul
 def _whole(head: Any, layers: Iterable[Any] | None, file: str) -> ResultFile:
     """Return a result from its parts."""
     faults: list[Fault] = []
-    found: list[LayerPart] = []
+    checked: list[LayerPart] = []
     result = None
     try:
         result = _from_json(ResultFile, head, file, ())
@@ -246,14 +246,14 @@ def _whole(head: Any, layers: Iterable[Any] | None, file: str) -> ResultFile:
         faults += error.faults
     for place, layer in enumerate(layers or ()):
         try:
-            found.append(_layer(layer, file, ("layers", place)))
+            checked.append(_layer(layer, file, ("layers", place)))
         except InputError as error:
             faults += error.faults
         if len(faults) >= MOST_FAULTS:
             break
     if faults or result is None:
         raise InputError(*faults[:MOST_FAULTS])
-    return result.model_copy(update={"layers": found})
+    return result.model_copy(update={"layers": checked})
 
 
 def _layer(data: Any, file: str, at: DocumentPath) -> LayerPart:

@@ -442,8 +442,8 @@ class LayerPart(_Sparse):
     @property
     def multicast(self) -> dict[int, int]:
         """Ifmap words by PEs reached."""
-        found = self.accesses[Level.NOC][Network.GIN_IFMAP].get("multicast", {})
-        return {int(reached): words for reached, words in found.items()}
+        histogram = self.accesses[Level.NOC][Network.GIN_IFMAP].get("multicast", {})
+        return {int(reached): words for reached, words in histogram.items()}
 
 
 class RefusedPart(_Part):
@@ -561,11 +561,11 @@ def bound_text(by: tuple[str, ...]) -> str:
 
 def flat(accesses: Mapping[str, Any], at: str = "") -> dict[str, int]:
     """Return nested accesses by dotted name, without the histogram of multicasts."""
-    found: dict[str, int] = {}
+    entries: dict[str, int] = {}
     for name, value in accesses.items():
         if isinstance(value, dict):
             if name != "multicast":
-                found |= flat(value, f"{at}{name}.")
+                entries |= flat(value, f"{at}{name}.")
         else:
-            found[f"{at}{name}"] = value
-    return found
+            entries[f"{at}{name}"] = value
+    return entries

@@ -33,7 +33,7 @@ def write_npz(trace: Trace, layer: LayerTrace, chosen: Selected, out: IO[bytes])
         "data": events.data,
         "set_ends": ends,
         "set_members": np.array([b for members in trace.sets for b in members], np.int64),
-        "layer_names": np.array([found.name for found in trace.layers], str),
+        "layer_names": np.array([each.name for each in trace.layers], str),
         "block_names": np.array([layout.name(block) for block in range(layout.blocks)], str),
         "action_names": np.array(ACTIONS, str),
         "data_type_names": np.array(KINDS, str),

@@ -95,8 +95,8 @@ def _stalls(trace: Trace, query: Query, events: Events | None) -> Stalls:
                 begin = int(one["start"])
                 if begin >= last:
                     break
-                found = spans(int(one["template"]))
-                rows.append(_waits(found, pes, layer.number, one, first, last))
+                all_spans = spans(int(one["template"]))
+                rows.append(_waits(all_spans, pes, layer.number, one, first, last))
     return Stalls(*np.concatenate(rows, axis=1))
 
 
@@ -108,16 +108,16 @@ def _waits(
     begin = int(one["start"])
     parts = []
     for block, at in pes.items():
-        found = spans[at].lasting(int(one["cycles"]))
-        start = np.maximum(found.start + begin, first)
-        duration = np.minimum(found.start + begin + found.duration, last) - start
-        there = (duration > 0) & ~np.isin(found.cause, WORKING)
+        lasting = spans[at].lasting(int(one["cycles"]))
+        start = np.maximum(lasting.start + begin, first)
+        duration = np.minimum(lasting.start + begin + lasting.duration, last) - start
+        there = (duration > 0) & ~np.isin(lasting.cause, WORKING)
         size = int(there.sum())
         parts.append(
             np.stack(
                 [
                     np.full(size, layer), np.full(size, int(one["index"])), start[there],
-                    duration[there], np.full(size, block), found.cause[there],
+                    duration[there], np.full(size, block), lasting.cause[there],
                 ]
             )
         )  # fmt: skip

@@ -44,7 +44,7 @@ def in_order(faults: Iterable[Fault], more: int = 0) -> list[Fault]:
 
     `more` are left out already.
     """
-    found = sorted(faults, key=lambda fault: fault.line or 0)
-    more += max(0, len(found) - MAX_FAULTS)
-    note = [Fault(found[0].file, None, "", f"{more} more faults are not shown")] if more else []
-    return found[:MAX_FAULTS] + note
+    ordered = sorted(faults, key=lambda fault: fault.line or 0)
+    more += max(0, len(ordered) - MAX_FAULTS)
+    note = [Fault(ordered[0].file, None, "", f"{more} more faults are not shown")] if more else []
+    return ordered[:MAX_FAULTS] + note

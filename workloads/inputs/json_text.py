@@ -16,9 +16,9 @@ def read_json(raw: bytes, **options: Any) -> Any:
 
     Raises `ValueError` or `RecursionError` where it is no JSON.
     """
-    found = json.loads(raw, **options)
+    data = json.loads(raw, **options)
     # Most files hold nothing to clean, and a walk through one takes seconds.
-    return _cleaned(found) if _NOT_PLAIN.search(raw) else found
+    return _cleaned(data) if _NOT_PLAIN.search(raw) else data
 
 
 def _cleaned(data: Any) -> Any:

@@ -39,11 +39,11 @@ def path_part(name: str, taken: set[str]) -> str:
     A number tells it from the parts that are `taken`, in any case.
     """
     base = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80] or "layer"
-    found, place = base, 2
-    while found.casefold() in taken:
-        found, place = f"{base}_{place}", place + 1
-    taken.add(found.casefold())
-    return found
+    part, place = base, 2
+    while part.casefold() in taken:
+        part, place = f"{base}_{place}", place + 1
+    taken.add(part.casefold())
+    return part
 
 
 def one_line(text: str) -> str:

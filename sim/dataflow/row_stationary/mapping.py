@@ -96,7 +96,7 @@ def parse_mapping(text: str) -> Mapping:
 
     """
     faults: list[Fault] = []
-    found: dict[str, int] = {}
+    factors: dict[str, int] = {}
 
     def fault(field: str, message: str) -> None:
         one = Fault("--mapping", None, field, message)
@@ -113,19 +113,19 @@ def parse_mapping(text: str) -> Mapping:
             near = closest(name, FACTORS)
             hint = f"; did you mean '{near}'?" if near else ";"
             fault(field_name((name,)), f"unknown factor{hint} known: {', '.join(FACTORS)}")
-        elif name in found:
+        elif name in factors:
             fault(name, "given twice")
         elif not (re.fullmatch(r"[0-9]{1,9}", value) and 1 <= int(value) <= LARGEST_FACTOR):
             fault(name, f"must be a whole number from 1 to {LARGEST_FACTOR}, got {shown(value)}")
-            found[name] = 1
+            factors[name] = 1
         else:
-            found[name] = int(value)
-    missing = [name for name in REQUIRED if name not in found]
+            factors[name] = int(value)
+    missing = [name for name in REQUIRED if name not in factors]
     if missing:
         fault(", ".join(missing), "missing; a mapping gives all of " + ", ".join(REQUIRED))
     if faults:
         raise InputError(*faults)
-    return Mapping(**found)
+    return Mapping(**factors)
 
 
 def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
@@ -135,25 +135,27 @@ def layer_violations(layer: Layer, hw: Hardware) -> list[Violation]:
     and `Plan.configurations` says how many a layer takes.
     """
     limits = hw.limits
-    found: list[Violation] = []
+    violations: list[Violation] = []
 
     def inside(rule: str, value: int, allowed: tuple[int, int], why: str) -> None:
         low, high = allowed
         if not low <= value <= high:
-            found.append(Violation(rule, value, f"{low} to {high}", why))
+            violations.append(Violation(rule, value, f"{low} to {high}", why))
 
     inside("filter rows R", layer.R, limits.filter_rows, "rows the configuration can name")
     inside("filter columns S", layer.S, limits.filter_columns, "columns a spad row can hold")
     if layer.U not in limits.vertical_strides:
         allowed = ", ".join(str(stride) for stride in limits.vertical_strides)
-        found.append(Violation("vertical stride", layer.U, allowed, "diagonals the NoC can form"))
+        violations.append(
+            Violation("vertical stride", layer.U, allowed, "diagonals the NoC can form")
+        )
     inside(
         "horizontal stride",
         layer.V,
         limits.horizontal_strides,
         "columns a window can move by",
     )
-    return found
+    return violations
 
 
 def ifmap_strip_words(layer: Layer, mapping: Mapping, hw: Hardware) -> int:
@@ -206,11 +208,11 @@ def glb_banks(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) -> tuple
 
 def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware, batch: int) -> list[Violation]:
     """Return every rule that the (fitted) mapping breaks, not only the first."""
-    found: list[Violation] = []
+    violations: list[Violation] = []
 
     def at_most(rule: str, value: int, limit: int, why: str) -> None:
         if value > limit:
-            found.append(Violation(rule, value, str(limit), why))
+            violations.append(Violation(rule, value, str(limit), why))
 
     pe, array = hw.pe, hw.array
     p, q = mapping.p, mapping.q
@@ -251,7 +253,7 @@ def mapping_violations(layer: Layer, mapping: Mapping, hw: Hardware, batch: int)
         f"{psum_banks} for {of_psums}n*m*e*{columns} words){why}",
     )
     at_most("m", mapping.m, hw.limits.filters[1], "filters of one configuration")
-    return found
+    return violations
 
 
 def filter_sets_that_fit(strip_rows: int, chain: int, hw: Hardware) -> int:
@@ -274,9 +276,11 @@ def checked_mapping(layer: Layer, mapping: Mapping, batch: int, hw: Hardware) ->
 
     """
     fitted = mapping.fitted(layer, batch, hw)
-    found = layer_violations(layer, hw) + mapping_violations(layer, fitted, hw, batch)
-    if found:
-        raise MappingError(*(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in found))
+    violations = layer_violations(layer, hw) + mapping_violations(layer, fitted, hw, batch)
+    if violations:
+        raise MappingError(
+            *(Fault("", None, f"{layer.name} on {hw.name}", str(v)) for v in violations)
+        )
     return fitted
 
 

@@ -436,15 +436,15 @@ class Plan(base.Plan):
         channel_kinds = Counter(
             (channels, place == 0) for place, channels in enumerate(self.channel_blocks)
         )
-        found: Counter[PassShape] = Counter()
+        classes: Counter[PassShape] = Counter()
         for images, a in Counter(self.image_blocks).items():
             for columns, b in Counter(self.column_tiles).items():
                 for strip, c in Counter(self.strips).items():
                     for filters, d in blocks.items():
                         for (channels, first), e in channel_kinds.items():
                             shape = self.shape(images, columns, strip, filters, channels, first)
-                            found[shape] += self.layer.G * a * b * c * d * e
-        return dict(found)
+                            classes[shape] += self.layer.G * a * b * c * d * e
+        return dict(classes)
 
 
 def _placed(
