@@ -528,7 +528,7 @@ PAGE: dict[str, tuple[int, ...]] = {
     "memory of real words": (mib(MOST_BYTES),),
     "outcomes of passes kept": (mib(MOST_KEPT),),
     "memory of a result that is written": (mib(MOST_FILE_MEMORY),),
-    "kinds of pass that a result tells": (MOST_KINDS, MOST_RUNS),
+    "distinct passes that a result lists": (MOST_KINDS, MOST_RUNS),
     "processes of `--jobs`": (MOST_JOBS,),
     "readings of a product of matrices": (MOST_READINGS,),
     "sizes that `--mapping auto` tries": (MOST_R, MOST_Q, MOST_P, MOST_T),
