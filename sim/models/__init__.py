@@ -7,5 +7,5 @@ the machine means something (import-linter holds this). What it prints is a modu
 
 >>> from pkgutil import iter_modules
 >>> [model.name for model in iter_modules(__path__)]
-['accelergy', 'first_order', 'fodlam', 'maestro', 'neurospector']
+['accelergy', 'first_order', 'fodlam', 'maestro', 'neurospector', 'timeloop']
 """
