@@ -44,7 +44,7 @@ COMMANDS = {
     "trace": ("sim.cli.trace", "Replay, compare and export recorded runs."),
     "model": ("sim.cli.model", "Run models of other tools, on their own files or on networks."),
     "import": ("sim.cli.import_", "Write an ONNX model as a network file."),
-    "export": ("sim.cli.export", "Write mappings as files of other tools."),
+    "export": ("sim.cli.export", "Write mappings and results as files of other tools."),
     "show": ("sim.cli.show", "Print what a network, chip, energy table or mapping holds."),
 }
 """Name -> module with an attribute of that name, and the line in the list of commands."""

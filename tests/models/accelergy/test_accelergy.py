@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sim.cli import main
+from sim.cli.export_accelergy import accelergy as export
 from sim.cli.model_accelergy import accelergy
 from sim.errors import InputError
 from sim.models.accelergy import price, read_files
@@ -115,3 +117,16 @@ def test_two_hundred_damaged_files_are_priced_or_refused(tmp_path):
         refused += bool(faults)
         assert all(fault.file and str(fault).isprintable() for fault in faults)
     assert refused > 100
+
+
+def test_a_result_becomes_the_recorded_counts(tmp_path):
+    """The recorded counts were made by hand from AlexNet's CONV3 of batch 4."""
+    result = tmp_path / "conv3.json"
+    assert main(["estimate", "alexnet", "--layer", "CONV3", "--json", str(result), "-q"]) == 0
+    done = CliRunner().invoke(export, [str(result), "-o", str(tmp_path / "files")])
+    assert done.exit_code == 0, done.output
+    written = tmp_path / "files" / "action_counts.yaml"
+    assert written.read_text() == (DATA / "eyeriss_flat" / "action_counts.yaml").read_text()
+    assert "PE[0..167]" in (tmp_path / "files" / "architecture.yaml").read_text()
+    files = read_files([str(DATA / "eyeriss_flat" / "ERT.yaml"), str(written)])
+    assert price(files).total_pj == pytest.approx(1_318_148_711.88, abs=0.01)
