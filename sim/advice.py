@@ -1,4 +1,4 @@
-"""What would make a layer faster: changes that were tried, each with what it was found to gain.
+"""What would make a layer faster: changes that were tried, each with its gain.
 
 Nothing is advised by rule. Every change is a mapping, a chip or a batch that the program accepts,
 and its gain is that of the layer's total latency in closed form, against the layer as it is, in

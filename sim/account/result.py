@@ -289,7 +289,7 @@ class RefusedLayer:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found: its layers, those refused, and what the user should know."""
+    """The result of a run: its layers, those refused, and what the user should know."""
 
     engine: str
     network: str

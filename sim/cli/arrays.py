@@ -49,7 +49,7 @@ def read_words(
 
 
 class UnusableError(Exception):
-    """What is wrong with a file, in words."""
+    """A file is of no use; the message says why."""
 
 
 def _read(name: str, shape: tuple[int, ...], of_words: tuple[int, int]) -> NDArray[np.int64]:

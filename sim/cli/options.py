@@ -59,7 +59,7 @@ class Selection:
 
     @property
     def files(self) -> tuple[str | None, ...]:
-        """What may be a file."""
+        """The values that may name a file."""
         return self.network, self.hw, self.mapping
 
     def load(self, find: Callable[[str], Network] | None = None) -> tuple[Network, int, Hardware]:
@@ -102,7 +102,7 @@ class Prices:
 
     @property
     def files(self) -> tuple[str | None, ...]:
-        """What may be a file."""
+        """The values that may name a file."""
         return self.table, self.precision
 
     def load(self, selection: Selection) -> Pricing:

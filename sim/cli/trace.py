@@ -96,7 +96,7 @@ def _reported(command: Command) -> Command:
 
 
 class _MistakeError(Exception):
-    """What a user asked a trace for cannot be."""
+    """The user asked a trace for what it cannot have."""
 
 
 def _asked(function: Callable[..., Any], *args: object, **options: object) -> Any:

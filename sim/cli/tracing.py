@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 @dataclass(frozen=True)
 class Tracing:
-    """What of a run is recorded, and where; `file` is None where nothing is."""
+    """The part of a run that is recorded, and its file; None where nothing is recorded."""
 
     file: str | None
     layers: tuple[str, ...]

@@ -109,7 +109,7 @@ class PassShape(Protocol):
 
     @property
     def first_channels(self) -> bool:
-        """Whether the pass begins its partial sums: none comes from the GLB."""
+        """The pass begins its partial sums: none comes from the GLB."""
 
     @property
     def least_cycles(self) -> int:
@@ -145,7 +145,7 @@ class Pass(Protocol):
 
     @property
     def ends_m_block(self) -> bool:
-        """Whether the next pass has other partial sums in the GLB."""
+        """The next pass has other partial sums in the GLB."""
 
 
 class Plan(ABC):

@@ -1,4 +1,4 @@
-"""How full the FIFOs of a pass get, and how long their writers wait for room: from the dated logs.
+"""Use of the FIFOs of a pass: how full they get, how long writers wait for room; from the logs.
 
 Nothing is counted while the pass runs. An entry takes its place in the cycle in which its writer
 commits it, and gives it up in the cycle from which the place can be written again (`Fifo.freed`).

@@ -136,7 +136,7 @@ class _Rivals(Evaluator):
 
 
 def _simulated(evaluator: Evaluator, rated: Rated, memory: PassMemory) -> Rated:
-    """The figures of a mapping with the engine's cycles."""
+    """Return the figures of a mapping with the engine's cycles."""
     layer, batch, hw = evaluator.layer, evaluator.batch, evaluator.hw
     activity = simulate_layer(make_plan(layer, batch, hw, rated.mapping), memory=memory)
     total = activity.cycles + activity.standstill.cycles
@@ -148,7 +148,7 @@ def _simulated(evaluator: Evaluator, rated: Rated, memory: PassMemory) -> Rated:
 
 
 def _sharper(evaluator: Evaluator, many: Mappings) -> NDArray[np.float64]:
-    """Bounds of the engine's values, those of each shape of pass where they hold."""
+    """Return bounds of the engine's values, those of each shape of pass where they hold."""
     layer, batch, hw = evaluator.layer, evaluator.batch, evaluator.hw
     least = evaluator.bounds.of_mappings(many)
     bounds = evaluator.bound(least)

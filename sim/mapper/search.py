@@ -164,7 +164,7 @@ class Evaluator:
     def exact(
         self, processing: int, total: int, dram_bits: int, energy: Fraction | None
     ) -> Fraction | float:
-        """The objective from exact figures."""
+        """Return the objective from exact figures."""
         return self.objective.exact(
             {
                 "latency": Fraction(total),

@@ -327,7 +327,7 @@ def chip(result: ResultFile, layers: Sequence[LayerPart], table: Published | Non
 
 
 def _counted(table: Published, column: str) -> str:
-    """The unit in which a table counts accesses, and that it counts filters; else nothing."""
+    """Name the unit in which a table counts accesses, and that it counts filters; else nothing."""
     conventions = {"glb_mb": table.conventions.glb_mb, "dram_mb": table.conventions.dram_mb}
     if column not in conventions:
         return ""
@@ -338,7 +338,7 @@ def _counted(table: Published, column: str) -> str:
 def _as_published(
     table: Published, result: ResultFile, layers: Sequence[LayerPart], column: str
 ) -> float | None:
-    """Figures of the layers together, in the units and with the accesses that the table counts."""
+    """Return the figure of the layers in the units, and with the accesses, of the table."""
     if column == "active_pes":
         return float(layers[0].active_pes)
     if column == "processing_ms":

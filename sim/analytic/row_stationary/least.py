@@ -236,7 +236,7 @@ class Bounds:
         return cut_in_shares(self.layer.Mg, self.hw.limits.filters[1], block).blocks
 
     def _least_beats(self, p: Ints, least_m: Ints) -> Ints:
-        """The fewest psum beats of a window with an `m` of at least so many."""
+        """Return the fewest psum beats of a window with an `m` of at least so many."""
         if self._beats is None:
             return self._in_shares(np.minimum(p, self.hw.noc.psum_words_per_cycle))
         beats: Ints = self._beats[p, np.minimum(least_m, self.layer.Mg)]

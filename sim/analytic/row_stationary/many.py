@@ -310,7 +310,7 @@ def quick_totals(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> Ints
 
 
 def station_bounds(layer: Layer, batch: int, hw: Hardware, many: Mappings) -> ManyCycles:
-    """Bounds from below of the engine's cycles, each shape of pass by its own slowest station.
+    """Bound the engine's cycles from below, each shape of pass by its own slowest station.
 
     Sharper than those of `least.py`, which take the slowest station of all passes together; the
     argument for each station is the same. They are of chips whose loads neither overlap nor stream.
@@ -408,7 +408,7 @@ class _Shapes:
         return cycles, loads
 
     def station_bounds(self) -> Ints:
-        """The fewest cycles of each pass: the work of its slowest station, and the way to it."""
+        """Return the fewest cycles of each pass: its slowest station, and the way to it."""
         a, hw, noc = self._arrays(np.arange(self.beats.size)), self.hw, self.hw.noc
         words = a.filters * a.channels * a.filter_rows * a.filter_columns
         load = ceil_of(words, noc.gin_filter_words_per_cycle)
