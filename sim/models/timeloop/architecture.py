@@ -27,7 +27,7 @@ MOST_LEVELS: Final = 64
 
 _RANGE = re.compile(r"(?P<name>.*?)\[(?P<first>[0-9]{1,9})?(?:\.\.(?P<last>[0-9]{1,9}))?\]\Z")
 _BUFFERS = ("DRAM", "SRAM", "regfile", "smartbuffer", "storage")
-_COMPUTES = ("mac", "intmac", "fpmac", "compute")
+_COMPUTES = ("mac", "compute")
 _NETWORKS = ("XY_NoC", "Legacy", "ReductionTree", "SimpleMulticast")
 _REFUSED = {
     "power_gated_at": "power gating is not modelled",
@@ -223,7 +223,7 @@ def _lowered(node: Node, known: Mapping[str, Node]) -> _Levels:
     compute: Compute | None = None
     mesh_x = mesh_y = 1
     inherited = dict(known)
-    for each in _leaves(node.need("nodes"), 0):
+    for each in _leaves(node.need("nodes")):
         if len(levels) > MOST_LEVELS:
             raise each.refuse(f"has more than {MOST_LEVELS} levels")
         tag = each.data.get(TAG)
@@ -242,14 +242,13 @@ def _lowered(node: Node, known: Mapping[str, Node]) -> _Levels:
         if tag == "!Container":
             inherited = attributes
             continue
-        attributes |= {}
         kind = each.need("class").text()
         if _is(kind, _BUFFERS):
             level = _storage(each, name, kind, attributes, mesh_x * mesh_y)
             levels.append(replace(level, mesh_x=mesh_x, mesh_y=mesh_y))
             if data is not None:
                 bypasses.append(Bypass(name, data))
-        elif _is(kind, _COMPUTES) or "mac" in kind:
+        elif _is(kind, _COMPUTES):
             unit = _compute(each, name, attributes, mesh_x * mesh_y)
             compute = replace(unit, mesh_x=mesh_x, mesh_y=mesh_y)
         elif _is(kind, _NETWORKS):
@@ -259,7 +258,7 @@ def _lowered(node: Node, known: Mapping[str, Node]) -> _Levels:
     return levels, compute, bypasses
 
 
-def _leaves(nodes: Node, depth: int) -> Iterator[Node]:
+def _leaves(nodes: Node) -> Iterator[Node]:
     for each in nodes.items():
         keys = each.keys()
         tag = each.data.get(TAG)
@@ -268,7 +267,7 @@ def _leaves(nodes: Node, depth: int) -> Iterator[Node]:
         if "nodes" in keys:
             if tag == "!Pipelined":
                 raise each.refuse("!Pipelined is not modelled")
-            yield from _leaves(each.need("nodes"), depth + 1)
+            yield from _leaves(each.need("nodes"))
         elif tag in ("!Component", "!Container", "!Nothing"):
             yield each
 

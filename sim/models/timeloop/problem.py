@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Final
@@ -10,19 +11,19 @@ from sim.models.timeloop.nodes import LARGEST, Node
 from workloads.inputs.words import shown, unknown_name
 
 CNN_LAYER: Final = "cnn-layer"
-_CNN: Final = {
-    "dimensions": ["R", "S", "P", "Q", "C", "K", "N"],
-    "spaces": {
-        "Weights": [[("C", "")], [("K", "")], [("R", "")], [("S", "")]],
-        "Inputs": [
-            [("N", "")],
-            [("C", "")],
-            [("R", "Wdilation"), ("P", "Wstride")],
-            [("S", "Hdilation"), ("Q", "Hstride")],
-        ],
-        "Outputs": [[("N", "")], [("K", "")], [("Q", "")], [("P", "")]],
-    },
+_CNN_DIMENSIONS: Final = ("R", "S", "P", "Q", "C", "K", "N")
+_CNN_SPACES: Final[Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]] = {
+    "Weights": ((("C", ""),), (("K", ""),), (("R", ""),), (("S", ""),)),
+    "Inputs": (
+        (("N", ""),),
+        (("C", ""),),
+        (("R", "Wdilation"), ("P", "Wstride")),
+        (("S", "Hdilation"), ("Q", "Hstride")),
+    ),
+    "Outputs": ((("N", ""),), (("K", ""),), (("Q", ""),), (("P", ""),)),
 }
+"""Ranks of each data space: sums of a dimension times a coefficient, where it has one."""
+
 _MOST_NAMES = 64
 
 
@@ -139,7 +140,7 @@ def _space(node: Node, dimensions: list[str], coefficients: dict[str, int]) -> D
 def _predefined(node: Node, shape: Node, instance: Node) -> Problem:
     if shape.data not in (CNN_LAYER, CNN_LAYER.replace("-", "_")):
         raise shape.refuse(f"no shape {shown(shape.data)}; known: {CNN_LAYER}, or a mapping")
-    dimensions = list(_CNN["dimensions"])
+    dimensions = list(_CNN_DIMENSIONS)
 
     def factor(name: str) -> int:
         given = instance.get(name) if name else None
@@ -154,6 +155,6 @@ def _predefined(node: Node, shape: Node, instance: Node) -> Problem:
             ),
             name == "Outputs",
         )
-        for name, ranks in _CNN["spaces"].items()  # type: ignore[attr-defined]
+        for name, ranks in _CNN_SPACES.items()
     ]
     return _problem(node, instance, dimensions, spaces)

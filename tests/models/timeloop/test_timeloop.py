@@ -177,6 +177,23 @@ def test_a_second_tile_that_stays_is_where_the_rules_differ():
     assert reads == {"2025": 4 + 1 + 1, "3.0": 4 + 4 + 4}
 
 
+def test_the_oldest_files_are_read():
+    """`arch` with the innermost level first, a shape that is known by its name."""
+    text = """arch:
+  arithmetic: {instances: 2, word-bits: 16}
+  storage:
+  - {name: Reg, entries: 64, instances: 2, word-bits: 16}
+  - {name: Main, technology: DRAM, instances: 1, word-bits: 16}
+problem: {shape: cnn-layer, R: 3, S: 1, P: 4, Q: 1, C: 1, K: 2, N: 1, Wstride: 2}
+mapping:
+- {target: 0, type: temporal, factors: R3 P4, permutation: RPSQCKN}
+- {target: Main, type: spatial, factors: K0}
+"""
+    evaluation = evaluated(text)
+    assert evaluation.cycles == 12
+    assert level(evaluation, "Reg").held[1].size == 3 * 2 + 3  # (P - 1) Wstride + R
+
+
 def outcome(texts):
     try:
         read = parse_files(texts)
