@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from hw_models.spec import Hardware
+from hw_models.vocabulary import Resource
 from sim.analytic.bound import Bound, doubled_fields, layer_bound
 from sim.analytic.form import layer_counts, total_cycles
 from sim.dataflow.base import Mapping, Plan, find_dataflow
@@ -25,7 +26,6 @@ from sim.errors import InputError
 from sim.mapper.auto import auto_mapping
 from sim.plan.make import make_plan
 from sim.plan.sizes import thinned, useful_sizes
-from vocabulary import Resource
 from workloads.network import MAX_BATCH
 
 if TYPE_CHECKING:

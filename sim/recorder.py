@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hw_models.vocabulary import BLOCK_GROUPS, CAUSES, CROSSING, ENTRIES, DataType
 from sim.account.ledger import gated_macs
 from sim.engine.record import record_pass
 from traces.events import ACTION, KIND
 from traces.template import Template
 from traces.writer import TraceWriter
-from vocabulary import BLOCK_GROUPS, CAUSES, CROSSING, ENTRIES, DataType
 from workloads.layer import layer_to_dict
 
 if TYPE_CHECKING:

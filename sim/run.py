@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hw_models.energy import DEFAULT_TABLE, load_energy_table
 from hw_models.load import load_hardware
+from hw_models.vocabulary import OPERANDS, DataType, Phase
 from sim.account.result import (
     MOST_FILE_MEMORY,
     LayerResult,
@@ -38,7 +39,6 @@ from sim.plan.limits import (
 from sim.plan.make import make_plan
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
 from sim.plan.sizes import thinned
-from vocabulary import OPERANDS, DataType, Phase
 from workloads.inputs.json_text import json_memory
 from workloads.network import MAX_BATCH, load_network
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_models.vocabulary import CAUSES, ENTRIES, Network
 from traces.columns import Events
 from traces.events import (
     ACTION,
@@ -27,7 +28,6 @@ from traces.reader import LayerTrace, Trace
 from traces.stalls import Spans
 from traces.state import LINE_LEVELS, PE_LEVELS, PassView
 from traces.template import Template
-from vocabulary import CAUSES, ENTRIES, Network
 from workloads.inputs.words import shown
 
 Ints = NDArray[np.int64]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vocabulary import BUSES, OPERANDS, Level
+from hw_models.vocabulary import BUSES, OPERANDS, Level
 from workloads.inputs.words import unknown_name
 
 VERSION = 2

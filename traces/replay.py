@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_models.vocabulary import CAUSES, ENTRIES, GINS, Cause, DataType, Network, Wait
 from traces.events import ACTIONS, BLOCKS, DRAM, GIN_IFMAP, GLB, GON, KINDS, OFMAP_AXES, Layout
 from traces.header import TraceError
 from traces.reader import LayerTrace, Trace
 from traces.stalls import PassSpans, ReplayError, streams_of
 from traces.template import OfmapBlock, PEWork, Template
-from vocabulary import CAUSES, ENTRIES, GINS, Cause, DataType, Network, Wait
 from workloads.layer import layer_from_dict
 
 Ints = NDArray[np.int64]

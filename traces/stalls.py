@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_models.vocabulary import CAUSES, Cause, Level
 from traces.events import ACTIONS, GIN_FILTER, GIN_PSUM, KINDS, Layout
 from traces.template import PEWork, Stream, Template
-from vocabulary import CAUSES, Cause, Level
 
 Ints = NDArray[np.int64]
 Streams = defaultdict[tuple[int, str, str], list[Stream]]

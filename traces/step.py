@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hw_models.vocabulary import CAUSES
 from traces.columns import Events, Query, matching_rows
 from traces.conditions import Condition, first_hold
 from traces.events import ACTION, ACTIONS, BLOCKS, DRAM, FIRST_PE, GLB, KINDS
@@ -16,7 +17,6 @@ from traces.reader import LayerTrace, Trace
 from traces.stalls import Spans
 from traces.state import PassView, state_text
 from traces.text import event_text
-from vocabulary import CAUSES
 
 SHOWN_WORDS = 64  # of a FIFO or spad
 

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hw_models.energy import PARTS_OF_A_PE, EnergyTable
 from hw_models.spec import WORDS, WordBits
+from hw_models.vocabulary import ACTIONS, BUSES, DATA_TYPES, ENTRIES, DataType, Level, Network
 from sim.result.model import EnergyPart
-from vocabulary import ACTIONS, BUSES, DATA_TYPES, ENTRIES, DataType, Level, Network
 from workloads.inputs.words import exact
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vocabulary import ENTRIES
+from hw_models.vocabulary import ENTRIES
 
 if TYPE_CHECKING:
     import numpy as np

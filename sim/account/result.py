@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hw_models.energy import EnergyTable
 from hw_models.spec import Hardware
+from hw_models.vocabulary import BUSES, Cause, DataType, Level, Network, Wait
 from sim.account.energy import EnergyBreakdown, layer_energy, network_energy
 from sim.account.ledger import LayerStats, ledger_entries, nested, published_glb_bytes
 from sim.account.timeline import Timeline
@@ -30,7 +31,6 @@ from sim.result.model import (
     TotalsPart,
     ValuesPart,
 )
-from vocabulary import BUSES, Cause, DataType, Level, Network, Wait
 from workloads.inputs.words import exact
 from workloads.layer import Layer, layer_to_dict
 

@@ -13,9 +13,9 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from hw_models.vocabulary import Network, Resource
 from sim.analytic.form import total_cycles
 from sim.result.model import bound_text
-from vocabulary import Network, Resource
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware, Word

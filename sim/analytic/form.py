@@ -22,9 +22,9 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from hw_models.vocabulary import CAUSES
 from sim.dataflow.base import DEFAULT_DATAFLOW
 from sim.plan.order import PassClass
-from vocabulary import CAUSES
 
 if TYPE_CHECKING:
     from collections.abc import Set

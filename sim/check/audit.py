@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from hw_models.vocabulary import Network
 from sim.analytic.form import layer_counts
 from sim.dataflow.base import Plan
 from sim.models.first_order import FirstOrderLayer, estimate_layer
 from sim.plan.make import make_plan
-from vocabulary import Network
 
 if TYPE_CHECKING:
     from workloads.layer import Layer

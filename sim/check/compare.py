@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hw_models.vocabulary import Cause, Network
 from sim.analytic.form import LayerEstimate, estimate_layer, layer_counts
 from sim.dataflow.base import Plan
 from sim.engine.layer_run import LayerActivity, PassMemory, simulate_layer
 from sim.engine.machine import PassOutcome
 from sim.plan.dram_traffic import DramStall
-from vocabulary import Cause, Network
 
 if TYPE_CHECKING:
     pass

@@ -548,7 +548,7 @@ def _described(case: Case) -> str:
 
 
 def _latency_dict(total: int, waits: DramStall) -> dict[str, int]:
-    from vocabulary import Wait
+    from hw_models.vocabulary import Wait
 
     return {
         "cycles": total,

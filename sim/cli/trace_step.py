@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hw_models.vocabulary import CAUSES
 from traces.conditions import countable, parse_condition
 from traces.state import LINE_LEVELS, PE_LEVELS
-from vocabulary import CAUSES
 from workloads.inputs.words import shown
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ class Tracing:
             raise click.UsageError(f"{alone[0]} needs --trace: without it nothing is recorded")
         if file == "-":
             raise click.UsageError("--trace -: a trace is written to a file")
-        from vocabulary import BLOCK_GROUPS
+        from hw_models.vocabulary import BLOCK_GROUPS
         from workloads.inputs.words import unknown_name
 
         chosen = tuple(part.strip() for part in blocks.split(",")) if blocks is not None else ()

@@ -17,7 +17,7 @@ from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
-from vocabulary import Network
+from hw_models.vocabulary import Network
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from hw_models.vocabulary import CAUSES, Cause
 from sim.engine.dram import PrefetchState
 from sim.engine.dram_timeline import TileTimeline, TimedPass
 from sim.engine.machine import PassOutcome
@@ -23,7 +24,6 @@ from sim.errors import SimulationError
 from sim.plan.dram_traffic import Coding, DramStall, Traffic
 from sim.plan.limits import MOST_KEPT
 from sim.plan.order import Order, PassClass, fold
-from vocabulary import CAUSES, Cause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import simpy
 
+from hw_models.vocabulary import CAUSES, Cause
 from sim.engine.dram import DramLink, Prefetch, PrefetchState
 from sim.engine.fifo import Fifo, room_table
 from sim.engine.glb import ReadPort, WritePort
@@ -25,7 +26,6 @@ from sim.engine.profile import PassProfile, pass_profile
 from sim.engine.queues import QueueUse, queue_use
 from sim.errors import DeadlockError, SimulationError
 from sim.plan.limits import ARRIVAL_BYTES, OUTCOME_BYTES
-from vocabulary import CAUSES, Cause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vocabulary import Lane
+from hw_models.vocabulary import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

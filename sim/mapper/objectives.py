@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_models.vocabulary import ENTRIES
 from sim.account.energy import energy
 from sim.account.ledger import gated_macs
 from sim.errors import Fault, InputError
 from sim.plan.dram_traffic import Traffic
-from vocabulary import ENTRIES
 from workloads.inputs.words import closest
 
 if TYPE_CHECKING:

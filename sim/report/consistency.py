@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from hw_models.vocabulary import CAUSES, Cause, Network
 from sim.account.ledger import published_glb_bytes
-from vocabulary import CAUSES, Cause, Network
 from workloads.inputs.words import shown
 
 if TYPE_CHECKING:

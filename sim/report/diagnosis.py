@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hw_models.vocabulary import Cause, DataType, Level, Network, Resource
 from sim.advice import Advice, advise
 from sim.report.views import View
 from sim.result.model import BoundPart, LayerPart, ResultFile
-from vocabulary import Cause, DataType, Level, Network, Resource
 
 WORTH_SAYING = 0.03
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from hw_models.vocabulary import BUSES, CAUSES, CROSSING, Network, Resource, Wait
 from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY
 from sim.errors import Fault, InputError
 from sim.facts import LayerFacts, layer_facts
 from sim.report.consistency import contradictions, wrong_totals
 from sim.result.model import SCHEMA, VERSION, BoundPart, LayerPart, PePart, ResultFile, TimelinePart
 from traces.header import MAGIC, TraceError
-from vocabulary import BUSES, CAUSES, CROSSING, Network, Resource, Wait
 from workloads.inputs.json_text import json_memory, read_json
 from workloads.inputs.models import wording
 from workloads.inputs.words import DocumentPath, field_name, printable, shown

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from rich.cells import cell_len
 
-from vocabulary import CAUSES, Cause
+from hw_models.vocabulary import CAUSES, Cause
 
 NAME_CELLS = 16
 SHORTEST_NAME_CELLS = 11  # names are cut to this before numbers lose digits

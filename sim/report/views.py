@@ -14,12 +14,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from hw_models.vocabulary import BUSES, CAUSES, DATA_TYPES, Cause, DataType, Level, Network
 from sim.account.energy import data_type
 from sim.reference.tables import NETWORKS, Published, load_published
 from sim.report.queues import LEGEND, queue_rows
 from sim.report.tables import percentages, time_parts
 from sim.result.model import LayerPart, ResultFile, TimelinePart
-from vocabulary import BUSES, CAUSES, DATA_TYPES, Cause, DataType, Level, Network
 
 Matrix = list[list[int]]
 

@@ -21,9 +21,9 @@ from pydantic import (
 )
 
 from hw_models.spec import Hardware
+from hw_models.vocabulary import Level, Network
 from sim.dataflow.base import Mapping as PassMapping
 from sim.dataflow.base import find_dataflow
-from vocabulary import Level, Network
 from workloads.layer import Layer, layer_from_dict
 from workloads.network import MAX_BATCH
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from recording import lenet5, opened, record
 
+from hw_models.vocabulary import CAUSES
 from sim.run import NetworkPlan, Values
 from traces.events import ACTIONS, KINDS
 from traces.export import WRITERS, Selected, one_layer, select
 from traces.reader import Trace
-from vocabulary import CAUSES
 
 vcd_reader = pytest.importorskip("vcd.reader")
 

@@ -26,6 +26,7 @@ from hw_models.spec import (
     _MAX_SIDE,
     _MAX_SPAD_WORDS,
 )
+from hw_models.vocabulary import Phase
 from sim.account.result import MOST_FILE_BYTES, MOST_FILE_MEMORY
 from sim.account.timeline import PassKind, Timeline
 from sim.cli.arrays import MOST_ITEM_BYTES
@@ -60,7 +61,6 @@ from sim.run import MOST_JOBS, MOST_READINGS, Values, check_values, predict, pre
 from traces.checks import LARGEST_ARRAY
 from traces.schema import MOST_BYTES as MOST_TRACE_BYTES
 from traces.schema import MOST_TEMPLATE_BYTES, TABLES
-from vocabulary import Phase
 from workloads.inputs.document import _MAX_DIGITS, MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from workloads.inputs.faults import MAX_FAULTS
 from workloads.inputs.json_text import json_memory

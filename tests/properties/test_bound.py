@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from hw_models.vocabulary import Resource
 from sim.analytic.bound import TIE, Bound, doubled_hardware, layer_bound
 from sim.check.cases import random_cases
 from sim.dataflow.row_stationary.passes import Plan
@@ -24,7 +25,6 @@ from sim.engine.machine import Machine
 from sim.engine.noc import PsumInBus, PsumOutBus
 from sim.engine.pe import PE
 from sim.run import prepare
-from vocabulary import Resource
 
 
 def doubled_array(patch: pytest.MonkeyPatch) -> None:

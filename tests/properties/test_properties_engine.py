@@ -20,6 +20,7 @@ from random_cases import (
     usable,
 )
 
+from hw_models.vocabulary import CAUSES
 from sim.account.ledger import published_glb_bytes
 from sim.account.result import layer_result
 from sim.dataflow.program import PassData
@@ -28,7 +29,6 @@ from sim.dataflow.row_stationary.words import psum_block
 from sim.engine.dram import PrefetchState
 from sim.engine.layer_run import simulate_layer
 from sim.engine.passes import pass_machine
-from vocabulary import CAUSES
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -17,7 +17,7 @@ import pytest
 
 from sim.cli import main
 
-OWN = ("sim", "hw_models", "workloads", "traces", "vocabulary")
+OWN = ("sim", "hw_models", "workloads", "traces")
 add_up = builtins.sum
 
 

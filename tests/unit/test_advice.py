@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from hw_models.load import load_hardware
+from hw_models.vocabulary import Resource
 from sim.advice import LEAST_GAIN, advise
 from sim.analytic.bound import layer_bound
 from sim.analytic.form import total_cycles
@@ -21,7 +22,6 @@ from sim.report.page.html import page_data
 from sim.report.text.passes import render_passes
 from sim.report.views import layer_view
 from sim.run import estimate, prepare, run
-from vocabulary import Resource
 from workloads.layer import Layer
 
 NETWORKS = ("lenet5", "alexnet", "vgg16", "mobilenet_v1", "resnet50")

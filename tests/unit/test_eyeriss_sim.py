@@ -75,7 +75,6 @@ def test_the_wheel_has_it_beside_the_four_folders(tmp_path: Path) -> None:
         "hw_models",
         "workloads",
         "traces",
-        "vocabulary",
     }
     done = subprocess.run(
         [

@@ -6,10 +6,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from hw_models.vocabulary import CAUSES
 from traces.events import ACTIONS, KINDS
 from traces.export.selection import Selected
 from traces.reader import LayerTrace, Trace
-from vocabulary import CAUSES
 
 
 def write_npz(trace: Trace, layer: LayerTrace, chosen: Selected, out: IO[bytes]) -> None:

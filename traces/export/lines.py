@@ -9,10 +9,10 @@ from typing import IO
 
 import numpy as np
 
+from hw_models.vocabulary import CAUSES, Cause
 from traces.events import ACTION, ACTIONS, KINDS
 from traces.export.selection import Selected
 from traces.reader import LayerTrace, Trace
-from vocabulary import CAUSES, Cause
 
 COLUMNS = (
     "layer", "pass", "start_cycle", "duration_cycles", "block", "action", "data_type", "words",

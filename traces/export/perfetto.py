@@ -9,12 +9,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_models.vocabulary import CAUSES
 from traces.events import ACTIONS, KINDS
 from traces.export.selection import Selected
 from traces.export.tracks import Tracks
 from traces.reader import LayerTrace, Trace
 from traces.text import set_text
-from vocabulary import CAUSES
 
 
 def write_perfetto(trace: Trace, layer: LayerTrace, chosen: Selected, out: IO[bytes]) -> None:

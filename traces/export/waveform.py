@@ -8,11 +8,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from hw_models.vocabulary import CAUSES
 from traces.columns import Events
 from traces.export.selection import Selected, Stalls
 from traces.export.tracks import Tracks
 from traces.reader import LayerTrace, Trace
-from vocabulary import CAUSES
 
 if TYPE_CHECKING:
     from vcd.writer import Variable, VCDWriter

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_models.vocabulary import BUSES, Network
 from sim.dataflow.base import ceil_div
-from vocabulary import BUSES, Network
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import Plan

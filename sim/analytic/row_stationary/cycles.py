@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hw_models.vocabulary import Resource
 from sim.dataflow.base import ceil_div
-from vocabulary import Resource
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware

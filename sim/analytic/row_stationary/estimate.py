@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hw_models.vocabulary import CAUSES, Cause, Resource
 from sim.analytic.form import BoundShare, EstimatedClass, LayerEstimate
 from sim.analytic.row_stationary.counts import bus_cycles, ifmap_multicast, layer_counts, pe_work
 from sim.analytic.row_stationary.cycles import (
@@ -27,7 +28,6 @@ from sim.analytic.row_stationary.dram_stall import (
     standstill_of_each,
 )
 from sim.plan.order import Order, Runs, fold_blocks, runs_of
-from vocabulary import CAUSES, Cause, Resource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

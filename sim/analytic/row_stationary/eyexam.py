@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hw_models.vocabulary import Resource
 from sim.analytic.form import Step
 from sim.dataflow.base import ceil_div
-from vocabulary import Resource
 
 if TYPE_CHECKING:
     from sim.dataflow.row_stationary.passes import PassShape, Plan

@@ -14,11 +14,11 @@ from itertools import accumulate, chain, product
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
+from hw_models.vocabulary import Network
 from sim.dataflow import base
 from sim.dataflow.base import PassSize, ceil_div
 from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.placement import Placement
-from vocabulary import Network
 
 if TYPE_CHECKING:
     import numpy as np

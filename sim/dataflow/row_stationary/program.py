@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
+from hw_models.vocabulary import Network
 from sim.dataflow.program import (
     COLUMN,
     FILTER,
@@ -19,7 +20,6 @@ from sim.dataflow.program import (
     beat_sizes,
 )
 from sim.errors import SimulationError
-from vocabulary import Network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

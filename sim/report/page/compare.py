@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hw_models.vocabulary import Network
 from sim.report.views import energy_table, summed
 from sim.result.model import LayerPart, ResultFile
-from vocabulary import Network
 
 METRICS: tuple[tuple[str, str, str], ...] = (
     ("total_ms", "total latency", "ms"),

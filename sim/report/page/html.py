@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
+from hw_models.vocabulary import Cause, DataType, Lane, Level, Phase
 from sim.report.diagnosis import MOST_ADVISED, layer_story, network_story, slowest
 from sim.report.page.compare import compare
 from sim.report.views import View, plain, views
 from sim.result.model import ResultFile
-from vocabulary import Cause, DataType, Lane, Level, Phase
 
 
 def page_data(results: Sequence[tuple[str, ResultFile]]) -> dict[str, Any]:

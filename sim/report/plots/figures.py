@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from hw_models.vocabulary import Cause, DataType, Lane, Level, Phase
 from sim.errors import Fault, InputError
 from sim.report.views import View, layer_view, network_view
-from vocabulary import Cause, DataType, Lane, Level, Phase
 from workloads.inputs.words import path_part
 
 if TYPE_CHECKING:

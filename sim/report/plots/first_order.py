@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from hw_models.vocabulary import Level
 from sim.report.plots.figures import plain, require_matplotlib, saved
-from vocabulary import Level
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

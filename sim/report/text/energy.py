@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hw_models.vocabulary import DATA_TYPES, Level
 from sim.report.tables import (
     Cell,
     Fixed,
@@ -17,7 +18,6 @@ from sim.report.tables import (
     shares,
 )
 from sim.report.text.rows import all_layers, with_rule
-from vocabulary import DATA_TYPES, Level
 
 if TYPE_CHECKING:
     from sim.account.energy import EnergyBreakdown

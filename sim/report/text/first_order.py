@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from hw_models.vocabulary import Level
 from sim.report.tables import (
     Count,
     Note,
@@ -17,7 +18,6 @@ from sim.report.tables import (
     shares,
     wrap,
 )
-from vocabulary import Level
 
 if TYPE_CHECKING:
     from sim.models.first_order import FirstOrderResult

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hw_models.vocabulary import Phase
 from sim.advice import advise
 from sim.report.queues import LEGEND, queue_rows
 from sim.report.tables import NAME_CELLS, count, cut, table, wrap
-from vocabulary import Phase
 
 if TYPE_CHECKING:
     from sim.account.result import LayerResult, Result

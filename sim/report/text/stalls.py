@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hw_models.vocabulary import Cause, Network, Wait
 from sim.report.tables import Note, Part, Section, Table, flow, percentages, sentence, time_parts
 from sim.report.text.rows import all_layers, simulated
-from vocabulary import Cause, Network, Wait
 
 if TYPE_CHECKING:
     from sim.account.result import LayerResult, Result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from hw_models.vocabulary import Level, Wait
 from sim.report.tables import (
     Cell,
     Count,
@@ -28,7 +29,6 @@ from sim.report.text.maps import maps
 from sim.report.text.rows import all_layers, mb_places, simulated, with_rule
 from sim.report.text.stalls import cause_table, stalls
 from sim.report.text.traffic import multicast, traffic, traffic_by_layer, traffic_tables
-from vocabulary import Level, Wait
 
 if TYPE_CHECKING:
     from sim.account.energy import EnergyBreakdown

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len
 
+from hw_models.vocabulary import CROSSING, OPERANDS, Level, Network
 from sim.account.energy import data_type
 from sim.report.tables import (
     NAME_CELLS,
@@ -28,7 +29,6 @@ from sim.report.tables import (
     wrap,
 )
 from sim.report.text.rows import all_layers, mb_places
-from vocabulary import CROSSING, OPERANDS, Level, Network
 
 if TYPE_CHECKING:
     from hw_models.spec import Hardware, Word

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hw_models.load import load_hardware
+from hw_models.vocabulary import ENTRIES
 from sim.account.ledger import (
     gated_macs,
     ledger_entries,
@@ -18,7 +19,6 @@ from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.layer_run import simulate_layer
 from sim.plan.make import make_plan
-from vocabulary import ENTRIES
 from workloads.layer import Layer
 
 CHIP = load_hardware("eyeriss_v1")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hw_models.load import load_hardware
+from hw_models.vocabulary import CAUSES
 from sim.account.result import Result
 from sim.analytic.row_stationary.counts import ifmap_multicast, layer_counts, pe_work
 from sim.analytic.row_stationary.cycles import PassArrays, pass_cycles
@@ -19,7 +20,6 @@ from sim.dataflow.row_stationary.passes import Plan
 from sim.engine.layer_run import simulate_layer
 from sim.plan.make import make_plan
 from sim.run import estimate, make_plans, resolve, run
-from vocabulary import CAUSES
 from workloads.layer import Layer
 
 

@@ -9,11 +9,11 @@ import pytest
 from command_line import row, section
 
 from hw_models.load import load_hardware
+from hw_models.vocabulary import CAUSES
 from sim.account.result import LayerResult, RefusedLayer, Result
 from sim.report.tables import count, cut, flow, number, pad, percentages, table
 from sim.report.text.summary import render_brief, render_result
 from sim.run import estimate, load_pricing, run
-from vocabulary import CAUSES
 from workloads.layer import Layer
 from workloads.network import Network
 

@@ -21,6 +21,7 @@ KNOWN = {
     # These compare with, or are, models of row stationary.
     "sim/check/audit.py": "the first-order estimator's blocks",
     "sim/models": "models of others",
+    "sim/reference/inference.py": "the mappings of the published tables",
     "sim/reference/rtl.py": "passes of a public RTL",
     # The names that a user writes.
     "eyeriss_sim.py": "Mapping",
@@ -31,7 +32,7 @@ KNOWN = {
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
     """Every module outside the folders and `KNOWN`, by its path."""
-    for top in ("sim", "traces", "hw_models", "workloads", "vocabulary"):
+    for top in ("sim", "traces", "hw_models", "workloads"):
         for path in sorted((ROOT / top).rglob("*.py")) or [ROOT / f"{top}.py"]:
             name = path.relative_to(ROOT).as_posix()
             if path.is_file() and not name.startswith((*FOLDERS, *KNOWN)):

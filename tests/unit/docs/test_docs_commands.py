@@ -29,9 +29,9 @@ from pydantic import BaseModel
 
 from hw_models.energy import load_energy_table
 from hw_models.spec import Hardware
+from hw_models.vocabulary import CAUSES, DATA_TYPES, ENTRIES, Level, Resource
 from sim.cli import main
 from sim.run import Values, estimate, run
-from vocabulary import CAUSES, DATA_TYPES, ENTRIES, Level, Resource
 
 ROOT = Path(__file__).parents[3]
 RUN_PAGES = (

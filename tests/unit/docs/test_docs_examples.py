@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import walk_packages
 
-ROOTS = ("eyeriss_sim", "hw_models", "sim", "traces", "vocabulary", "workloads")
+ROOTS = ("eyeriss_sim", "hw_models", "sim", "traces", "workloads")
 
 
 def modules() -> Iterator[str]:

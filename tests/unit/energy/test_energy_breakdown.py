@@ -11,6 +11,7 @@ import pytest
 from hw_models.energy import EnergyTable, load_energy_table, shipped_energy_tables
 from hw_models.load import load_hardware
 from hw_models.spec import WordBits
+from hw_models.vocabulary import DATA_TYPES, ENTRIES, Level
 from sim.account.energy import (
     EnergyBreakdown,
     data_type,
@@ -24,7 +25,6 @@ from sim.analytic.form import layer_counts
 from sim.dataflow.row_stationary.mapping import parse_mapping
 from sim.dataflow.row_stationary.passes import Plan
 from sim.plan.make import make_plan
-from vocabulary import DATA_TYPES, ENTRIES, Level
 from workloads.layer import Layer
 
 ONE_OF_EACH = dict.fromkeys(ENTRIES, 1)

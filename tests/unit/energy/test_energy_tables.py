@@ -13,7 +13,7 @@ from hw_models.energy import (
     load_energy_table,
     shipped_energy_tables,
 )
-from vocabulary import ACTIONS
+from hw_models.vocabulary import ACTIONS
 from workloads.inputs.faults import InputError
 from workloads.inputs.words import exact
 

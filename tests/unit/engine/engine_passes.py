@@ -7,13 +7,13 @@ from typing import Any
 
 from hw_models.load import load_hardware
 from hw_models.spec import Hardware
+from hw_models.vocabulary import CAUSES
 from sim.dataflow.row_stationary.mapping import Mapping
 from sim.dataflow.row_stationary.passes import PassShape, Plan
 from sim.engine.dram import PrefetchState
 from sim.engine.machine import Machine, PassOutcome
 from sim.engine.passes import pass_machine
 from sim.plan.make import make_plan
-from vocabulary import CAUSES
 from workloads.layer import Layer
 
 

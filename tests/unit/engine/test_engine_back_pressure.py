@@ -5,11 +5,11 @@ from itertools import pairwise
 import pytest
 from engine_passes import causes, chip, first, prefetched, ran, shapes
 
+from hw_models.vocabulary import CAUSES
 from sim.engine.machine import Machine
 from sim.engine.passes import pass_machine
 from sim.engine.pe import FeedPort
 from sim.errors import DeadlockError, SimulationError
-from vocabulary import CAUSES
 
 CHIP = chip()
 

@@ -10,6 +10,7 @@ from scipy.optimize import lsq_linear
 
 import hw_models.energy
 from hw_models.energy import load_energy_table
+from hw_models.vocabulary import ACTIONS
 from sim.cli import main
 from sim.reference import calibration
 from sim.reference.calibration import (
@@ -21,7 +22,6 @@ from sim.reference.calibration import (
 )
 from sim.reference.tables import FITTED_TABLE
 from sim.run import estimate, load_pricing
-from vocabulary import ACTIONS
 
 SHIPPED = Path(hw_models.energy.__file__).parent / "data" / "energy" / f"{FITTED_TABLE}.yaml"
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from report_results import HOSTILE, conv12, hostile_data, lenet, lenet_file, plain
 
+from hw_models.vocabulary import Cause
 from sim.report.load import check_result, of_result
 from sim.report.page.html import page_data, render_page, script_json
 from sim.report.plots.figures import draw
 from sim.report.text.summary import render_result
 from sim.report.views import CHIP_COLUMNS, data_type, energy_table, views
 from sim.run import estimate, run
-from vocabulary import Cause
 
 
 class Page(HTMLParser):

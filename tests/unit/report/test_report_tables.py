@@ -10,9 +10,9 @@ import pytest
 from command_line import error, out
 from rich.cells import cell_len
 
+from hw_models.vocabulary import Network
 from sim.report.tables import Count, Fixed, Note, Section, Table
 from sim.run import estimate
-from vocabulary import Network
 
 ROOT = Path(__file__).parents[3]
 WIDE = Table(

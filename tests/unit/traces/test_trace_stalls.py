@@ -8,10 +8,10 @@ import numpy as np
 
 import traces
 from hw_models.load import load_hardware
+from hw_models.vocabulary import CAUSES
 from sim.recorder import TraceRecorder
 from sim.run import prepare, simulate
 from traces.stalls import Spans
-from vocabulary import CAUSES
 
 
 def spans(*parts: tuple[str, int]) -> Spans:

@@ -11,6 +11,7 @@ import pytest
 
 import traces
 from hw_models.load import load_hardware
+from hw_models.vocabulary import CAUSES
 from sim.recorder import TraceRecorder
 from sim.run import NetworkPlan, Values, prepare, simulate
 from traces.columns import Query
@@ -19,7 +20,6 @@ from traces.export import select
 from traces.reader import Trace
 from traces.state import PassView
 from traces.step import Stepper
-from vocabulary import CAUSES
 
 
 @contextmanager
