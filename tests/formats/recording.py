@@ -31,8 +31,9 @@ def of_case(case: Case) -> NetworkPlan:
 
 
 def lenet5(batch: int = 1, layers: Sequence[str] = ()) -> NetworkPlan:
-    """LeNet-5, or some of its layers."""
-    return prepare("lenet5", batch=batch, layers=layers)
+    """LeNet-5, or some of its layers, always under the same mappings."""
+    mapping = str(Path(__file__).parents[1] / "lenet5_mapping.yaml")
+    return prepare("lenet5", batch=batch, layers=layers, mapping=mapping)
 
 
 def replayed(path: Path) -> list[LayerReplay]:

@@ -59,7 +59,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(TraceWriter, "__init__", starting)
         patch.setattr(TraceWriter, "begin_layer", beginning)
         for name, settings in (("a", ()), ("b", ("pe.psum_in_fifo_words=8",))):
-            prepared = prepare("lenet5", layers=["C1"], hw=load_hardware("eyeriss_v1", settings))
+            prepared = prepare(
+                "lenet5",
+                layers=["C1"],
+                hw=load_hardware("eyeriss_v1", settings),
+                mapping="m=6,n=1,e=28,p=6,q=1,r=1,t=1",
+            )
             with TraceRecorder(found / f"{name}.trace", prepared, blocks=()) as recorder:
                 simulate(prepared, observers=[recorder])
     data = json.loads(json.dumps(run("lenet5", layers=["C1"]).to_dict()))

@@ -42,21 +42,23 @@ def section_4(plan: Plan) -> dict[str, int]:
     layer, mapping, N = plan.layer, plan.mapping, plan.batch
     M, C, G, E, F, R, S = layer.M, layer.C, layer.G, layer.E, layer.F, layer.R, layer.S
     m, n, e, p, q, r, t = (getattr(mapping, name) for name in "mnepqrt")
+    tiles = ceil_div(F, mapping.f)
     strips, image_blocks, channel_blocks = ceil_div(E, e), ceil_div(N, n), ceil_div(C, q * r)
     rows = sum((min(e, E - y) - 1) * min(layer.U, R) + R for y in range(0, E, e))
-    Wp = (F - 1) * min(layer.V, S) + S
+    # Columns of all tiles: between two of them the halo is loaded again.
+    Wp = (F - tiles) * min(layer.V, S) + tiles * S
     m_blocks = [min(m, layer.Mg - k) for k in range(0, layer.Mg, m)]
     passes_per_channel_block = sum(ceil_div(block, p * t) for block in m_blocks)
     pes_across = sum(ceil_div(block, p) for block in m_blocks)  # filter sets, all passes together
     psums = N * M * E * F
     macs = psums * C * R * S
 
-    filters = M * C * R * S * strips * image_blocks
+    filters = M * C * R * S * strips * tiles * image_blocks
     ifmap = rows * Wp * C * G * N * passes_per_channel_block
     psum_write = psums * channel_blocks
     psum_read = psums * (channel_blocks - 1)
     # Each PE row of a set has its filter words e times, each PE its ifmap row once a pass.
-    filter_deliveries = M * C * R * S * E * image_blocks
+    filter_deliveries = M * C * R * S * E * tiles * image_blocks
     ifmap_deliveries = N * E * R * Wp * C * G * pes_across
     sets_on_channels = ceil_div(C, q)  # over all channel blocks
     accumulations = psums * R * (C * S - sets_on_channels)

@@ -17,10 +17,14 @@ from traces.step import Stepper
 COMMAND = [sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())"]
 
 
+MAPPING = str(Path(__file__).parents[2] / "lenet5_mapping.yaml")
+RUN = ("run", "lenet5", "--batch", "1", "--mapping", MAPPING)
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("cli") / "t.trace"
-    assert main(["run", "lenet5", "--batch", "1", "--trace", str(found), "-q"]) == 0
+    assert main([*RUN, "--trace", str(found), "-q"]) == 0
     return found
 
 
@@ -117,7 +121,7 @@ def test_diff(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert out == "every event is the same\n"
     other = tmp_path / "o"
     deeper = ["--set", "noc.local_hop_cycles=2"]
-    assert main(["run", "lenet5", "--batch", "1", "--trace", str(other), "-q", *deeper]) == 0
+    assert main([*RUN, "--trace", str(other), "-q", *deeper]) == 0
     out, _ = told(capsys, "diff", path, other, code=1)
     inputs, parting, *_ = out.splitlines()
     assert inputs == "A and B differ in noc.local_hop_cycles: 1 and 2"

@@ -21,6 +21,8 @@ from traces.reader import Trace
 from traces.state import PassView
 from traces.step import Stepper
 
+MAPPING = str(Path(__file__).parents[2] / "lenet5_mapping.yaml")
+
 
 @contextmanager
 def recorded(
@@ -34,7 +36,7 @@ def recorded(
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
-    prepared = prepare("lenet5", batch=2)
+    prepared = prepare("lenet5", batch=2, mapping=MAPPING)
     with recorded(tmp_path_factory.mktemp("state"), prepared, Values(seed=1)) as found:
         yield found
 
@@ -42,7 +44,9 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
 @pytest.fixture(scope="module")
 def counts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
     """Without words, so that equal passes are one template."""
-    with recorded(tmp_path_factory.mktemp("counts"), prepare("lenet5", batch=2)) as found:
+    with recorded(
+        tmp_path_factory.mktemp("counts"), prepare("lenet5", batch=2, mapping=MAPPING)
+    ) as found:
         yield found
 
 
@@ -50,7 +54,7 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
     """Passes that are one template and find none of their filters: the link is that slow."""
     hw = load_hardware("eyeriss_v1", ["clock.link_mhz=0.1"])
-    prepared = prepare("lenet5", layers=["OUTPUT"], batch=1, hw=hw)
+    prepared = prepare("lenet5", layers=["OUTPUT"], batch=1, hw=hw, mapping=MAPPING)
     with recorded(tmp_path_factory.mktemp("slow"), prepared) as found:
         passes = found.layers[0].passes
         assert len(set(passes["template"][1:].tolist())) == 1
