@@ -618,7 +618,8 @@ def _turns(
     chain = Loop(PSUM_CHAIN, psums.chain_period(c.p), one)
     local = np.stack([loop.delay for loop in (adder, spad, chain)])
     turn: Ints = local.max(axis=0)
-    image_turn = np.maximum(turn, macs + moved_whole)
+    # A new image clears the register where a window would shift it, so it may come sooner.
+    image_turn = np.maximum.reduce([adder.delay, chain.delay, macs + moved_whole])
     rings = list(_ifmap_loops(a, hw, c, steps, psums, psum, turn, jump=0 * a.p))
 
     turns = a.ofmap_columns - 1
@@ -1151,10 +1152,11 @@ class _FilterBus:
             turn = steps.filter_row * row + steps.channel_set * sets_left(a.q, beat)
             turn = turn + c.filter_set * left(a.p, steps.q, beat)
             last = np.minimum((beat + 1) * width, words)
-            held = turn + self._held(last)
-            place = np.maximum(earlier + turn, held)
+            place = earlier + turn
+            # A FIFO that is full delays the beat on the bus, not its words on the link.
             word = np.minimum((place + 1) * width, self.words) - 1
-            usable = supply.sent(place, word) + self._moved(0 * beat)
+            sent = supply.sent(np.maximum(place, turn + self._held(last)), word)
+            usable = sent + self._moved(0 * beat)
             lead = np.maximum(lead, usable - beat * width)
         return lead
 

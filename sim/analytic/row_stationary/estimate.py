@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -46,7 +46,7 @@ PROVEN = (
 )
 """Least depths for which the cycles are compared with the simulation.
 
-They are within 3 % on random layers, but for three of a thousand.
+They are within 3 % on the 1,693 random layers of the cross-check; of 1,700 others one is 3.9 % off.
 
 Below them loops through several FIFOs set the pace; in a few layers they hold each other up in ways
 that no single loop has.
@@ -150,13 +150,16 @@ def _times(plan: Plan, doubled: Set[str] = frozenset()) -> _Times:
     longest = most * supply.beat_ticks + supply.latency_ticks
     filter_ticks = supply.beats * supply.beat_ticks
     if longest <= shortest and most <= supply.buffer_beats:
-        first = shapes.index(next(iter(plan)).shape)
+        first, *second = (shapes.index(step.shape) for step in islice(plan, 2))
         cold = _one_pass(plan, arrays, supply, doubled, first, 0, 0)
-        spent = charged * times
-        spent[first] += cold.cycles - int(charged[first])
-        kinds = _prefetched_kinds(shapes, times, charged, full.start, first, cold)
-        waits = standstill(plan, _pass_times(shapes, charged, filter_ticks), cold.cycles)
-        return _Times(shapes, times, full, charged, spent, kinds, None, waits)
+        # Behind the filters of the first pass the link must have time for the second's, too.
+        spare = cold.cycles * supply.ticks_per_cycle - cold.last_tick
+        if all(filter_ticks[place] + supply.latency_ticks <= spare for place in second):
+            spent = charged * times
+            spent[first] += cold.cycles - int(charged[first])
+            kinds = _prefetched_kinds(shapes, times, charged, full.start, first, cold)
+            waits = standstill(plan, _pass_times(shapes, charged, filter_ticks), cold.cycles)
+            return _Times(shapes, times, full, charged, spent, kinds, None, waits)
     late = _LatePrefetch(plan, shapes, arrays, supply, doubled)
     waits = standstill_of_each(plan, iter(late))
     return _Times(shapes, times, full, charged, late.spent(), late.kinds(), late.order(), waits)

@@ -383,6 +383,14 @@ class _Shapes:
         self.beats = prefetched.beats
         self.supply = prefetched
         self.charged, self.loads = self.evaluate(everything, lambda supply: supply)
+        self._cold = np.zeros_like(self.charged)  # 0 where nobody has asked
+
+    def cold(self, rows: Ints) -> Ints:
+        """Return the cycles of each row as the first pass of a layer, without any filter there."""
+        missing = np.unique(rows[self._cold[rows] == 0])
+        if missing.size:
+            self._cold[missing], _ = self.evaluate(missing, _without_filters)
+        return self._cold[rows]
 
     def _arrays(self, rows: Ints, strip_rows: Ints | None = None) -> PassArrays:
         columns = {name: column[rows] for name, column in self.columns.items()}
@@ -426,7 +434,7 @@ class _Shapes:
         return least
 
 
-def _cold(supply: FilterSupply) -> FilterSupply:
+def _without_filters(supply: FilterSupply) -> FilterSupply:
     """Return a supply without any filter, as in the first pass of a layer."""
     return replace(supply, there=np.zeros_like(supply.beats))
 
@@ -616,7 +624,21 @@ class _Grid(_Tiles):
         late: NDArray[np.bool_] = (longest > shortest * supply.ticks_per_cycle) | (
             most > supply.buffer_beats
         )
+        # Behind the filters of the first pass the link must have time for the second's, too: here
+        # for the most of any pass, as a mapping that counts as late has the same figures.
+        asked = ~late & (np.where(there, self.times, 0).sum(axis=axes) > 1)
+        first = self._first[asked]
+        own = self.shapes.beats[first] * supply.beat_ticks + supply.latency_ticks
+        spare = self.shapes.cold(first) * supply.ticks_per_cycle - own
+        late[asked] = longest[asked] > spare
         return late
+
+    @property
+    def _first(self) -> Ints:
+        """The shape of each mapping's first pass."""
+        places = np.arange(len(self.many))
+        first: Ints = self.row[0, 0, 0, np.where(self.filters.times[0] > 0, 0, 1), 0, places]
+        return first
 
     # ------------------------------------------------------------------ filters in time
 
@@ -627,10 +649,8 @@ class _Grid(_Tiles):
         charged = np.where(there, shapes.charged[self.row], 0)
         spent = (charged * self.times).sum(axis=tuple(range(5)))
         places = np.arange(len(self.many))
-        first = self.row[0, 0, 0, np.where(self.filters.times[0] > 0, 0, 1), 0, places]
-        rows, of_first = np.unique(first, return_inverse=True)
-        cold = shapes.evaluate(rows, _cold)[0][of_first]
-        more = cold - shapes.charged[first]
+        first = self._first
+        more = shapes.cold(first) - shapes.charged[first]
         ifmap_wait, ifmap_bits = self.ifmaps()
 
         # The passes of the last channel block, and the ofmaps that leave behind them.
