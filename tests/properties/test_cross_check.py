@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
+import breaking
 import pytest
 
 from sim.check.cases import Case, random_cases, shallow_cases
@@ -118,6 +119,41 @@ def test_random_cases_with_shallow_fifos(block: int, tell: Tell) -> None:
     )
     assert mean <= MEAN
     assert len(far) <= SHALLOW_FAR * len(errors), "\n".join(case.to_yaml() for _, case in far)
+
+
+@pytest.mark.parametrize(
+    "alone",
+    [
+        pytest.param(
+            breaking.case(
+                "m=5,n=1,e=2,p=1,q=5,r=3,t=5",
+                "glb.filter_load=streamed", "dram.overlap=full",
+                G=2, M=10, C=14, H=5, W=4, R=4, S=1,
+            ),
+            id="the second pass's filters come late behind those of the first",
+        ),
+        pytest.param(
+            breaking.case(
+                "m=28,n=1,e=13,p=19,q=5,r=1,t=2",
+                "glb.filter_load=streamed", "noc.filter_order=use", "pe.filter_words_per_cycle=1",
+                M=28, C=5, H=13, W=1, R=1, S=1,
+            ),
+            id="a full filter FIFO holds up the bus while the link goes on",
+        ),
+        pytest.param(
+            breaking.case(
+                "m=4,n=2,e=2,p=4,q=4,r=1,t=1",
+                "pe.ifmap_spad=shift", "pe.ifmap_wait=word", "noc.psum_order=beat",
+                batch=4, M=4, C=4, H=4, W=9, R=1, S=3, V=3,
+            ),
+            id="a new image clears a shift register",
+        ),
+    ],
+)  # fmt: skip
+def test_cases_that_were_far_off_are_exact(alone: Case) -> None:
+    check = check_layer(alone.plan)
+    assert_equal_counts(check)
+    assert check.errors == dict.fromkeys(check.errors, 0)
 
 
 def test_tiny_fifos_and_other_chips_are_among_the_random_cases() -> None:
