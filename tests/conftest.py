@@ -27,8 +27,12 @@ MEASURED = tuple(
     for place in (
         *(
             f"unit/{package}"
-            for package in ("analytic", "dataflow", "energy", "engine", "plan", "traces")
+            for package in (
+                *("analytic", "dataflow", "energy", "engine", "mapper", "plan", "traces"),
+                "cli/test_cli_show.py",
+            )
         ),
+        *("properties/test_many.py", "properties/test_properties_plan.py"),
         *("formats", "models/first_order", "models/fodlam"),
     )
 )

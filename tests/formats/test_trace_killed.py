@@ -34,8 +34,10 @@ import sim.recorder, traces.writer
 sim.recorder.PASSES_AT_ONCE, traces.writer.GROUP_ROWS = 1, 5000
 from sim.cli import main
 print("go", flush=True)
-sys.exit(main(["run", "lenet5", "--batch", "1", "--values", "--trace", sys.argv[1], "-q"]))
+arguments = ["run", "lenet5", "--batch", "1", "--values", "--mapping", sys.argv[2], "-q"]
+sys.exit(main([*arguments, "--trace", sys.argv[1]]))
 """
+MAPPING = str(Path(__file__).parents[1] / "lenet5_mapping.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +74,13 @@ def test_killed_at_any_moment(tmp_path: Path, whole: Path, kills: int, tell: Tel
     generator = random.Random(kills)
     found: Counter[str] = Counter()
     started = time.monotonic()
-    subprocess.run([sys.executable, "-c", RUN, str(tmp_path / "once")], check=True)
+    subprocess.run([sys.executable, "-c", RUN, str(tmp_path / "once"), MAPPING], check=True)
     takes = time.monotonic() - started
     for number in range(kills):
         folder = tmp_path / str(number)
         folder.mkdir()
         run = subprocess.Popen(
-            [sys.executable, "-c", RUN, str(folder / "t")], stdout=subprocess.PIPE
+            [sys.executable, "-c", RUN, str(folder / "t"), MAPPING], stdout=subprocess.PIPE
         )
         assert run.stdout is not None
         run.stdout.readline()
