@@ -193,6 +193,22 @@ class FilterSupply:
             register_lines=hw.noc.bus_fifo_entries,
         )
 
+    def carried(self, cycles: int, done_tick: int, most: int) -> tuple[int, int]:
+        """Return what a pass of `cycles` leaves the next one, whose filters are `most` beats.
+
+        These are beats that are there when it ends, and the ticks that the next beat still takes, 0
+        where it has not begun. `done_tick` is when the link was done with the pass's own beats.
+        """
+        beat, end = self.beat_ticks, cycles * self.ticks_per_cycle
+        begun = done_tick + self.latency_ticks
+        there = max(0, min(most, (end - begun) // beat))
+        busy = 0
+        if there < most and begun + there * beat < end:
+            busy = begun + (there + 1) * beat - end
+        elif there == 0 and done_tick < end < begun:
+            busy = begun + beat - end
+        return there, busy
+
     def arrival_ticks(self, beat: Ints) -> Ints:
         """Return when the link has delivered a beat; those that were there count as tick 0."""
         begun = self.beat_ticks + np.where(self.there == 0, self.latency_ticks, 0)

@@ -357,7 +357,8 @@ class _LatePrefetch:
         """Return the time of a pass before one of the shape at `place`, and that pass."""
         follower = last.followers.get(place)
         if follower is None:
-            state = self._state(last.found, min(self._beats[place], self.supply.buffer_beats))
+            most = min(self._beats[place], self.supply.buffer_beats)
+            state = self.supply.carried(last.found.cycles, last.found.last_tick, most)
             found = self._start(place, *state)
             time = PassTime(last.found.cycles, last.missing_ticks + found.begun_ticks)
             follower = last.followers[place] = time, found
@@ -375,23 +376,6 @@ class _LatePrefetch:
             missing = self._beats[place] * beat - begun
             known = self._started[key] = _Started(found, place, kind, begun, missing)
         return known
-
-    def _state(self, before: _OnePass, most: int) -> tuple[int, int]:
-        """Return beats there when a pass has ended, and the ticks that the next one still takes.
-
-        `before.last_tick` is when the link was done with that pass's own beats.
-        """
-        supply = self.supply
-        beat = supply.beat_ticks
-        end = before.cycles * supply.ticks_per_cycle
-        begun = before.last_tick + supply.latency_ticks
-        there = max(0, min(most, (end - begun) // beat))
-        busy = 0
-        if there < most and begun + there * beat < end:
-            busy = begun + (there + 1) * beat - end
-        elif there == 0 and before.last_tick < end < begun:
-            busy = begun + beat - end
-        return there, busy
 
     def spent(self) -> NDArray[np.int64]:
         """Return the cycles of all passes of each shape."""

@@ -1033,16 +1033,8 @@ class _LateWalk:
         key = before, row
         known = self._followers.get(key)
         if known is None:
-            supply, length = self.supply, self.length(before)
-            beat, most = supply.beat_ticks, min(self.beats[row], supply.buffer_beats)
-            end = length.cycles * supply.ticks_per_cycle
-            begun = length.done + supply.latency_ticks
-            there = max(0, min(most, (end - begun) // beat))
-            busy = 0
-            if there < most and begun + there * beat < end:
-                busy = begun + (there + 1) * beat - end
-            elif there == 0 and length.done < end < begun:
-                busy = begun + beat - end
+            length, most = self.length(before), min(self.beats[row], self.supply.buffer_beats)
+            there, busy = self.supply.carried(length.cycles, length.done, most)
             known = self._followers[key] = _Started(row, there, busy)
         return known
 
